@@ -1,0 +1,233 @@
+package lab
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// kind is what a machine is made of.
+type kind int
+
+const (
+	apt kind = iota
+	dnf
+	bastion
+)
+
+// Machine is one machine of the lab.
+type Machine struct {
+	Name string // also its host name and its node's name
+	IP   string
+
+	kind kind
+	lab  *Lab
+
+	mu      sync.Mutex
+	off     bool     // switched off by a test or by itself: reboots and Start alone bring it back
+	current *process // systemd-nspawn, the last one started
+}
+
+// rebooted is how systemd-nspawn ends when its machine wants to boot again.
+const rebooted = 133
+
+// bootMachines mounts and switches on every machine at once.
+func (l *Lab) bootMachines(context.Context) error {
+	failures := make([]error, len(l.Machines))
+	var group sync.WaitGroup
+	for i, m := range l.Machines {
+		group.Go(func() {
+			if failures[i] = m.install(); failures[i] == nil {
+				failures[i] = m.boot()
+			}
+		})
+	}
+	group.Wait()
+	return errors.Join(failures...)
+}
+
+func (m *Machine) dir() string               { return filepath.Join(m.lab.Dir, m.Name) }
+func (m *Machine) path(inside string) string { return filepath.Join(m.dir(), "root", inside) }
+
+// install mounts the machine's root file system and writes what is its own. fsync costs nothing there (volatile):
+// the disk of the machine that the tests run on isn't what they are about.
+func (m *Machine) install() error {
+	for _, sub := range []string{"upper", "work", "root"} {
+		if err := os.MkdirAll(filepath.Join(m.dir(), sub), 0o755); err != nil {
+			return err
+		}
+	}
+	lower := m.lab.parts.apt + ":" + m.lab.parts.debian
+	if m.kind == dnf {
+		lower = m.lab.parts.dnf + ":" + m.lab.parts.dnfbase + ":" + m.lab.parts.debian
+	}
+	options := fmt.Sprintf("lowerdir=%s,upperdir=%s/upper,workdir=%s/work,volatile", lower, m.dir(), m.dir())
+	if err := unix.Mount("overlay", m.path(""), "overlay", 0, options); err != nil {
+		return fmt.Errorf("%s: mount its root (%s): %w", m.Name, options, err)
+	}
+	return errors.Join(m.writeFiles(), m.writeSSH())
+}
+
+func (m *Machine) writeFiles() error {
+	kubeconfig, err := m.lab.api.kubeconfig("system:node:" + m.Name)
+	if err != nil {
+		return err
+	}
+	network := "[Match]\nName=host0\n[Network]\nAddress=" + m.IP + "/24\nGateway=" + apiHost +
+		"\nDHCP=no\nLinkLocalAddressing=no\nIPv6AcceptRA=no\n"
+	for path, content := range map[string]string{
+		"etc/hostname":                         m.Name + "\n",
+		"etc/hosts":                            "127.0.0.1 localhost\n" + m.IP + " " + m.Name + "\n",
+		"etc/machine-id":                       machineID(),
+		"etc/systemd/network/10-host0.network": network,
+		"etc/kubernetes/kubelet.conf":          string(kubeconfig),
+	} {
+		if err := os.WriteFile(m.path(path), []byte(content), 0o644); err != nil {
+			return err
+		}
+	}
+	if m.kind == bastion {
+		return os.Symlink("/dev/null", m.path("etc/systemd/system/kubelet.service"))
+	}
+	return nil
+}
+
+func machineID() string {
+	var id [16]byte
+	_, _ = rand.Read(id[:]) // never fails
+	return hex.EncodeToString(id[:]) + "\n"
+}
+
+func (m *Machine) writeSSH() error {
+	keys := filepath.Dir(m.lab.Key)
+	for from, to := range map[string]string{
+		m.lab.Key + ".pub":                                 "root/.ssh/authorized_keys",
+		filepath.Join(keys, "user_ca.pub"):                 "etc/ssh/user_ca.pub",
+		filepath.Join(m.dir(), "ssh_host_ed25519_key"):     "etc/ssh/ssh_host_ed25519_key",
+		filepath.Join(m.dir(), "ssh_host_ed25519_key.pub"): "etc/ssh/ssh_host_ed25519_key.pub",
+		filepath.Join(m.dir(), "ssh_host_ecdsa_key"):       "etc/ssh/ssh_host_ecdsa_key",
+		filepath.Join(m.dir(), "ssh_host_ecdsa_key.pub"):   "etc/ssh/ssh_host_ecdsa_key.pub",
+	} {
+		data, err := os.ReadFile(from)
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(m.path(to), data, 0o600); err != nil {
+			return err
+		}
+		if to != "root/.ssh/authorized_keys" {
+			continue
+		}
+		for _, user := range []string{"ops", "pw"} { // the file is there, empty and the user's own
+			if err := os.WriteFile(m.path("home/"+user+"/.ssh/authorized_keys"), data, 0o600); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// boot switches the machine on and sees to it that it comes back from each reboot.
+func (m *Machine) boot() error {
+	m.mu.Lock()
+	m.off = false
+	m.mu.Unlock()
+	p, err := m.nspawn()
+	if err != nil {
+		return fmt.Errorf("%s: boot: %w", m.Name, err)
+	}
+	m.lab.owned.Go(func() { m.supervise(p) })
+	return nil
+}
+
+// supervise ends when the machine is switched off, by itself or by a test.
+func (m *Machine) supervise(p *process) {
+	for {
+		<-p.done
+		var exit *exec.ExitError
+		reboot := errors.As(p.err, &exit) && exit.ExitCode() == rebooted
+		m.mu.Lock()
+		m.off = m.off || !reboot
+		off := m.off
+		m.mu.Unlock()
+		if off {
+			return
+		}
+		var err error
+		if p, err = m.nspawn(); err != nil {
+			return // the lab is being stopped
+		}
+	}
+}
+
+func (m *Machine) nspawn() (*process, error) {
+	// Without the variable the machine would see the host's cgroup v1. The name is unique on this machine, since
+	// nspawn makes folders called after it, and short enough that the bridge port vb-NAME is not abbreviated.
+	p, err := m.lab.spawn(m.Name, filepath.Join(m.dir(), "console.log"), []string{"SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1"},
+		"systemd-nspawn", "-q", "-D", m.path(""), "-M", m.Name+"-"+filepath.Base(m.lab.Dir), "--hostname="+m.Name, "--boot",
+		"--network-bridge="+bridge, "--register=no", "--keep-unit", "--link-journal=no", "--resolv-conf=off", "--timezone=off",
+		"--bind-ro="+m.lab.parts.repo+":/srv/repo")
+	if err != nil {
+		return nil, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.current = p
+	return p, nil
+}
+
+// Kill pulls the machine's plug.
+func (m *Machine) Kill() {
+	m.mu.Lock()
+	m.off = true
+	p := m.current
+	m.mu.Unlock()
+	if init, err := m.init(); err == nil {
+		_ = syscall.Kill(init, syscall.SIGKILL) // first: nspawn's death alone would leave it running
+	}
+	_ = p.cmd.Process.Kill()
+	<-p.done
+}
+
+// Start switches on a machine that is off.
+func (m *Machine) Start() {
+	m.mu.Lock()
+	off, p := m.off, m.current
+	m.mu.Unlock()
+	if !off {
+		m.lab.fail("lab: %s: start: it is running", m.Name)
+	}
+	<-p.done
+	if err := m.boot(); err != nil {
+		m.lab.fail("lab: %v", err)
+	}
+}
+
+// init is the machine's process 1 as the host numbers it: the child of its nspawn. There is none for a moment during
+// a reboot.
+func (m *Machine) init() (int, error) {
+	m.mu.Lock()
+	nspawn := m.current.cmd.Process.Pid
+	m.mu.Unlock()
+	children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", nspawn, nspawn))
+	if err != nil {
+		return 0, fmt.Errorf("lab: %s is off: %w", m.Name, err)
+	}
+	first, _, _ := strings.Cut(strings.TrimSpace(string(children)), " ")
+	pid, err := strconv.Atoi(first)
+	if err != nil {
+		return 0, fmt.Errorf("lab: %s is off: no process 1", m.Name)
+	}
+	return pid, nil
+}

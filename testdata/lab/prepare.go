@@ -1,0 +1,52 @@
+package lab
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+)
+
+// parts are the folders that prepare.sh made, shared and read by every lab.
+type parts struct {
+	bin, repo, debian, apt, dnf, dnfbase string
+}
+
+// sourceDir is this package's folder: tests run in it, `go run ./testdata/lab/up` does not.
+func sourceDir() string {
+	_, file, _, _ := runtime.Caller(0)
+	return filepath.Dir(file)
+}
+
+// cacheDir is where prepare.sh keeps the parts and where labs live. It must lie on a disk that can hold overlayfs.
+func cacheDir() string {
+	if dir := os.Getenv("XDG_CACHE_HOME"); dir != "" {
+		return filepath.Join(dir, "fleetup-lab")
+	}
+	home := os.Getenv("HOME")
+	if home == "" {
+		home = "/root"
+	}
+	return filepath.Join(home, ".cache", "fleetup-lab")
+}
+
+// prepare runs prepare.sh: a quarter of an hour on a fresh machine, a tenth of a second afterwards. What it does
+// in the meantime goes to stderr.
+func prepare(ctx context.Context) (parts, error) {
+	var stdout bytes.Buffer
+	cmd := exec.CommandContext(ctx, filepath.Join(sourceDir(), "prepare.sh"))
+	cmd.Stdout, cmd.Stderr = &stdout, os.Stderr
+	if err := cmd.Run(); err != nil {
+		return parts{}, fmt.Errorf("lab: prepare.sh: %w", err)
+	}
+	lines := strings.Split(strings.TrimSpace(stdout.String()), "\n")
+	dirs := strings.Fields(lines[len(lines)-1])
+	if len(dirs) != 6 {
+		return parts{}, fmt.Errorf("lab: prepare.sh answered %q, want six folders", lines[len(lines)-1])
+	}
+	return parts{bin: dirs[0], repo: dirs[1], debian: dirs[2], apt: dirs[3], dnf: dirs[4], dnfbase: dirs[5]}, nil
+}
