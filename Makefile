@@ -1,0 +1,57 @@
+# fleetup: `make help` lists what can be done.
+
+GO      ?= go
+CACHE   ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/fleetup-lab
+TOOLS   := $(CACHE)/tools
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo development)
+
+# The linters, pinned: a new version is a change of its own.
+GOLANGCI    := v2.15.0
+STATICCHECK := v0.8.2
+
+# Packages below testdata are not matched by ./... and are named.
+ALL := ./... ./testdata/lab/...
+
+.DEFAULT_GOAL := help
+.PHONY: build demo test race lint lab lab-test bench clean help
+
+build: ## the program, as ./fleetup
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.stamped=$(VERSION)" -o fleetup ./cmd/fleetup
+
+demo: build ## the main job on a simulated fleet, in under a minute
+	./fleetup demo
+
+test: ## unit and box tests; needs Go alone
+	$(GO) test ./...
+
+race: ## the same under the race detector (needs a C compiler)
+	$(GO) test -race ./...
+
+lint: $(TOOLS)/golangci-lint-$(GOLANGCI) $(TOOLS)/staticcheck-$(STATICCHECK) ## go vet, staticcheck, golangci-lint with the layer rules
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "not formatted by gofmt:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
+	$(GO) vet $(ALL)
+	$(TOOLS)/staticcheck-$(STATICCHECK) $(ALL)
+	$(TOOLS)/golangci-lint-$(GOLANGCI) run $(ALL)
+
+lab: ## a real control plane and machines to play with, until Ctrl-C (Debian, root)
+	$(GO) run ./testdata/lab/up
+
+lab-test: ## the main job on a real control plane and machines (Debian, root)
+	$(GO) test -count=1 -timeout=45m ./testdata/lab/...
+
+bench: build ## speed, each figure beside its limit and a peer in the same run (Debian, root)
+	FLEETUP_BENCH=1 $(GO) test -count=1 -timeout=60m -v -run '^TestBench' ./testdata/lab/...
+
+clean: ## what the build made here; the caches of the lab stay
+	rm -rf fleetup demo-fleet
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+$(TOOLS)/golangci-lint-$(GOLANGCI):
+	GOBIN=$(TOOLS)/new $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI)
+	mv $(TOOLS)/new/golangci-lint $@
+
+$(TOOLS)/staticcheck-$(STATICCHECK):
+	GOBIN=$(TOOLS)/new $(GO) install honnef.co/go/tools/cmd/staticcheck@$(STATICCHECK)
+	mv $(TOOLS)/new/staticcheck $@
