@@ -1,0 +1,128 @@
+package runner
+
+import (
+	"errors"
+	"path/filepath"
+	"strings"
+
+	"github.com/fleetup/fleetup/inventory"
+	"github.com/fleetup/fleetup/playbooks"
+)
+
+// Compile binds each host's playbooks to it and returns the work by node name. All that is wrong with the playbooks
+// and their parameters is returned at once, as inventory.Problems where the inventory is at fault.
+// machine gives the way to a host; the steps are bound without touching it.
+func Compile(f *inventory.Fleet, hosts []inventory.Host, machine func(inventory.Host) Machine) (map[string]Work, error) {
+	c := compiler{fleet: f, loaded: map[string]*playbooks.Playbook{}, seen: map[string]bool{}}
+	work := make(map[string]Work, len(hosts))
+	first := firstControlPlane(f)
+	for _, h := range hosts {
+		t := playbooks.Target{Node: h.Node, ControlPlane: h.ControlPlane(), First: h.Name == first}
+		work[h.Node] = Work{
+			Node: h.Node, Host: h.Name, Machine: machine(h), Steps: c.bind(h, t),
+			KubeletVersion: versionOf(h, "kubelet"), KubeadmVersion: versionOf(h, "kubeadm"), ControlPlane: h.ControlPlane(),
+			RebootPolicy: h.Reboot.Policy, RebootTimeout: h.Reboot.Timeout, VerifyTimeout: h.Verify.Timeout,
+			LBSettle: h.Drain.LBSettle, OnBlocked: h.Drain.OnBlocked,
+		}
+	}
+	return work, errors.Join(c.errs...)
+}
+
+// firstControlPlane is the host on which `kubeadm upgrade apply` runs: the inventory's first control-plane node,
+// whatever a --limit selects, so that two limited runs don't both apply.
+func firstControlPlane(f *inventory.Fleet) string {
+	for _, h := range f.Hosts {
+		if h.ControlPlane() {
+			return h.Name
+		}
+	}
+	return ""
+}
+
+// versionOf is what the API will report after a playbook has run, "v1.37.2"; "" where the host doesn't use it.
+func versionOf(h inventory.Host, playbook string) string {
+	for _, u := range h.Upgrade {
+		if v, ok := u.Params["version"].(string); ok && u.Playbook == playbook {
+			v, _, _ = strings.Cut(strings.TrimPrefix(v, "v"), "-")
+			return "v" + v
+		}
+	}
+	return ""
+}
+
+type compiler struct {
+	fleet  *inventory.Fleet
+	loaded map[string]*playbooks.Playbook // nil: could not be loaded, said already
+	seen   map[string]bool                // errors are said once, not once a host
+	errs   []error
+}
+
+// bind returns the host's steps in the order in which they are to be applied.
+func (c *compiler) bind(h inventory.Host, t playbooks.Target) []playbooks.Step {
+	names, after := make([]string, 0, len(h.Upgrade)), map[string]string{}
+	byName := map[string]inventory.Use{}
+	for _, u := range h.Upgrade {
+		names = append(names, u.Playbook)
+		byName[u.Playbook] = u
+		if u.After != "" {
+			after[u.Playbook] = u.After
+		}
+	}
+	order, err := playbooks.Order(names, after)
+	if err != nil {
+		c.add(c.fleet.Problem("upgrade", err.Error()))
+		return nil
+	}
+	var steps []playbooks.Step
+	for _, name := range order {
+		steps = append(steps, c.bindOne(byName[name], t)...)
+	}
+	return steps
+}
+
+func (c *compiler) bindOne(u inventory.Use, t playbooks.Target) []playbooks.Step {
+	pb, known := c.loaded[u.Playbook]
+	if !known {
+		var err error
+		if pb, err = playbooks.Load(filepath.Dir(c.fleet.Path), u.Playbook); err != nil {
+			c.problems(u, err)
+			pb = nil
+		}
+		c.loaded[u.Playbook] = pb
+	}
+	if pb == nil {
+		return nil
+	}
+	steps, err := pb.Bind(u.Params, t)
+	if err != nil {
+		c.problems(u, err)
+	}
+	return steps
+}
+
+// problems puts what a playbook says of the inventory's parameters onto the inventory's own lines.
+func (c *compiler) problems(u inventory.Use, err error) {
+	var ps playbooks.Problems
+	if !errors.As(err, &ps) {
+		c.add(c.fleet.Problem(u.Key, err.Error()))
+		return
+	}
+	for _, p := range ps {
+		if p.File != "" {
+			c.add(p)
+			continue
+		}
+		key := u.Key
+		if p.Key != "" {
+			key += "." + p.Key
+		}
+		c.add(c.fleet.Problem(key, p.Message))
+	}
+}
+
+func (c *compiler) add(err error) {
+	if !c.seen[err.Error()] {
+		c.seen[err.Error()] = true
+		c.errs = append(c.errs, err)
+	}
+}

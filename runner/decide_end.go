@@ -1,0 +1,234 @@
+package runner
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// failures says why the failed nodes halt the run; "" where they don't, or where it is halted already.
+func (s *scene) failures() string {
+	failed := s.inState(Failed)
+	if s.progress.Halted != "" || len(failed) == 0 {
+		return ""
+	}
+	if s.plan.OnFailure != "quarantine" {
+		first := failed[0]
+		return fmt.Sprintf("node %s failed: %s; on_failure = stop", s.plan.Nodes[first].Name, s.nodes[first].Why)
+	}
+	if len(failed) <= s.plan.MaxFailures {
+		return ""
+	}
+	return fmt.Sprintf("%s failed (%s); max_failures = %d", count(len(failed), "node", "nodes"), s.names(failed), s.plan.MaxFailures)
+}
+
+// conclude ends the run for this process, where nothing is in flight and nothing can be started, or leaves it to wait.
+//
+// The exit is the first that holds of: 130, stopped with work left; 3 or 1, halted; 1, a node failed or is blocked; 0.
+func (s *scene) conclude() {
+	left := s.left()
+	switch {
+	case s.observed.Stop && left > 0:
+		s.End = &End{Exit: 130, Why: "interrupted: " + count(left, "node", "nodes") + " left"}
+	case s.progress.Halted != "":
+		s.End = &End{Exit: s.haltedExit(), Why: "halted: " + s.progress.Halted}
+	case left == 0:
+		s.End = s.over()
+	case s.observed.Paused || !s.Again.IsZero() || len(s.observed.Nodes) == 0:
+	default:
+		if s.Halt = s.stuck(); s.Halt != "" {
+			s.holds = make([]hold, len(s.nodes))
+			s.holdAll("halted: " + s.Halt)
+		}
+	}
+}
+
+// left counts the nodes that could still be started.
+func (s *scene) left() int {
+	left := 0
+	for i := range s.nodes {
+		if s.waits(i) {
+			left++
+		}
+	}
+	return left
+}
+
+// haltedExit tells the two exits of a halted run apart: 1 where a node failed under on_failure = stop, or where what
+// is left is blocked or shut out by nodes that are down for good; 3 where a budget of failures is spent, which
+// includes the room that they leave under a limit, and for whatever else may halt a run.
+func (s *scene) haltedExit() int {
+	failed := len(s.inState(Failed)) > 0
+	if failed && s.plan.OnFailure == "quarantine" {
+		return 3
+	}
+	if failed || len(s.inState(Blocked)) > 0 || s.room.anyLasting() {
+		return 1
+	}
+	return 3
+}
+
+// stuck says why no node that waits can ever start; "" where the world may still change that: a node that isn't Ready
+// may come back, another run may give one up.
+func (s *scene) stuck() string {
+	if why := s.stageBar(); why != "" {
+		return why
+	}
+	var reasons []string
+	for i, n := range s.plan.Nodes {
+		if !s.waits(i) || n.Stage != s.stage {
+			continue
+		}
+		limit, full := s.room.fullForGood(n.Name)
+		if !full {
+			return ""
+		}
+		if text := s.room.text(limit); !slices.Contains(reasons, text) {
+			reasons = append(reasons, text)
+		}
+	}
+	if len(reasons) == 0 {
+		return ""
+	}
+	return "no node can start any more: " + few(reasons)
+}
+
+// stageBar says which node of an earlier stage keeps the current one from beginning: a control plane that isn't
+// upgraded must not be overtaken by kubelets.
+func (s *scene) stageBar() string {
+	for i, n := range s.plan.Nodes {
+		if n.Stage >= s.plan.MustSucceed || n.Stage >= s.stage {
+			continue
+		}
+		if state := s.nodes[i].State; state == Failed || state == Blocked {
+			return fmt.Sprintf("%s must be through first: %s %s: %s", s.stageName(n.Stage), n.Name, state, s.nodes[i].Why)
+		}
+	}
+	return ""
+}
+
+// over is the end of a run in which every node is settled.
+func (s *scene) over() *End {
+	failed, blocked, strays := s.inState(Failed), s.inState(Blocked), s.strays()
+	if len(failed)+len(blocked)+len(strays) == 0 {
+		return &End{Finished: true, Why: s.summary()}
+	}
+	why := []string{s.summary()}
+	why = append(why, s.byReason(failed)...)
+	why = append(why, s.byReason(blocked)...)
+	for _, node := range strays {
+		why = append(why, node+" belongs to this run, but isn't selected now")
+	}
+	return &End{Exit: 1, Why: strings.Join(why, "; ")}
+}
+
+// strays are nodes that the run began and that the plan no longer holds.
+func (s *scene) strays() []string {
+	var strays []string
+	for name, n := range s.progress.Nodes {
+		begun := n.State == Running || n.State == Failed || n.State == Blocked || n.Resume || n.Retry
+		if begun && !slices.ContainsFunc(s.plan.Nodes, func(p PlanNode) bool { return p.Name == name }) {
+			strays = append(strays, name)
+		}
+	}
+	slices.Sort(strays)
+	return strays
+}
+
+// summary counts nodes by how they ended: "4 done, 1 failed".
+func (s *scene) summary() string {
+	var parts []string
+	for _, state := range []NodeState{Done, Failed, Blocked, Skipped} {
+		if n := len(s.inState(state)); n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, state))
+		}
+	}
+	if len(parts) == 0 {
+		return "no nodes"
+	}
+	return strings.Join(parts, ", ")
+}
+
+// byReason names each reason once, with the nodes that it holds for.
+func (s *scene) byReason(nodes []int) []string {
+	groups := map[string][]int{}
+	var reasons []string
+	for _, i := range nodes {
+		why := s.nodes[i].Why
+		if groups[why] == nil {
+			reasons = append(reasons, why)
+		}
+		groups[why] = append(groups[why], i)
+	}
+	for k, why := range reasons {
+		state := s.nodes[groups[why][0]].State
+		reasons[k] = fmt.Sprintf("%s %s: %s", s.names(groups[why]), state, why)
+	}
+	return reasons
+}
+
+func (s *scene) inState(state NodeState) []int {
+	var found []int
+	for i, n := range s.nodes {
+		if n.State == state {
+			found = append(found, i)
+		}
+	}
+	return found
+}
+
+func (s *scene) names(nodes []int) string {
+	var names []string
+	for _, i := range nodes {
+		names = append(names, s.plan.Nodes[i].Name)
+	}
+	return few(names)
+}
+
+func (r *room) anyLasting() bool {
+	for _, h := range r.down {
+		if h.lasting {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *scene) stageName(stage int) string {
+	if stage >= 0 && stage < len(s.plan.Stages) {
+		return "stage " + fmt.Sprint(stage+1) + " (" + s.plan.Stages[stage] + ")"
+	}
+	return "stage " + fmt.Sprint(stage+1)
+}
+
+func (s *scene) stageWait(i int) string {
+	why := "after " + s.stageName(s.stage)
+	if reason := s.plan.Nodes[i].Why; reason != "" {
+		why += ": " + reason
+	}
+	return why
+}
+
+func (s *scene) backoffWait(i int, due time.Time) string {
+	n := s.nodes[i]
+	return fmt.Sprintf("blocked, try %d of %d: %s; tried again at %s", n.Tries, s.plan.Requeues+1, n.Why, due.UTC().Format("15:04:05Z"))
+}
+
+func strandedWait(pods []string) string {
+	if len(pods) == 1 {
+		return "pod " + pods[0] + ", which was evicted, can't be scheduled; no node starts until it is"
+	}
+	return "pods " + few(pods) + ", which were evicted, can't be scheduled; no node starts until they are"
+}
+
+func foreignWait(run string) string {
+	return "held by run " + run + "; that run must finish it, or `fleetup abort` give it back"
+}
+
+func count(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}

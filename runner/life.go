@@ -1,0 +1,217 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"strings"
+	"time"
+
+	"github.com/fleetup/fleetup/playbooks"
+)
+
+// life is one node going through one order.
+type life struct {
+	r     *Runner
+	w     Work
+	order string
+	phase string
+
+	items   []Item            // every step, with its last status
+	state   map[string]string // what the claim recorded; nil while unclaimed
+	light   bool              // no change needs the node drained: it stays open, and phases that close it are passed over
+	stopped playbooks.Stop    // what we have stopped
+	booted  string            // boot id when the phases that may change it began
+	changed []string          // what was applied, for people
+	last    string            // the last wait that was told
+}
+
+// errParked ends an order without an outcome: the node stays as it is, and the next run goes on with it.
+var errParked = errors.New("parked")
+
+// errSettled ends an order early because all is done.
+var errSettled = errors.New("settled")
+
+// live takes the node through its order, and tells the journal how it ended. It returns errParked, an error of the
+// journal itself, or nil.
+func (r *Runner) live(ctx context.Context, o Order) error {
+	l := &life{r: r, w: r.Work[o.Node], order: o.Name}
+	if l.w.Machine != nil {
+		defer l.w.Machine.Close() //nolint:errcheck // a connection that fails to close is closed
+	}
+	err := l.phases(ctx)
+	var broken *journalError
+	switch {
+	case errors.As(err, &broken):
+		return err
+	case errors.Is(err, errSettled):
+		return nil
+	case ctx.Err() != nil || errors.Is(err, errParked):
+		return errParked
+	case err != nil:
+		return l.ended(ctx, err)
+	}
+	return l.tell(Event{Event: EventDone, Message: l.summary()})
+}
+
+func (l *life) phases(ctx context.Context) error {
+	for _, p := range orders[l.order] {
+		if l.light && !p.light {
+			continue
+		}
+		l.phase = p.name
+		if err := l.tell(Event{Event: EventPhase}); err != nil {
+			return err
+		}
+		if err := p.do(l, ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// tell journals an event of this node and shows it.
+func (l *life) tell(e Event) error {
+	e.Node, e.Order, e.Phase = l.w.Node, l.order, l.phase
+	return l.r.emit(e)
+}
+
+// say journals a line worth keeping. A journal that can't be written is noticed at the next event that matters.
+func (l *life) say(line string) {
+	if line = strings.TrimSpace(line); line != "" {
+		_ = l.tell(Event{Event: EventSaid, Message: line})
+	}
+}
+
+// waiting tells what the node waits for, when that changes.
+func (l *life) waiting(what string) {
+	if what == l.last {
+		return
+	}
+	l.last = what
+	if what != "" {
+		_ = l.tell(Event{Event: EventWaiting, Message: what})
+	}
+}
+
+// ended decides what a failed order leaves behind: a drain that budgets blocked is given back where the inventory
+// wants that; anything else stays cordoned, with why, and its kubelet is brought back where that is possible.
+func (l *life) ended(ctx context.Context, err error) error {
+	var b interface{ Blocked() []string }
+	if errors.As(err, &b) && l.w.OnBlocked == onBlockedRequeue {
+		return l.blocked(ctx, b.Blocked())
+	}
+	why := fmt.Sprintf("%s: %v", l.phase, err)
+	if l.state != nil {
+		if l.stopped > playbooks.StopNothing {
+			l.bringBack(ctx)
+		}
+		if ferr := l.r.Cluster.Fail(ctx, l.w.Node, l.r.Run, why); ferr != nil {
+			l.say("the reason could not be written to the node: " + ferr.Error())
+		}
+		l.r.Cluster.Draining(l.w.Node, false)
+	}
+	l.r.Cluster.Event(ctx, l.w.Node, "FleetupFailed", why, true)
+	return l.tell(Event{Event: EventFailed, Message: err.Error()})
+}
+
+const onBlockedRequeue = "requeue"
+
+// blocked gives back a node that couldn't be drained.
+func (l *life) blocked(ctx context.Context, by []string) error {
+	if l.state != nil {
+		if err := l.r.Cluster.Release(ctx, l.w.Node, l.r.Run, nil); err != nil {
+			return l.tell(Event{Event: EventFailed, Message: "could not be given back after its drain was blocked: " + err.Error()})
+		}
+		l.r.Cluster.Draining(l.w.Node, false)
+	}
+	why := strings.Join(by, "; ")
+	l.r.Cluster.Event(ctx, l.w.Node, "FleetupBlocked", "drain blocked: "+why, true)
+	return l.tell(Event{Event: EventBlocked, Message: why})
+}
+
+// held waits until the lease is surely ours; it returns errParked once somebody else has it.
+func (l *life) held(ctx context.Context) error {
+	for {
+		err := l.r.Held()
+		if err == nil {
+			return nil
+		}
+		l.waiting("the lease: " + err.Error())
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-l.r.Lost:
+			return errParked
+		case <-time.After(time.Second):
+		}
+	}
+}
+
+// look asks every step where it stands.
+func (l *life) look(ctx context.Context) error {
+	items, err := Look(ctx, l.w)
+	l.items = items
+	return err
+}
+
+// Look runs every step's Check on the node. It changes nothing.
+func Look(ctx context.Context, w Work) ([]Item, error) {
+	items := make([]Item, 0, len(w.Steps))
+	for _, s := range w.Steps {
+		st, err := s.Check(ctx, w.Machine)
+		if err != nil {
+			return items, fmt.Errorf("step %q: check: %w", s.Name(), err)
+		}
+		items = append(items, Item{Step: s, Status: st})
+	}
+	return items, nil
+}
+
+// todo names the steps that aren't clean.
+func (l *life) todo() []string {
+	var names []string
+	for _, i := range l.items {
+		if !i.Status.Clean {
+			names = append(names, i.Step.Name())
+		}
+	}
+	return names
+}
+
+func (l *life) summary() string {
+	switch {
+	case l.order == OrderGiveBack:
+		return "given back"
+	case len(l.changed) == 0:
+		return "done"
+	}
+	return strings.Join(l.changed, ", ")
+}
+
+// within runs f with a deadline of its own, and says so when that ends it.
+func within(ctx context.Context, d time.Duration, what string, f func(context.Context) error) error {
+	c, cancel := context.WithTimeout(ctx, d)
+	defer cancel()
+	err := f(c)
+	if err != nil && c.Err() != nil && ctx.Err() == nil {
+		return fmt.Errorf("%s took longer than %s: %w", what, d, err)
+	}
+	return err
+}
+
+// facts are what the claim records: what the API says of the node, and what the machine says.
+func (l *life) facts(ctx context.Context) (map[string]string, error) {
+	facts := maps.Clone(l.r.Cluster.Facts(l.w.Node))
+	if facts == nil {
+		facts = map[string]string{}
+	}
+	boot, err := l.w.Machine.BootID(ctx)
+	if err != nil {
+		return nil, err
+	}
+	facts["boot_id"] = boot
+	facts["changes"] = strings.Join(l.todo(), ", ")
+	return facts, nil
+}

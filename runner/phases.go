@@ -1,0 +1,280 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/fleetup/fleetup/playbooks"
+)
+
+// check looks at every step. A node with nothing to do is left alone; one that must be drained is first asked
+// whether its pods may go, so that a budget's no never closes a node for nothing.
+func (l *life) check(ctx context.Context) error {
+	if err := l.look(ctx); err != nil {
+		return err
+	}
+	if l.r.claimed(l.w.Node) {
+		return nil
+	}
+	if l.w.AllClean(l.items) {
+		if err := l.tell(Event{Event: EventDone, Message: upToDate}); err != nil {
+			return err
+		}
+		return errSettled
+	}
+	if !l.w.NeedsDrain(l.items) {
+		l.light = true
+		return nil
+	}
+	if l.w.ControlPlane {
+		if err := l.r.Cluster.AwaitControlPlane(ctx, l.w.Node, l.waiting); err != nil {
+			return err
+		}
+	}
+	return l.r.Cluster.TryDrain(ctx, l.w.Node, l.waiting)
+}
+
+// claim closes the node in one update, remembering how it was found, and lets load balancers see it.
+func (l *life) claim(ctx context.Context) error {
+	if err := l.held(ctx); err != nil {
+		return err
+	}
+	again := l.r.claimed(l.w.Node)
+	facts, err := l.facts(ctx)
+	if err != nil {
+		return err
+	}
+	if l.state, err = l.r.Cluster.Claim(ctx, l.w.Node, l.r.Run, facts); err != nil {
+		return err
+	}
+	l.booted = l.state["boot_id"]
+	if again {
+		return nil
+	}
+	l.r.Cluster.Event(ctx, l.w.Node, "FleetupClaimed", "cordoned for "+facts["changes"], false)
+	return l.settle(ctx)
+}
+
+// settle gives load balancers the time to stop sending to the node.
+func (l *life) settle(ctx context.Context) error {
+	d := l.w.LBSettle
+	if d < 0 {
+		d = l.r.Cluster.LBSettle(l.w.Node)
+	}
+	if d == 0 {
+		return nil
+	}
+	l.waiting(fmt.Sprintf("load balancers to leave the node: %s", d))
+	return pause(ctx, d)
+}
+
+// drain empties the node. A node whose machine has been rebooted since its claim was drained before, and is not
+// drained again: what runs there now is what comes back by itself.
+func (l *life) drain(ctx context.Context) error {
+	boot, err := l.w.Machine.BootID(ctx)
+	if err != nil || boot != l.booted {
+		return err
+	}
+	if err := l.held(ctx); err != nil {
+		return err
+	}
+	l.r.Cluster.Draining(l.w.Node, true)
+	if err := l.r.Cluster.Drain(ctx, l.w.Node, l.waiting); err != nil {
+		return err
+	}
+	return l.unmounted(ctx)
+}
+
+// kept makes sure that the node is still closed: somebody may have uncordoned it. Before the reboot it is then
+// closed and drained again.
+func (l *life) kept(ctx context.Context) error {
+	if l.r.cordoned(l.w.Node) {
+		return nil
+	}
+	l.say("somebody uncordoned the node: cordoned and drained again")
+	if _, err := l.r.Cluster.Claim(ctx, l.w.Node, l.r.Run, nil); err != nil {
+		return err
+	}
+	return l.drain(ctx)
+}
+
+// kubeadm applies the steps that need a running kubelet.
+func (l *life) kubeadm(ctx context.Context) error {
+	return l.each(ctx, true)
+}
+
+// stop stops what the steps to come need stopped. A change that only wants a reboot leaves the kubelet up, so that
+// its graceful shutdown works.
+func (l *life) stop(ctx context.Context) error {
+	if err := l.kept(ctx); err != nil {
+		return err
+	}
+	what := stopFor(l.items)
+	if what == playbooks.StopNothing {
+		return nil
+	}
+	if err := l.held(ctx); err != nil {
+		return err
+	}
+	l.r.Cluster.Down(l.w.Node, true)
+	l.stopped = what
+	return l.run(ctx, "stop the kubelet", stopScript(what))
+}
+
+// apply applies all other steps, in their order; after each its check is clean, or staged until the reboot.
+func (l *life) apply(ctx context.Context) error {
+	return l.each(ctx, false)
+}
+
+func (l *life) each(ctx context.Context, running bool) error {
+	for n := range l.items {
+		i := &l.items[n]
+		if i.settled() || i.Step.Traits().Running != running {
+			continue
+		}
+		if err := l.step(ctx, i); err != nil {
+			return fmt.Errorf("step %q: %w", i.Step.Name(), err)
+		}
+	}
+	return nil
+}
+
+// step applies one step: the journal knows before it begins, and its own check is the judge of its end.
+func (l *life) step(ctx context.Context, i *Item) error {
+	if err := l.held(ctx); err != nil {
+		return err
+	}
+	t := i.Step.Traits()
+	if err := l.tell(Event{Event: EventStep, Step: i.Step.Name(), Message: strings.Join(i.Status.Changes, ", ")}); err != nil {
+		return err
+	}
+	before := i.Status.Changes
+	if t.Reboots {
+		if err := l.rebootHere(ctx); err != nil {
+			return err
+		}
+	} else if err := l.applied(ctx, i, t); err != nil {
+		return err
+	}
+	if err := l.again(ctx, i); err != nil {
+		return err
+	}
+	l.changed = append(l.changed, before...)
+	return l.tell(Event{Event: EventChanged, Step: i.Step.Name(), Message: strings.Join(before, ", ")})
+}
+
+// applied runs the step's Apply within its timeout. One that an interruption cut short runs again where it is safe
+// to repeat or where its check has become clean since, and fails otherwise.
+func (l *life) applied(ctx context.Context, i *Item, t playbooks.Traits) error {
+	apply := func() error {
+		return within(ctx, t.Timeout, "apply", func(ctx context.Context) error {
+			return i.Step.Apply(ctx, l.w.Machine, l.say)
+		})
+	}
+	err := apply()
+	if !playbooks.Interrupted(err) {
+		return err
+	}
+	l.say(fmt.Sprintf("step %q was cut short: %v", i.Step.Name(), err))
+	st, cerr := i.Step.Check(ctx, l.w.Machine)
+	switch {
+	case cerr != nil:
+		return cerr
+	case st.Clean || st.Staged:
+		return nil
+	case !t.Repeatable:
+		return fmt.Errorf("%w; it isn't declared repeatable: finish it by hand, then `fleetup run` again", err)
+	}
+	return apply()
+}
+
+// again asks the step's own check after its Apply.
+func (l *life) again(ctx context.Context, i *Item) error {
+	st, err := i.Step.Check(ctx, l.w.Machine)
+	if err != nil {
+		return fmt.Errorf("check after apply: %w", err)
+	}
+	st.Reboot = st.Reboot || i.Status.Reboot
+	i.Status = st
+	if !i.settled() {
+		return fmt.Errorf("applied without an error, and still differs: %s", strings.Join(st.Changes, ", "))
+	}
+	return nil
+}
+
+// verify asks all steps once more, and what each wants asked of the running node.
+func (l *life) verify(ctx context.Context) error {
+	was := l.items
+	if err := l.look(ctx); err != nil {
+		return err
+	}
+	for _, i := range l.items {
+		if i.Status.Clean || i.Status.Staged && l.w.RebootPolicy == rebootNever {
+			continue
+		}
+		return fmt.Errorf("step %q: not as wanted after the upgrade: %s", i.Step.Name(), strings.Join(i.Status.Changes, ", "))
+	}
+	for _, i := range was {
+		if err := within(ctx, l.w.VerifyTimeout, "verify", func(ctx context.Context) error {
+			return i.Step.Verify(ctx, l.w.Machine)
+		}); err != nil {
+			return fmt.Errorf("step %q: verify: %w", i.Step.Name(), err)
+		}
+	}
+	return nil
+}
+
+// uncordon gives the node back as it was found, with what this run did to it.
+func (l *life) uncordon(ctx context.Context) error {
+	if !l.r.cordoned(l.w.Node) {
+		l.say("somebody uncordoned the node before it was verified")
+	}
+	last := map[string]string{"run": l.r.Run, "time": time.Now().UTC().Format(time.RFC3339)}
+	for _, k := range []string{"kubelet", "kernel", "runtime", "changes"} {
+		if v := l.state[k]; v != "" {
+			last[k] = v
+		}
+	}
+	if err := l.r.Cluster.Release(ctx, l.w.Node, l.r.Run, last); err != nil {
+		return err
+	}
+	l.r.Cluster.Draining(l.w.Node, false)
+	l.r.Cluster.Event(ctx, l.w.Node, "FleetupDone", "verified and given back: "+l.summary(), false)
+	return nil
+}
+
+// verifyAgain watches the node do its work. What fails now closes it again, with the reason.
+func (l *life) verifyAgain(ctx context.Context) error {
+	since := time.Now()
+	err := within(ctx, l.w.VerifyTimeout, "pods on the node", func(ctx context.Context) error {
+		if err := l.r.Cluster.AwaitServed(ctx, l.w.Node, since, l.waiting); err != nil {
+			return err
+		}
+		return l.r.awaitHTTP(ctx, l.waiting)
+	})
+	if err == nil || ctx.Err() != nil || errors.Is(err, errParked) {
+		return err
+	}
+	if herr := l.held(ctx); herr != nil {
+		return herr
+	}
+	if _, cerr := l.r.Cluster.Claim(ctx, l.w.Node, l.r.Run, l.state); cerr != nil {
+		return errors.Join(err, cerr)
+	}
+	return err
+}
+
+// pause waits for d, or for the context's end.
+func pause(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
+}

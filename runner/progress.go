@@ -1,0 +1,187 @@
+package runner
+
+import (
+	"fmt"
+	"maps"
+	"time"
+)
+
+// EventVersion is the version of the events that this fleetup writes. A later version of the same number adds kinds
+// and fields only.
+const EventVersion = 1
+
+// Keys of the Data of started and resumed events that Progress keeps.
+const (
+	DataCluster   = "cluster"
+	DataDigest    = "digest"
+	DataInventory = "inventory"
+	DataFailed    = "failed" // of adopted events: why the node had failed
+)
+
+// upToDate is the Message of a done event where nothing had to change.
+const upToDate = "up to date"
+
+// Apply folds the next event into the progress. An event of a kind that this fleetup doesn't know is counted and
+// changes nothing else. An error means that the event can't follow the ones before it: another run's, one out of
+// sequence, one of a later version, one that lacks its node; the progress is unchanged then.
+//
+// Apply changes Nodes in place; Clone first what is to be kept.
+func (p *Progress) Apply(e Event) error {
+	if err := p.accepts(e); err != nil {
+		return fmt.Errorf("run %s: event %d (%s): %w", e.Run, e.Seq, e.Event, err)
+	}
+	p.Seq = e.Seq
+	if change, known := nodeChanges[e.Event]; known {
+		n := p.Nodes[e.Node]
+		change(&n, e)
+		p.Nodes[e.Node] = n
+		return nil
+	}
+	if change, known := runChanges[e.Event]; known {
+		change(p, e)
+	}
+	return nil
+}
+
+// Clone returns a progress that shares nothing with p.
+func (p *Progress) Clone() Progress {
+	c := *p
+	c.Nodes = maps.Clone(p.Nodes)
+	return c
+}
+
+func (p *Progress) accepts(e Event) error {
+	_, ofNode := nodeChanges[e.Event]
+	switch {
+	case e.Version != EventVersion:
+		return fmt.Errorf("version %d was written by another fleetup, this one knows version %d; use that one", e.Version, EventVersion)
+	case e.Seq != p.Seq+1:
+		return fmt.Errorf("event %d is expected here", p.Seq+1)
+	case e.Run == "" || p.Seq > 0 && e.Run != p.Run:
+		return fmt.Errorf("it is run %q's, not run %q's", e.Run, p.Run)
+	case (p.Seq == 0) != (e.Event == EventStarted):
+		return fmt.Errorf("a run begins with one %q event", EventStarted)
+	case ofNode && e.Node == "":
+		return fmt.Errorf("it names no node")
+	}
+	return nil
+}
+
+// runChanges are what events of the run do to a progress.
+var runChanges = map[Kind]func(*Progress, Event){
+	EventStarted: func(p *Progress, e Event) {
+		p.Run, p.Started, p.Nodes = e.Run, e.Time, map[string]NodeProgress{}
+		p.concerns(e.Data)
+	},
+	EventResumed: func(p *Progress, e Event) {
+		p.Halted, p.Interrupted, p.Finished = "", false, false
+		p.concerns(e.Data)
+		for name, n := range p.Nodes {
+			n.pickUp(e.Time)
+			p.Nodes[name] = n
+		}
+	},
+	EventHalted:      func(p *Progress, e Event) { p.Halted = e.Message },
+	EventInterrupted: func(p *Progress, _ Event) { p.Interrupted = true },
+	EventFinished:    func(p *Progress, _ Event) { p.Finished = true },
+}
+
+// nodeChanges are what events of a node do to it.
+var nodeChanges = map[Kind]func(*NodeProgress, Event){
+	EventAdopted: (*NodeProgress).adopt,
+	EventOrder: func(n *NodeProgress, e Event) {
+		n.become(Running, e)
+		n.Order, n.Phase, n.Resume = e.Order, "", false
+		if n.Began.IsZero() {
+			n.Began = e.Time
+		}
+	},
+	EventPhase:   func(n *NodeProgress, e Event) { n.Phase = e.Phase },
+	EventChanged: func(n *NodeProgress, _ Event) { n.Changed = true },
+	EventBlocked: func(n *NodeProgress, e Event) {
+		n.settle(Blocked, e)
+		n.Tries++
+	},
+	EventFailed: func(n *NodeProgress, e Event) {
+		n.settle(Failed, e)
+		if e.Phase != "" {
+			n.Phase = e.Phase
+		}
+	},
+	EventDone: func(n *NodeProgress, e Event) {
+		n.settle(Done, e)
+		n.Why, n.UpToDate = "", e.Message == upToDate && !n.Changed
+	},
+	EventSkipped: func(n *NodeProgress, e Event) { n.settle(Skipped, e) },
+	EventRetried: func(n *NodeProgress, e Event) {
+		n.become(Waiting, e)
+		n.Retry, n.Tries = true, 0
+	},
+}
+
+// concerns keeps what a run is about; a resumed run may name a changed inventory.
+func (p *Progress) concerns(data map[string]string) {
+	for key, field := range map[string]*string{DataCluster: &p.Cluster, DataDigest: &p.Digest, DataInventory: &p.Inventory} {
+		if value := data[key]; value != "" {
+			*field = value
+		}
+	}
+}
+
+// adopt takes a node over as its annotations tell: one that an order was cut off on, or one that had failed.
+func (n *NodeProgress) adopt(e Event) {
+	n.become(Waiting, e)
+	n.Order, n.Phase, n.Changed = e.Order, e.Phase, true
+	n.Retry = e.Data[DataFailed] != ""
+	n.Resume = !n.Retry
+	if n.Began.IsZero() {
+		n.Began = e.Time
+	}
+}
+
+// pickUp is what another process makes of a node: a cut-off order begins again, a failed node is tried again alone, a
+// blocked one has all its tries again.
+func (n *NodeProgress) pickUp(now time.Time) {
+	switch n.State {
+	case Running:
+		n.Resume = true
+	case Failed:
+		n.Retry = true
+	case Blocked:
+		n.Tries = 0
+	default:
+		return
+	}
+	n.State, n.Since, n.Why = Waiting, now, ""
+}
+
+func (n *NodeProgress) become(state NodeState, e Event) {
+	n.State, n.Since, n.Why = state, e.Time, e.Message
+	n.UpToDate = false
+}
+
+func (n *NodeProgress) settle(state NodeState, e Event) {
+	n.become(state, e)
+	n.Retry, n.Resume = false, false
+}
+
+// Counts are nodes by how they stand; Left are those that wait, run, or are blocked.
+type Counts struct{ Done, Failed, Skipped, Left int }
+
+// Counts counts the plan's nodes; one that no event has spoken of yet is left.
+func (p *Progress) Counts(plan Plan) Counts {
+	var c Counts
+	for _, n := range plan.Nodes {
+		switch p.Nodes[n.Name].State {
+		case Done:
+			c.Done++
+		case Failed:
+			c.Failed++
+		case Skipped:
+			c.Skipped++
+		default:
+			c.Left++
+		}
+	}
+	return c
+}

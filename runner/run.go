@@ -1,0 +1,166 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// Go carries the run out until it ends for this process, and returns how. Closing Stop lets what is in flight
+// finish; the end of ctx parks it: nothing is lost, and the next run goes on. All goroutines have ended on return.
+func (r *Runner) Go(ctx context.Context) (End, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var flying sync.WaitGroup
+	defer flying.Wait()
+	ended := make(chan error)
+	inflight := 0
+	for {
+		changed := r.Cluster.Changed() // before looking, so that no change falls between
+		d := r.decide()
+		if r.Decided != nil {
+			r.Decided(d)
+		}
+		if err := r.settle(d); err != nil {
+			return r.broken(cancel, ended, inflight, err)
+		}
+		if d.End != nil && inflight == 0 {
+			return *d.End, nil
+		}
+		if settledNow(d) {
+			continue
+		}
+		for _, o := range d.Start {
+			if err := r.emit(Event{Event: EventOrder, Node: o.Node, Order: o.Name}); err != nil {
+				return r.broken(cancel, ended, inflight, err)
+			}
+			inflight++
+			flying.Go(func() { ended <- r.live(ctx, o) })
+		}
+		if err := r.sleep(ctx, d, changed, ended, &inflight); err != nil {
+			return r.broken(cancel, ended, inflight, err)
+		}
+	}
+}
+
+// settledNow reports whether the decision journaled something that wants a new decision at once.
+func settledNow(d Decision) bool { return len(d.Skip) > 0 || d.Halt != "" }
+
+// decide observes and asks Decide.
+func (r *Runner) decide() Decision {
+	var o Observed
+	o.Nodes, o.Stranded = r.Cluster.Observe()
+	o.Paused = r.Paused != nil && r.Paused()
+	select {
+	case <-r.Stop:
+		o.Stop = true
+	default:
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return Decide(r.Plan, r.Progress, o, time.Now())
+}
+
+// settle journals what a decision settles by itself.
+func (r *Runner) settle(d Decision) error {
+	for _, s := range d.Skip {
+		if err := r.emit(Event{Event: EventSkipped, Node: s.Node, Message: s.Why}); err != nil {
+			return err
+		}
+	}
+	if d.Halt != "" {
+		return r.emit(Event{Event: EventHalted, Message: d.Halt})
+	}
+	return nil
+}
+
+// sleep waits until something may have changed: an order ended, the cluster, the clock, a request to stop. It
+// returns an error when the run can't go on.
+func (r *Runner) sleep(ctx context.Context, d Decision, changed <-chan struct{}, ended chan error, inflight *int) error {
+	if len(d.Start) > 0 {
+		return nil // an order's start may fill or free a limit: decide again before waiting
+	}
+	again := time.NewTimer(r.untilAgain(d))
+	defer again.Stop()
+	stop := r.Stop
+	select {
+	case <-stop:
+		stop = nil // seen already
+	default:
+	}
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-r.Lost:
+		return errLeaseLost
+	case err := <-ended:
+		*inflight--
+		return fatal(err)
+	case <-changed:
+	case <-again.C:
+	case <-stop:
+	}
+	return nil
+}
+
+var errLeaseLost = errors.New("the lease was lost to another run")
+
+// fatal keeps only the errors that end a run: an order's own failures are in the journal.
+func fatal(err error) error {
+	var j *journalError
+	if errors.As(err, &j) {
+		return err
+	}
+	return nil
+}
+
+// untilAgain is how long to sleep at most; the API may be away, so never much longer than seconds.
+func (r *Runner) untilAgain(d Decision) time.Duration {
+	const most = 5 * time.Second
+	if d.Again.IsZero() {
+		return most
+	}
+	return min(max(time.Until(d.Again), 0), most)
+}
+
+// broken ends the run in the middle: everything in flight is parked, then the reason is returned.
+func (r *Runner) broken(cancel context.CancelCauseFunc, ended chan error, inflight int, why error) (End, error) {
+	cancel(why)
+	for ; inflight > 0; inflight-- {
+		<-ended
+	}
+	var j *journalError
+	switch {
+	case errors.As(why, &j):
+		return End{Exit: 1, Why: why.Error()}, why
+	case errors.Is(why, errLeaseLost):
+		return End{Exit: 4, Why: why.Error()}, why
+	}
+	err := r.emit(Event{Event: EventInterrupted, Message: fmt.Sprint(why)})
+	return End{Exit: 130, Why: "interrupted: what was in flight is parked; `fleetup run` goes on with it"}, err
+}
+
+// GiveBack takes each of the nodes through the order that gives it back as it was found, all at once, and returns
+// those that could not be given back, with the reason.
+func (r *Runner) GiveBack(ctx context.Context, nodes []string) (map[string]string, error) {
+	var flying sync.WaitGroup
+	errs := make([]error, len(nodes))
+	for i, n := range nodes {
+		o := Order{Node: n, Name: OrderGiveBack}
+		if err := r.emit(Event{Event: EventOrder, Node: n, Order: o.Name}); err != nil {
+			errs[i] = err
+			break
+		}
+		flying.Go(func() { errs[i] = r.live(ctx, o) })
+	}
+	flying.Wait()
+	left := map[string]string{}
+	for _, n := range nodes {
+		if p := r.Progress.Nodes[n]; p.State != Done {
+			left[n] = p.Why
+		}
+	}
+	return left, errors.Join(errs...)
+}

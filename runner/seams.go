@@ -1,0 +1,80 @@
+package runner
+
+import (
+	"context"
+	"time"
+
+	"github.com/fleetup/fleetup/playbooks"
+)
+
+// Machine is a host as an order needs it: what steps need, and its life and death.
+type Machine interface {
+	playbooks.Host
+	// BootID returns the kernel's random boot id, new at each boot.
+	BootID(ctx context.Context) (string, error)
+	// Reboot reboots the machine if its boot id is still before, and returns once the boot id has changed and a login
+	// succeeds. Safe to repeat.
+	Reboot(ctx context.Context, before string) error
+	// Close ends the connection; the machine may be used again afterwards, over a new one.
+	Close() error
+}
+
+// Claims marks nodes as ours and gives them back. Every method is safe to repeat; run is the run's id.
+type Claims interface {
+	// Claim cordons, taints, labels and annotates the node in one update, and returns the state that the node's
+	// annotation records: facts, and what was found. A node that run has claimed already keeps its first state.
+	Claim(ctx context.Context, node, run string, facts map[string]string) (map[string]string, error)
+	// Untaint takes the taint off and keeps all else.
+	Untaint(ctx context.Context, node, run string) error
+	// Release gives the node back as it was found: uncordoned if and only if the claim cordoned it. last, where not
+	// nil, is kept on the node as what this run did.
+	Release(ctx context.Context, node, run string, last map[string]string) error
+	// Fail annotates the node with why and takes the taint off; the cordon stays.
+	Fail(ctx context.Context, node, run, why string) error
+}
+
+// Drains empties nodes. waiting is called with what is waited for whenever that changes. An error with a method
+// Blocked() []string says that budgets didn't let pods go until the timeout.
+type Drains interface {
+	// TryDrain asks for every eviction as a dry run until all would be allowed.
+	TryDrain(ctx context.Context, node string, waiting func(string)) error
+	// Drain evicts and returns once the pods are gone and their volumes are detached.
+	Drain(ctx context.Context, node string, waiting func(string)) error
+	// LBSettle is how long load balancers want between the claim and the first eviction.
+	LBSettle(node string) time.Duration
+}
+
+// Health waits until the API agrees that a node is well.
+type Health interface {
+	// AwaitReady waits for Ready, reported after since, and for the kubelet's version where version isn't "".
+	AwaitReady(ctx context.Context, node, version string, since time.Time, waiting func(string)) error
+	// AwaitWhole waits for node-critical pods and for the allocatable resources that before holds.
+	AwaitWhole(ctx context.Context, node string, before map[string]string, waiting func(string)) error
+	// AwaitServed waits until pods scheduled to the node since then run and Services are whole.
+	AwaitServed(ctx context.Context, node string, since time.Time, waiting func(string)) error
+	// AwaitControlPlane waits until all control-plane members but node are healthy.
+	AwaitControlPlane(ctx context.Context, node string, waiting func(string)) error
+}
+
+// Watch is the cluster's state as its watches last told.
+type Watch interface {
+	// Facts of one node: its allocatable resources and versions, by the API's names.
+	Facts(node string) map[string]string
+	// Observe returns all nodes, and the pods that this run evicted and that can't be placed.
+	Observe() (map[string]NodeObserved, []string)
+	// Changed returns a channel that is closed when Observe would return something new.
+	Changed() <-chan struct{}
+	// Event tells the node's story in the cluster, as a Kubernetes Event; best effort.
+	Event(ctx context.Context, node, reason, message string, warning bool)
+	// Down and Draining tell the zero-downtime proof what we know before the API does.
+	Down(node string, down bool)
+	Draining(node string, on bool)
+}
+
+// Cluster is all that a run needs of Kubernetes.
+type Cluster interface {
+	Claims
+	Drains
+	Health
+	Watch
+}

@@ -1,0 +1,82 @@
+package runner
+
+import (
+	"time"
+
+	"github.com/fleetup/fleetup/playbooks"
+)
+
+// Work is what is to be done to one node: its machine, the bound steps in their order, and the host's settings.
+type Work struct {
+	Node    string // the Node object's name
+	Host    string // the inventory's name
+	Machine Machine
+	Steps   []playbooks.Step
+
+	KubeletVersion string // "v1.37.2" where the run upgrades the kubelet, else ""
+	KubeadmVersion string // "v1.37.2" where a kubeadm playbook upgrades the control plane, else ""
+	ControlPlane   bool
+
+	RebootPolicy  string        // if-required, always or never
+	RebootTimeout time.Duration // from the request to the login
+	VerifyTimeout time.Duration // from the kubelet's start through verify; again for verify again
+	LBSettle      time.Duration // <0: as the cluster says
+	OnBlocked     string        // requeue or fail
+}
+
+// Item is a step and what its last Check found.
+type Item struct {
+	Step   playbooks.Step
+	Status playbooks.Status
+}
+
+// disruptive reports whether the item's change needs the node drained: its step says so, or it wants a reboot.
+func (i Item) disruptive(policy string) bool {
+	if i.Status.Clean {
+		return false
+	}
+	t := i.Step.Traits()
+	return t.Disruptive || t.Stop > playbooks.StopNothing || t.Reboots || i.Status.Reboot && policy != rebootNever
+}
+
+// settled reports whether nothing is left to apply: clean, or staged until a reboot.
+func (i Item) settled() bool { return i.Status.Clean || i.Status.Staged }
+
+// The reboot policies.
+const (
+	rebootAlways = "always"
+	rebootNever  = "never"
+)
+
+// NeedsDrain reports whether any of the items' changes needs the node drained, under its reboot policy.
+func (w Work) NeedsDrain(items []Item) bool {
+	for _, i := range items {
+		if i.disruptive(w.RebootPolicy) || !i.Status.Clean && w.RebootPolicy == rebootAlways {
+			return true
+		}
+	}
+	return false
+}
+
+// AllClean reports whether there is nothing to do on a node whose steps were found so. Under reboot = "never" what
+// only waits for a reboot is nothing to do.
+func (w Work) AllClean(items []Item) bool {
+	for _, i := range items {
+		if i.Status.Clean || i.Status.Staged && w.RebootPolicy == rebootNever {
+			continue
+		}
+		return false
+	}
+	return true
+}
+
+// stop returns what has to be stopped before the items that aren't settled are applied.
+func stopFor(items []Item) playbooks.Stop {
+	most := playbooks.StopNothing
+	for _, i := range items {
+		if t := i.Step.Traits(); !i.settled() && !t.Running {
+			most = max(most, t.Stop)
+		}
+	}
+	return most
+}
