@@ -1,0 +1,333 @@
+package remote
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"golang.org/x/crypto/ssh"
+	"golang.org/x/crypto/ssh/agent"
+)
+
+// maxKeys is how many keys are offered in one login: sshd hangs up after MaxAuthTries, 6 by default.
+const maxKeys = 6
+
+// usualNames are tried where neither the inventory nor ~/.ssh/config names a key, in OpenSSH's order.
+var usualNames = []string{"id_rsa", "id_ecdsa", "id_ecdsa_sk", "id_ed25519", "id_ed25519_sk"}
+
+// cachedSigner is a key that may be offered, with its name for people.
+type cachedSigner struct {
+	ssh.Signer
+	name string
+}
+
+// keyring reads keys once for all hosts.
+type keyring struct {
+	net    *Net
+	asking atomic.Int32 // passphrases that a human is being asked for
+
+	mu    sync.Mutex
+	cache map[string][]cachedSigner // by the list of files
+	notes map[string][]string
+	files map[string]*keyFile
+	conns []net.Conn // to the agent; older ones may still be signing
+	agent []cachedSigner
+	asked bool // whether the agent was
+}
+
+// signers returns the keys to offer at e in OpenSSH's order (certificates, keys of the agent that e names, other keys
+// of the agent, key files), at most maxKeys, and notes about keys that can't be used.
+func (k *keyring) signers(e endpoint) ([]cachedSigner, []string, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	id := fmt.Sprintf("%q %v", e.idents, e.only)
+	if s, ok := k.cache[id]; ok {
+		return s, k.notes[id], nil
+	}
+	files, notes, err := k.load(e)
+	if err != nil {
+		return nil, nil, err
+	}
+	all := order(files, k.agentKeys(), e.only)
+	if len(all) > maxKeys {
+		notes = append(notes, fmt.Sprintf("%d more keys weren't offered, because sshd hangs up after %d: name the right one in ssh.identity_files",
+			len(all)-maxKeys, maxKeys))
+		all = all[:maxKeys]
+	}
+	if k.notes == nil {
+		k.notes = map[string][]string{}
+	}
+	k.cache[id], k.notes[id] = all, notes
+	return all, notes, nil
+}
+
+// load reads the key files of e. One that was named must be there; the usual names need not.
+func (k *keyring) load(e endpoint) (files []*keyFile, notes []string, err error) {
+	names, named := e.idents, len(e.idents) > 0
+	if !named {
+		for _, n := range usualNames {
+			names = append(names, filepath.Join(k.net.o.home, ".ssh", n))
+		}
+	}
+	for _, name := range names {
+		f, err := k.file(name)
+		switch {
+		case errors.Is(err, fs.ErrNotExist) && named && e.only:
+			return nil, nil, fmt.Errorf("identity file %s: %w", name, err)
+		case errors.Is(err, fs.ErrNotExist):
+		case err != nil && named:
+			return nil, nil, fmt.Errorf("identity file %s: %w", name, err)
+		case err != nil:
+			notes = append(notes, fmt.Sprintf("%s: %v", name, err))
+		default:
+			files = append(files, f)
+			if note := f.note(k); note != "" {
+				notes = append(notes, note)
+			}
+		}
+	}
+	return files, notes, nil
+}
+
+// order sorts as pubkey_prepare of OpenSSH's sshconnect2.c does. only leaves out what the files don't name.
+func order(files []*keyFile, inAgent []cachedSigner, only bool) []cachedSigner {
+	var certs, named, others, rest []cachedSigner
+	used := map[int]bool{}
+	for _, f := range files {
+		signer := cachedSigner{f, f.name}
+		fromAgent := false
+		for i, a := range inAgent {
+			if sameKey(a.PublicKey(), f.pub) {
+				signer, fromAgent, used[i] = a, true, true
+			} else if c, ok := a.PublicKey().(*ssh.Certificate); ok && sameKey(c.Key, f.pub) {
+				certs, used[i] = append(certs, a), true
+			}
+		}
+		if f.cert != nil {
+			if s, err := ssh.NewCertSigner(f.cert, signer.Signer); err == nil {
+				certs = append(certs, cachedSigner{s, f.name + "-cert.pub"})
+			}
+		}
+		switch {
+		case fromAgent:
+			named = append(named, signer)
+		case f.private != nil || f.locked != nil:
+			rest = append(rest, signer)
+		}
+	}
+	for i, a := range inAgent {
+		if !used[i] && !only {
+			others = append(others, a)
+		}
+	}
+	return append(append(append(certs, named...), others...), rest...)
+}
+
+func sameKey(a, b ssh.PublicKey) bool {
+	return a != nil && b != nil && bytes.Equal(a.Marshal(), b.Marshal())
+}
+
+// agentKeys lists the agent's keys once. An agent that doesn't answer is said and done without.
+func (k *keyring) agentKeys() []cachedSigner {
+	if k.asked || k.net.o.agentSock == "" {
+		return k.agent
+	}
+	k.asked = true
+	conn, err := net.Dial("unix", k.net.o.agentSock)
+	if err != nil {
+		k.net.o.Log(fmt.Sprintf("ssh agent: %v", err))
+		return nil
+	}
+	k.conns = append(k.conns, conn)
+	signers, err := agent.NewClient(conn).Signers()
+	if err != nil {
+		k.net.o.Log(fmt.Sprintf("ssh agent: %v", err))
+	}
+	for _, s := range signers {
+		name := "agent key " + ssh.FingerprintSHA256(s.PublicKey())
+		if key, ok := s.PublicKey().(*agent.Key); ok {
+			name = "agent key " + key.Comment
+		}
+		k.agent = append(k.agent, cachedSigner{parsedPublic{s}, name})
+	}
+	return k.agent
+}
+
+// parsedPublic shows an agent's key as what it is, so that certificates are known as such.
+type parsedPublic struct{ ssh.Signer }
+
+func (p parsedPublic) PublicKey() ssh.PublicKey {
+	if k, err := ssh.ParsePublicKey(p.Signer.PublicKey().Marshal()); err == nil {
+		return k
+	}
+	return p.Signer.PublicKey()
+}
+
+// SignWithAlgorithm keeps RSA keys of the agent from signing with SHA-1.
+func (p parsedPublic) SignWithAlgorithm(rand io.Reader, data []byte, algorithm string) (*ssh.Signature, error) {
+	if s, ok := p.Signer.(ssh.AlgorithmSigner); ok {
+		return s.SignWithAlgorithm(rand, data, algorithm)
+	}
+	return p.Signer.Sign(rand, data)
+}
+
+// forget drops what was read, so that keys added to the agent meanwhile are found. Unlocked keys stay unlocked.
+func (k *keyring) forget() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	clear(k.cache)
+	k.agent, k.asked = nil, false
+}
+
+func (k *keyring) close() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, c := range k.conns {
+		c.Close()
+	}
+	k.conns, k.agent, k.asked = nil, nil, false
+}
+
+// keyFile is a private key on disk. An encrypted one is unlocked when a server wants its signature, not before.
+type keyFile struct {
+	name    string
+	pub     ssh.PublicKey
+	cert    *ssh.Certificate
+	private ssh.Signer // nil while encrypted
+	locked  []byte     // the encrypted file
+
+	ring *keyring
+	mu   sync.Mutex
+	err  error // of the one attempt to unlock it
+}
+
+// file reads one key file. A file NAME.pub alone will do where the agent holds the private half.
+func (k *keyring) file(name string) (*keyFile, error) {
+	if f := k.files[name]; f != nil {
+		return f, nil
+	}
+	f := &keyFile{name: name, ring: k}
+	data, err := os.ReadFile(name)
+	if err == nil {
+		err = f.parse(data)
+	}
+	if err != nil && f.readPublic() != nil {
+		return nil, err
+	}
+	f.readCert()
+	k.files[name] = f
+	return f, nil
+}
+
+func (f *keyFile) parse(data []byte) error {
+	private, err := ssh.ParsePrivateKey(data)
+	var missing *ssh.PassphraseMissingError
+	switch {
+	case errors.As(err, &missing):
+		f.locked, f.pub = data, missing.PublicKey
+		if f.pub == nil { // the old PEM format keeps it to itself
+			if err := f.readPublic(); err != nil {
+				return fmt.Errorf("encrypted, and its public half can't be read: %w; ssh-keygen -y -f %s > %s.pub writes it", err, f.name, f.name)
+			}
+		}
+		return nil
+	case err != nil:
+		if pub, _, _, _, pubErr := ssh.ParseAuthorizedKey(data); pubErr == nil { // IdentityFile may name the public half
+			f.pub = pub
+			return nil
+		}
+		return err
+	}
+	f.private, f.pub = private, private.PublicKey()
+	return nil
+}
+
+func (f *keyFile) readPublic() error {
+	data, err := os.ReadFile(f.name + ".pub")
+	if err != nil {
+		return err
+	}
+	f.pub, _, _, _, err = ssh.ParseAuthorizedKey(data)
+	return err
+}
+
+func (f *keyFile) readCert() {
+	data, err := os.ReadFile(strings.TrimSuffix(f.name, ".pub") + "-cert.pub")
+	if err != nil {
+		return
+	}
+	if pub, _, _, _, err := ssh.ParseAuthorizedKey(data); err == nil {
+		f.cert, _ = pub.(*ssh.Certificate)
+	}
+}
+
+// note says what stands in the way of using the key, for a login that is refused.
+func (f *keyFile) note(k *keyring) string {
+	if f.locked == nil || k.net.o.Passphrase != nil {
+		return ""
+	}
+	for _, a := range k.agentKeys() {
+		if sameKey(a.PublicKey(), f.pub) {
+			return ""
+		}
+	}
+	return f.encrypted().Error()
+}
+
+func (f *keyFile) encrypted() error {
+	return fmt.Errorf("%s is encrypted and the agent doesn't hold it: ssh-add %s", f.name, f.name)
+}
+
+// PublicKey is known without the passphrase.
+func (f *keyFile) PublicKey() ssh.PublicKey { return f.pub }
+
+// Sign unlocks the key first.
+func (f *keyFile) Sign(rand io.Reader, data []byte) (*ssh.Signature, error) {
+	return f.SignWithAlgorithm(rand, data, "")
+}
+
+// SignWithAlgorithm unlocks the key first.
+func (f *keyFile) SignWithAlgorithm(rand io.Reader, data []byte, algorithm string) (*ssh.Signature, error) {
+	s, err := f.unlock(f.ring.net.ctx)
+	if err != nil {
+		return nil, err
+	}
+	if a, ok := s.(ssh.AlgorithmSigner); ok {
+		return a.SignWithAlgorithm(rand, data, algorithm)
+	}
+	return s.Sign(rand, data)
+}
+
+// unlock asks for the passphrase at most once, whoever asks and however often.
+func (f *keyFile) unlock(ctx context.Context) (ssh.Signer, error) {
+	f.ring.asking.Add(1)
+	defer f.ring.asking.Add(-1)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.private != nil || f.err != nil {
+		return f.private, f.err
+	}
+	ask := f.ring.net.o.Passphrase
+	if f.locked == nil || ask == nil {
+		f.err = f.encrypted()
+		return nil, f.err
+	}
+	phrase, err := ask(ctx, f.name)
+	if err == nil {
+		f.private, err = ssh.ParsePrivateKeyWithPassphrase(f.locked, phrase)
+		clear(phrase)
+	}
+	if err != nil {
+		f.err = fmt.Errorf("key %s: %w", f.name, err)
+	}
+	return f.private, f.err
+}

@@ -1,0 +1,246 @@
+package remote
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// command is one thing to run on a link.
+type command struct {
+	line      string // for the login shell
+	in        io.Reader
+	out, errw io.Writer
+	before    func(ssh.Channel) error // pty and the like
+	subsystem string                  // instead of line
+	shell     bool                    // instead of line
+}
+
+// gate passes writes on until it is shut, so that nothing is written for a caller that has gone.
+type gate struct {
+	mu   sync.Mutex
+	w    io.Writer
+	shut bool
+	last *atomic.Int64 // when something came
+}
+
+func (g *gate) Write(b []byte) (int, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.last.Store(time.Now().UnixNano())
+	if g.shut || g.w == nil {
+		return len(b), nil
+	}
+	return g.w.Write(b)
+}
+
+func (g *gate) close() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.shut = true
+}
+
+// exec runs c and returns its exit status. An error means that there is none: the connection was lost (errLost), ctx
+// ended, or the machine refused. It returns at once when ctx ends, and soon after the command's end, also where a child
+// that it left in the background holds its output open.
+func (l *link) exec(ctx context.Context, c command) (int, error) {
+	if !l.begin() {
+		return 0, l.why
+	}
+	defer l.wg.Done()
+	ch, reqs, release, err := l.session(ctx)
+	if err != nil {
+		return 0, err
+	}
+	exit := make(chan int, 1)
+	l.wg.Go(func() { watchExit(reqs, exit) })
+	var last atomic.Int64
+	out, errw := &gate{w: c.out, last: &last}, &gate{w: c.errw, last: &last}
+	defer out.close()
+	defer errw.close()
+	defer l.wg.Go(func() { // closing waits for the wire, and this caller may be in a hurry
+		defer release()
+		if ctx.Err() != nil {
+			ch.SendRequest("signal", false, ssh.Marshal(struct{ Signal string }{"TERM"}))
+		}
+		ch.Close()
+	})
+	if err := l.start(ctx, ch, c); err != nil {
+		return 0, err
+	}
+	streams := make(chan struct{})
+	l.wg.Go(func() { copyStreams(ch, out, errw, streams) })
+	if c.in != nil {
+		go feed(ch, c.in) // ends with the channel, or when in does
+	} else {
+		ch.CloseWrite()
+	}
+	return l.wait(ctx, exit, streams, &last)
+}
+
+func (l *link) start(ctx context.Context, ch ssh.Channel, c command) error {
+	done := make(chan error, 1)
+	l.wg.Go(func() { done <- request(ch, c) })
+	select {
+	case err := <-done:
+		if errors.Is(err, io.EOF) {
+			return fmt.Errorf("%w: %w", errLost, err)
+		}
+		return err
+	case <-l.dead:
+		return l.why
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func request(ch ssh.Channel, c command) error {
+	if c.before != nil {
+		if err := c.before(ch); err != nil {
+			return err
+		}
+	}
+	kind, payload := "exec", ssh.Marshal(struct{ Command string }{c.line})
+	switch {
+	case c.subsystem != "":
+		kind, payload = "subsystem", ssh.Marshal(struct{ Name string }{c.subsystem})
+	case c.shell:
+		kind, payload = "shell", nil
+	}
+	ok, err := ch.SendRequest(kind, true, payload)
+	if err == nil && !ok {
+		err = fmt.Errorf("the machine's sshd refused the request %q", kind)
+	}
+	return err
+}
+
+func copyStreams(ch ssh.Channel, out, errw io.Writer, done chan<- struct{}) {
+	defer close(done)
+	var wg sync.WaitGroup
+	wg.Go(func() { io.Copy(out, ch) })
+	wg.Go(func() { io.Copy(errw, ch.Stderr()) })
+	wg.Wait()
+}
+
+func feed(ch ssh.Channel, in io.Reader) {
+	io.Copy(ch, in)
+	ch.CloseWrite()
+}
+
+// wait returns the exit status once the output has ended too, or has been still for a while.
+func (l *link) wait(ctx context.Context, exit <-chan int, streams <-chan struct{}, last *atomic.Int64) (int, error) {
+	var status int
+	var ok bool
+	select {
+	case status, ok = <-exit:
+	case <-ctx.Done():
+		return 0, context.Cause(ctx)
+	}
+	if !ok {
+		return 0, l.vanished()
+	}
+	const still, most = 200 * time.Millisecond, 10 * time.Second
+	last.Store(time.Now().UnixNano())
+	end := time.Now().Add(most)
+	for wait := still; ; wait = still - time.Since(time.Unix(0, last.Load())) {
+		if wait <= 0 || time.Now().After(end) {
+			return status, nil
+		}
+		select {
+		case <-streams:
+			return status, nil
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return 0, context.Cause(ctx)
+		}
+	}
+}
+
+// vanished says why a command ended without an exit status. The channel ends a moment before the connection does.
+func (l *link) vanished() error {
+	select {
+	case <-l.dead:
+		return l.why
+	case <-time.After(time.Second):
+		return fmt.Errorf("%w: the command's channel was closed without an exit status", errLost)
+	}
+}
+
+// watchExit passes the exit status on, and closes exit when the channel has ended.
+func watchExit(reqs <-chan *ssh.Request, exit chan<- int) {
+	defer close(exit)
+	for r := range reqs {
+		switch r.Type {
+		case "exit-status":
+			var m struct{ Status uint32 }
+			if ssh.Unmarshal(r.Payload, &m) == nil {
+				offer(exit, int(m.Status))
+			}
+		case "exit-signal":
+			var m struct {
+				Signal     string
+				CoreDumped bool
+				Error      string
+				Lang       string
+			}
+			if ssh.Unmarshal(r.Payload, &m) == nil {
+				offer(exit, 128+signalNumber(m.Signal))
+			}
+		}
+		if r.WantReply {
+			r.Reply(false, nil)
+		}
+	}
+}
+
+func offer(exit chan<- int, status int) {
+	select {
+	case exit <- status:
+	default:
+	}
+}
+
+func signalNumber(name string) int {
+	numbers := map[string]int{"HUP": 1, "INT": 2, "QUIT": 3, "ILL": 4, "ABRT": 6, "FPE": 8, "KILL": 9, "USR1": 10, "SEGV": 11,
+		"USR2": 12, "PIPE": 13, "ALRM": 14, "TERM": 15}
+	return numbers[name]
+}
+
+// subsystem opens a subsystem and runs do with its stream. When ctx ends or the connection is lost the stream is closed,
+// and the error says which.
+func (l *link) subsystem(ctx context.Context, name string, do func(io.ReadWriteCloser) error) error {
+	if !l.begin() {
+		return l.why
+	}
+	defer l.wg.Done()
+	ch, reqs, release, err := l.session(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
+	defer ch.Close()
+	l.wg.Go(func() { ssh.DiscardRequests(reqs) })
+	defer context.AfterFunc(ctx, func() { ch.Close() })()
+	if err := l.start(ctx, ch, command{subsystem: name}); err != nil {
+		return err
+	}
+	err = do(ch)
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	}
+	select {
+	case <-l.dead: // the channel ends a moment before the connection does
+		return l.why
+	case <-time.After(300 * time.Millisecond):
+		return err
+	}
+}
