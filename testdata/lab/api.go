@@ -135,7 +135,8 @@ func (l *Lab) daemon(name string, arguments ...string) error {
 	return nil
 }
 
-// waitNodes waits until every machine that has a kubelet is a Ready node.
+// waitNodes waits until every machine that has a kubelet is a Ready node, and the taint that it had before is gone:
+// until then pods go elsewhere.
 func (l *Lab) waitNodes(ctx context.Context) error {
 	return l.api.wait(ctx, "nodes", func() (string, error) {
 		nodes, err := l.Nodes(ctx)
@@ -143,8 +144,9 @@ func (l *Lab) waitNodes(ctx context.Context) error {
 			return "", err
 		}
 		for _, m := range l.Machines {
-			if m.kind != bastion && !nodes[m.Name].Ready {
-				return m.Name + " is not Ready", nil
+			node := nodes[m.Name]
+			if m.kind != bastion && (!node.Ready || node.Tainted) {
+				return m.Name + " is not Ready, or tainted as if it were not", nil
 			}
 		}
 		return "", nil
@@ -153,9 +155,10 @@ func (l *Lab) waitNodes(ctx context.Context) error {
 
 // Node is what the API says of a node.
 type Node struct {
-	Ready, Unschedulable bool
-	Version              string // of the kubelet, with its v
-	Annotations          map[string]string
+	Ready, Unschedulable, Tainted bool
+
+	Version     string // of the kubelet, with its v
+	Annotations map[string]string
 }
 
 // Nodes asks the API for all nodes, by name.
@@ -166,7 +169,10 @@ func (l *Lab) Nodes(ctx context.Context) (map[string]Node, error) {
 				Name        string
 				Annotations map[string]string
 			}
-			Spec   struct{ Unschedulable bool }
+			Spec struct {
+				Unschedulable bool
+				Taints        []struct{ Key string }
+			}
 			Status struct {
 				Conditions []struct{ Type, Status string }
 				NodeInfo   struct{ KubeletVersion string }
@@ -180,6 +186,7 @@ func (l *Lab) Nodes(ctx context.Context) (map[string]Node, error) {
 	for _, item := range list.Items {
 		node := Node{
 			Unschedulable: item.Spec.Unschedulable,
+			Tainted:       len(item.Spec.Taints) > 0,
 			Version:       item.Status.NodeInfo.KubeletVersion,
 			Annotations:   item.Metadata.Annotations,
 		}

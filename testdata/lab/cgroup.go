@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Every machine needs a cgroup of its own: systemd-nspawn puts its machine below the caller's, and several systemd
@@ -67,25 +68,42 @@ func inCgroup(dir string) []int {
 	return found
 }
 
-// removeCgroups removes a lab's cgroups in every hierarchy. Their processes have ended.
+// removeCgroups removes a lab's cgroups in every hierarchy. Their processes have been killed; the kernel calls a cgroup
+// busy until the last thread of one is gone, which is a little later.
 func removeCgroups(name string) error {
 	mounts, err := cgroupMounts()
 	if err != nil {
 		return err
 	}
+	deadline := time.Now().Add(10 * time.Second)
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		var failures []error
+		for _, mount := range mounts {
+			failures = append(failures, removeTree(filepath.Join(mount, name)))
+		}
+		err := errors.Join(failures...)
+		if err == nil || time.Now().After(deadline) {
+			return err
+		}
+		<-tick.C
+	}
+}
+
+// removeTree removes folders, the deepest first. The files in a cgroup's can't be removed and go with it.
+func removeTree(root string) error {
+	var dirs []string
+	_ = filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+		if err == nil && entry.IsDir() {
+			dirs = append(dirs, path)
+		}
+		return nil
+	})
 	var failures []error
-	for _, mount := range mounts {
-		var dirs []string
-		_ = filepath.WalkDir(filepath.Join(mount, name), func(path string, entry fs.DirEntry, err error) error {
-			if err == nil && entry.IsDir() {
-				dirs = append(dirs, path)
-			}
-			return nil
-		})
-		for _, dir := range slices.Backward(dirs) {
-			if err := os.Remove(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
-				failures = append(failures, fmt.Errorf("lab: remove cgroup: %w", err))
-			}
+	for _, dir := range slices.Backward(dirs) {
+		if err := os.Remove(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			failures = append(failures, fmt.Errorf("lab: remove cgroup: %w", err))
 		}
 	}
 	return errors.Join(failures...)

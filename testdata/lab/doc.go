@@ -46,7 +46,11 @@
 // # Lifetime
 //
 // [Start] ends the lab when the test ends, however it ends; if the test failed, the logs of everything stay, and it
-// says where. Had the whole process been killed, the next start finds the remains by their lock and removes them: the
-// processes that it had noted, mounts below its own folder, its namespace, and no others. FLEETUP_LAB_KEEP=1
-// keeps a failed test's lab running until the test process is interrupted.
+// says where. Had the whole process been killed, the next start finds the remains, since nobody holds the lock of
+// their folder, and removes them: the processes in its cgroups and its network, mounts below its folder, and no others.
+// FLEETUP_LAB_KEEP=1 keeps a failed test's lab running until the test process is interrupted.
+//
+// prepare.sh, which every start runs, installs Debian's tools, compiles the control plane (once; minutes) and makes the
+// root file systems. Its results lie under ${XDG_CACHE_HOME:-~/.cache}/fleetup-lab, which may be removed at any time
+// when no lab runs.
 package lab

@@ -5,7 +5,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
-	"strings"
 )
 
 // Each fault returns what undoes it. All of them end with the lab.
@@ -16,11 +15,16 @@ func (m *Machine) Cut() (heal func()) {
 	return func() { m.port("set", m.portName(), "up") }
 }
 
-// Slow puts a netem discipline on what the machine receives: "delay 200ms", "loss 30%", "rate 1mbit".
-func (m *Machine) Slow(netem string) (heal func()) {
-	arguments := append([]string{"qdisc", "replace", "dev", m.portName(), "root", "netem"}, strings.Fields(netem)...)
-	m.must(m.lab.Command(m.lab.ctx, "tc", arguments...))
+// Slow limits what the machine receives to a rate as tc writes it, "64kbit". (netem, which could delay as well, is
+// missing from some kernels.)
+func (m *Machine) Slow(rate string) (heal func()) {
+	m.must(m.lab.Command(m.lab.ctx, "tc", "qdisc", "replace", "dev", m.portName(), "root", "tbf", "rate", rate, "burst", "4kb", "limit", "1mb"))
 	return func() { m.must(m.lab.Command(m.lab.ctx, "tc", "qdisc", "delete", "dev", m.portName(), "root")) }
+}
+
+// Lose drops a share of what reaches the machine, from 0 to 1, at random.
+func (m *Machine) Lose(share float64) (heal func()) {
+	return m.firewall("-m", "statistic", "--mode", "random", "--probability", strconv.FormatFloat(share, 'f', 3, 64), "-j", "DROP")
 }
 
 // portName is the bridge's side of the machine's network cable. A reboot replaces it, and ends a Cut or a Slow.
@@ -32,16 +36,21 @@ func (m *Machine) port(arguments ...string) {
 
 // OnlyFrom lets the machine take SSH connections from another one alone, so that a jump is needed. Until a reboot.
 func (m *Machine) OnlyFrom(jump *Machine) (heal func()) {
-	rule := func(action string) {
+	return m.firewall("-p", "tcp", "--dport", "22", "!", "-s", jump.IP, "-j", "REJECT")
+}
+
+// firewall adds a rule for what the machine receives. A reboot forgets it.
+func (m *Machine) firewall(rule ...string) (remove func()) {
+	change := func(action string) {
 		init, err := m.init()
 		if err != nil {
 			m.lab.fail("%v", err)
 		}
-		m.must(exec.CommandContext(m.lab.ctx, "nsenter", "--target", strconv.Itoa(init), "--net", "--", "iptables", "-w", action, "INPUT",
-			"-p", "tcp", "--dport", "22", "!", "-s", jump.IP, "-j", "REJECT"))
+		m.must(exec.CommandContext(m.lab.ctx, "nsenter", append([]string{"--target", strconv.Itoa(init), "--net", "--",
+			"iptables", "-w", action, "INPUT"}, rule...)...))
 	}
-	rule("-I")
-	return func() { rule("-D") }
+	change("-I")
+	return func() { change("-D") }
 }
 
 // Freeze stops every process of the machine where it is: it answers nothing, and its connections stay open.

@@ -143,6 +143,8 @@ func (m *Machine) boot() error {
 	m.mu.Lock()
 	m.off = false
 	m.mu.Unlock()
+	// The kernel removes a killed machine's network a while after the machine: its port would be in the way.
+	_ = m.lab.Command(m.lab.ctx, "ip", "link", "delete", m.portName()).Run()
 	p, err := m.nspawn()
 	if err != nil {
 		return fmt.Errorf("%s: boot: %w", m.Name, err)
@@ -198,6 +200,20 @@ func (m *Machine) Kill() {
 	}
 	_ = p.cmd.Process.Kill()
 	<-p.done
+}
+
+// WaitOff waits until the machine has switched itself off.
+func (m *Machine) WaitOff() {
+	if err := m.lab.api.wait(m.lab.ctx, m.Name, func() (string, error) {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		if m.off {
+			return "", nil
+		}
+		return "it is still on", nil
+	}); err != nil {
+		m.lab.fail("lab: %v", err)
+	}
 }
 
 // Start switches on a machine that is off.

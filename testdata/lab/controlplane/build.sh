@@ -34,7 +34,7 @@ stamp() {
 build() {
 	[ -x "$out/$1" ] && return
 	echo "lab: building $1" >&2
-	(cd "$here" && nice -n 5 go build -mod=readonly -ldflags "$(stamp "$3")" -o "$out/.$1.$$" "$2")
+	(cd "$here" && GOWORK=off nice -n 5 go build -mod=readonly -ldflags "$(stamp "$3")" -o "$out/.$1.$$" "$2")
 	mv "$out/.$1.$$" "$out/$1"
 }
 
