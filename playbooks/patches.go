@@ -1,0 +1,116 @@
+package playbooks
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// indexAge is how old the package lists may be before what is pending counts as unknown.
+const indexAge = 24 * time.Hour
+
+// patches brings all packages up to date but those that have a playbook of their own.
+type patches struct {
+	base
+	security bool
+	never    []string // patterns, the playbook's and the user's
+}
+
+func buildPatches(b *binding) Step {
+	s := &patches{base: b.base(), security: b.flag("security_only", false), never: slices.Concat(b.list("never"), b.list("exclude"))}
+	if b.str("upgrade") != "all" {
+		b.fail("upgrade", "%q: only \"all\" can be upgraded; to name packages, use names with a version", b.str("upgrade"))
+	}
+	for _, key := range []string{"names", "one_of", "optional", "version", "hold", "repository", "starts"} {
+		if b.has(key) {
+			b.fail(key, "doesn't go with upgrade")
+		}
+	}
+	for _, pattern := range s.never {
+		if !packagePattern.MatchString(pattern) {
+			b.fail("exclude", "%q is no pattern of packages", pattern)
+		}
+	}
+	return s
+}
+
+// update is a package that would be upgraded.
+type update struct{ name, from, to, origin string }
+
+func (s *patches) which() string {
+	if s.security {
+		return "security"
+	}
+	return "all"
+}
+
+// pending is the shell's question for what would be upgraded.
+func (s *patches) pending() string {
+	return "pending " + words(append([]string{s.which()}, s.never...)...) + "\n"
+}
+
+// Check asks the package tool what it would upgrade by the lists that it has. Lists that are older than a day say
+// nothing about today's patches: they make the step due.
+func (s *patches) Check(ctx context.Context, h Host) (Status, error) {
+	out, err := h.Run(ctx, withTool("index_age\n"+s.pending()))
+	if err != nil {
+		return Status{}, s.failed("check", err)
+	}
+	var status Status
+	updates, age := parsePending(out)
+	for _, u := range updates {
+		status.Changes = append(status.Changes, fmt.Sprintf("%s %s → %s", u.name, u.from, u.to))
+	}
+	if age > indexAge {
+		status.Changes = append(status.Changes, "what is pending is known once the package lists are fetched: "+staleness(age))
+	}
+	if len(status.Changes) > 0 {
+		status.Commands = []string{"apt-get update; apt-get install --only-upgrade …"}
+		return status, nil
+	}
+	required, why, err := RebootRequired(ctx, h)
+	if err != nil {
+		return Status{}, s.failed("check", err)
+	}
+	if required {
+		return Status{Staged: true, Reboot: true, Changes: []string{"a reboot is required: " + why}}, nil
+	}
+	return Status{Clean: true}, nil
+}
+
+func staleness(age time.Duration) string {
+	if age > 10*365*24*time.Hour {
+		return "there are none"
+	}
+	return "they are " + days(age) + " old"
+}
+
+// parsePending reads what the shell functions index_age and pending print.
+func parsePending(output string) (updates []update, age time.Duration) {
+	for _, line := range lines(output) {
+		fields := strings.Fields(line)
+		switch {
+		case len(fields) == 2 && fields[0] == "age":
+			seconds, _ := strconv.ParseInt(fields[1], 10, 64)
+			age = time.Duration(min(seconds, 1<<33)) * time.Second
+		case len(fields) >= 5 && fields[0] == "pending":
+			updates = append(updates, update{fields[1], fields[2], fields[3], strings.Join(fields[4:], " ")})
+		}
+	}
+	return updates, age
+}
+
+// Apply fetches the package lists, looks again, and upgrades exactly what it found.
+func (s *patches) Apply(ctx context.Context, h Host, say func(string)) error {
+	ctx, cancel := context.WithTimeout(ctx, s.traits.Timeout)
+	defer cancel()
+	script := "set -e\nprepare 600\nmkdir -p \"$kept\"\nrefresh\nlist=$(mktemp)\n" + strings.TrimSpace(s.pending()) + " >\"$list\"\n" +
+		"patch_all \"$list\" " + words(s.never...) + "\n"
+	if _, err := h.Do(ctx, s.script("upgrade"), withTool(script), said(say)); err != nil {
+		return s.failed("upgrade", err)
+	}
+	return nil
+}

@@ -1,0 +1,124 @@
+# dnf and rpm: the same functions as apt.sh has.
+holder() {
+	who=$(pid_holder /var/lib/dnf/rpmdb_lock.pid /var/cache/dnf/download_lock.pid /var/cache/dnf/metadata_lock.pid)
+	if [ -n "$who" ]; then echo "$who"; else lock_holder /var/lib/rpm/.rpm.lock /usr/lib/sysimage/rpm/.rpm.lock; fi
+}
+
+# Locks and excludes are there to keep others from upgrading these packages; fleetup names what it means.
+dnf_free() { dnf -y --disableexcludes=all --disableplugin=versionlock "$@" </dev/null; }
+
+installed() {
+	rpm -q --qf '%{NAME}\t%{EPOCHNUM}:%{VERSION}-%{RELEASE}\t%{ARCH}\n' "$@" | grep '	' | while IFS='	' read -r name version arch; do
+		want=install
+		if grep -q -s "^$name-[0-9]" /etc/dnf/plugins/versionlock.list; then want=hold; fi
+		printf '%s\t%s\t%s\t%s\tinstalled\n' "$name" "$version" "$arch" "$want"
+	done
+	[ -e /etc/dnf/plugins/versionlock.conf ] || echo 'no versionlock'
+}
+
+candidates() {
+	dnf -q -C --disableexcludes=all --disableplugin=versionlock --showduplicates repoquery --qf 'madison %{name} | %{epoch}:%{version}-%{release} | %{repoid}' "$@" 2>/dev/null || :
+	grep -H -s -E '^ *(\[|baseurl|mirrorlist|metalink)' /etc/yum.repos.d/*.repo | sed 's/^/source /'
+	printf 'arch %s\n' "$(uname -m)"
+}
+
+peek() {
+	name=$1 dir=$(mktemp -d)
+	shift
+	for url in "$@"; do
+		timeout 30 dnf -q --setopt="cachedir=$dir" --setopt="logdir=$dir" --setopt="persistdir=$dir" --repofrompath="peek,$url" --repo=peek \
+			--showduplicates repoquery --qf 'found %{name} %{epoch}:%{version}-%{release}' "$name" >"$dir/list" 2>/dev/null || continue
+		echo "looked $url"
+		cat "$dir/list"
+	done
+	rm -rf "$dir"
+}
+
+prepare() { wait_lock "$1"; }
+
+refresh() {
+	if [ $# -eq 0 ]; then dnf -q -y makecache --refresh </dev/null; return; fi
+	for repo in "$@"; do dnf -q -y --repo="$repo" makecache --refresh </dev/null; done
+}
+
+keep() {
+	kept_file=$(archive "$@")
+	[ ! -s "$kept_file" ] || return 0
+	dir=$(mktemp -d "$kept/.new.XXXXXX") || return 0
+	timeout 120 dnf -q -y --disableexcludes=all --disableplugin=versionlock download --destdir="$dir" "$1-${2#*:}.$3" >/dev/null 2>&1 || :
+	for new in "$dir"/*.rpm; do [ ! -s "$new" ] || mv -f "$new" "$kept_file"; done
+	rm -rf "$dir"
+	[ -s "$kept_file" ]
+}
+
+hold() {
+	[ -e /etc/dnf/plugins/versionlock.conf ] || return 0
+	unhold "$@"
+	dnf -q versionlock add "$@" >/dev/null </dev/null
+}
+unhold() { dnf -q versionlock delete "$@" >/dev/null 2>&1 </dev/null || :; }
+install() { dnf_free install "$@"; }
+downgrade() { dnf_free install "$@" || dnf_free downgrade "$@"; }
+
+newest() {
+	dnf -q -C --disableexcludes=all --disableplugin=versionlock --showduplicates repoquery --qf '%{epoch}:%{version}-%{release}' "$1" 2>/dev/null |
+		sort -V | while read -r version; do case ${version#*:} in "$2" | "$2"[-+~]*) echo "$version" ;; esac; done | tail -n 1
+}
+spec() { printf '%s-%s' "$1" "$2"; }
+archive() { printf '%s/%s-%s.%s.rpm' "$kept" "$1" "${2#*:}" "$3"; }
+
+excludes() {
+	options=
+	for pattern in "$@"; do options="$options --exclude=$pattern"; done
+}
+
+# The patterns must reach dnf as they are, whatever lies in the working folder: no globbing.
+pending() {
+	set -f
+	which=$1
+	shift
+	excludes "$@"
+	if [ "$which" = security ]; then options="$options --security"; fi
+	dnf -q -C $options --latest-limit=1 repoquery --upgrades --qf '%{name} %{epoch}:%{version}-%{release} %{repoid}' 2>/dev/null | while read -r name version repo; do
+		echo "pending $name $(rpm -q --qf '%{EPOCHNUM}:%{VERSION}-%{RELEASE}\n' "$name" | tail -n 1) $version $repo"
+	done
+	set +f
+}
+
+index_age() {
+	last=0
+	for file in /var/cache/dnf/*/repodata/repomd.xml; do
+		time=$(stat -c %Y "$file" 2>/dev/null) || continue
+		if [ "$time" -gt "$last" ]; then last=$time; fi
+	done
+	echo "age $(($(date +%s) - last))"
+}
+
+upgrade_only() {
+	set -f
+	specs=$1
+	shift
+	excludes "$@"
+	dnf -y $options upgrade $specs </dev/null
+	set +f
+}
+
+kernels() { rpm -q --qf 'kernel %{VERSION}-%{RELEASE}.%{ARCH}\n' kernel-core 2>/dev/null | grep '^kernel ' || :; }
+
+kernel_candidates() {
+	dnf -q -C --disableexcludes=all --disableplugin=versionlock repoquery --qf 'meta %{version}-%{release}.%{arch}' kernel-core 2>/dev/null || :
+}
+
+kernel_packages() { echo "kernel-$1"; }
+
+reboot_required() {
+	if ! command -v needs-restarting >/dev/null 2>&1; then
+		echo 'notool'
+		return 0
+	fi
+	code=0
+	why=$(needs-restarting -r 2>&1) || code=$?
+	echo "code $code"
+	case $why in *'eboot is required'*) echo 'says yes' ;; esac
+	printf '%s\n' "$why" | sed -n 's/^ *\* /flag /p'
+}
