@@ -20,8 +20,6 @@ func (r *reader) hosts(root *table, base layer, groups map[string]layer) []Host 
 	for _, key := range t.names() {
 		if entry, ok := t.sub(key); ok {
 			hosts = append(hosts, entry.host(key, base, groups, &disputes)...)
-		} else {
-			t.bad(key, `a host is a table such as { address = "10.0.0.1" }`)
 		}
 		if len(hosts) > mostFleet {
 			t.bad(key, "more than %d hosts", mostFleet)

@@ -16,7 +16,7 @@ var (
 	// dnsLabel is a DNS-1123 label, as Kubernetes asks of a namespace.
 	dnsLabel = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
 	// hostName is what a resolver or ~/.ssh/config may know.
-	hostName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]{0,252}$`)
+	hostName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_-]*(\.[A-Za-z0-9_][A-Za-z0-9_-]*)*\.?$`)
 	// word names hosts that have another Node name, groups and playbooks; --limit gives , @ ! [ ] a meaning.
 	word = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,252}$`)
 	// labelPart is a label's value, or the part of its key after the slash.
@@ -115,7 +115,7 @@ func checkAddress(s string) error {
 		return fmt.Errorf("%q holds a port; write address = %q, port = %s", s, host, port)
 	}
 	// What looks like an address and is none, such as 10.0.1.300, would be asked of a resolver.
-	if digits := strings.Trim(s, "0123456789."); digits == "" || !hostName.MatchString(s) {
+	if digits := strings.Trim(s, "0123456789."); digits == "" || len(s) > 253 || !hostName.MatchString(s) {
 		return fmt.Errorf("%q is neither an IP address nor a host name", s)
 	}
 	return nil

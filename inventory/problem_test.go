@@ -1,0 +1,99 @@
+package inventory
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestProblemForm(t *testing.T) {
+	for _, tc := range []struct {
+		problem Problem
+		want    string
+	}{
+		{Problem{"inventory.toml", 12, "drain.grace_perod", "unknown key"}, "inventory.toml:12: drain.grace_perod: unknown key"},
+		{Problem{"inventory.toml", 0, "hosts", "missing"}, "inventory.toml: hosts: missing"},
+		{Problem{"inventory.toml", 3, "", "not TOML"}, "inventory.toml:3: not TOML"},
+		{Problem{"--set", 0, "drain.force", "must be true or false"}, "--set drain.force: must be true or false"},
+	} {
+		if got := tc.problem.Error(); got != tc.want {
+			t.Errorf("%q, want %q", got, tc.want)
+		}
+	}
+	wrapped := fmt.Errorf("plan: %w", Problems{{"f", 1, "a", "b"}, {"f", 2, "c", "d"}})
+	var problems Problems
+	if !errors.As(wrapped, &problems) || len(problems) != 2 || wrapped.Error() != "plan: f:1: a: b\nf:2: c: d" {
+		t.Errorf("wrapped: %v", wrapped)
+	}
+}
+
+func TestProblemsAreSorted(t *testing.T) {
+	got := Problems{{"--set", 0, "a", "x"}, {"f", 9, "b", "x"}, {"f", 2, "d", "1"}, {"f", 2, "d", "1"}, {"f", 2, "c", "2"}, {"f", 0, "e", "x"}}.sorted()
+	want := Problems{{"f", 0, "e", "x"}, {"f", 2, "d", "1"}, {"f", 2, "c", "2"}, {"f", 9, "b", "x"}, {"--set", 0, "a", "x"}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestPos(t *testing.T) {
+	fleet := mustParse(t, layered, "upgrade.kernel=latest", `hosts."n.x"={}`)
+	for _, tc := range []struct {
+		key  string
+		file string
+		line int
+	}{
+		{"upgrade.kubelet", "fleet.toml", 10},
+		{"upgrade.kubelet.version", "fleet.toml", 10},
+		{"upgrade.os-patches.security_only", "fleet.toml", 9},
+		{"groups.gpu.upgrade.kubelet", "fleet.toml", 14},
+		{"groups.gpu.upgrade.kubelet.version", "fleet.toml", 14},
+		{"upgrade", "fleet.toml", 8},
+		{"upgrade.kernel", "--set", 0},
+		{"upgrade.kernel.version", "--set", 0},
+		{`hosts."n.x".address`, "--set", 0},
+		{`hosts."none.such"`, "fleet.toml", 19},
+		{"nowhere.at.all", "fleet.toml", 0},
+		{"", "fleet.toml", 0},
+	} {
+		if file, line := fleet.Pos(tc.key); file != tc.file || line != tc.line {
+			t.Errorf("Pos(%s) = %s:%d, want %s:%d", tc.key, file, line, tc.file, tc.line)
+		}
+	}
+	if got, want := fleet.Problem("upgrade.kubelet", "no such version").Error(), "fleet.toml:10: upgrade.kubelet: no such version"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	if file, line := (&Fleet{}).Pos("name"); file != "" || line != 0 {
+		t.Errorf("a fleet made by hand: %s:%d", file, line)
+	}
+}
+
+func TestRequire(t *testing.T) {
+	for _, tc := range []struct {
+		src              string
+		upgrade, cluster bool
+		want             string
+	}{
+		{oneHost, false, false, ""},
+		{oneHost, true, true, "cluster upgrade "},
+		{oneHost, false, true, "cluster "},
+		{"[cluster]\n" + oneHost, true, true, "upgrade "},
+		{"[cluster]\n[upgrade]\n" + oneHost, true, true, "upgrade "},
+		{"[cluster]\n[upgrade]\nreboot = \"always\"\n" + oneHost, true, true, "upgrade "},
+		{"[cluster]\n[upgrade]\nkubelet = \"1\"\n" + oneHost, true, true, ""},
+		{"[cluster]\n[groups.g.upgrade]\nkubelet = \"1\"\n" + oneHost, true, true, "upgrade "},
+		{"[cluster]\n[groups.g.upgrade]\nkubelet = \"1\"\n[hosts]\nn1.groups = [\"g\"]\n", true, true, ""},
+	} {
+		err := mustParse(t, tc.src).Require(tc.upgrade, tc.cluster)
+		var got string
+		if err != nil {
+			for _, p := range problemsOf(t, err) {
+				got += p.Key + " "
+			}
+		}
+		if got != tc.want {
+			t.Errorf("%s Require(%v, %v) = %q, want %q", tc.src, tc.upgrade, tc.cluster, got, tc.want)
+		}
+	}
+}
