@@ -1,0 +1,294 @@
+package kube
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// Facts that a claim records by itself, beside those it is given.
+const (
+	FactCordoned = "cordoned" // "true": it was cordoned when we came, so it stays so
+	FactExcluded = "excluded" // "true": it had the load balancers' label already
+	FactUnready  = "unready"  // the node-critical pods that weren't ready: nobody waits for them afterwards
+)
+
+// ClaimedError says that another run holds the node.
+type ClaimedError struct{ Node, Run string }
+
+func (e *ClaimedError) Error() string {
+	return fmt.Sprintf("node %s: claim: run %s holds it; `fleetup run` picks that run up, `fleetup abort` gives its nodes back", e.Node, e.Run)
+}
+
+// ClaimedBy is the run that holds the node.
+func (e *ClaimedError) ClaimedBy() string { return e.Run }
+
+// Claim makes the node ours in one update: annotations, cordon, taint, load balancers' label. It returns what was
+// recorded: facts and what it found. On a node that run holds already it makes all of it so again and returns the state
+// recorded first; on another run's it is a *ClaimedError and changes nothing. It is refused while the lease is in doubt.
+func (c *Cluster) Claim(ctx context.Context, node, run string, facts map[string]string) (map[string]string, error) {
+	var state map[string]string
+	if err := c.guard.check(); err != nil {
+		return nil, fmt.Errorf("node %s: claim: %w", node, err)
+	}
+	unready := c.unreadyCritical(node)
+	err := c.edit(ctx, node, "claim", func(n *corev1.Node) error {
+		var err error
+		state, err = claim(n, run, facts, unready)
+		return err
+	})
+	return state, err
+}
+
+// claim is what Claim does to the object.
+func claim(n *corev1.Node, run string, facts map[string]string, unready string) (map[string]string, error) {
+	switch holder := n.Annotations[AnnotationRun]; {
+	case holder != "" && holder != run:
+		return nil, &ClaimedError{Node: n.Name, Run: holder}
+	case holder == "" || flatMap(n.Annotations[AnnotationState]) == nil: // without a record the cordon counts as somebody's
+		setAnnotation(n, AnnotationState, flatText(found(n, facts, unready)))
+	}
+	setAnnotation(n, AnnotationRun, run)
+	delete(n.Annotations, AnnotationFailed)
+	n.Spec.Unschedulable = true
+	setTaint(n, run)
+	if n.Labels == nil {
+		n.Labels = map[string]string{}
+	}
+	if _, ok := n.Labels[LabelExcludeLB]; !ok {
+		n.Labels[LabelExcludeLB] = ""
+	}
+	return flatMap(n.Annotations[AnnotationState]), nil
+}
+
+// found is what a first claim records.
+func found(n *corev1.Node, facts map[string]string, unready string) map[string]string {
+	state := maps.Clone(facts)
+	if state == nil {
+		state = map[string]string{}
+	}
+	_, excluded := n.Labels[LabelExcludeLB]
+	state[FactCordoned] = fmt.Sprint(n.Spec.Unschedulable)
+	state[FactExcluded] = fmt.Sprint(excluded)
+	if unready != "" {
+		state[FactUnready] = unready
+	}
+	return state
+}
+
+// Note adds facts to what our claim records. It is an error where run doesn't hold the node.
+func (c *Cluster) Note(ctx context.Context, node, run string, facts map[string]string) error {
+	return c.edit(ctx, node, "note", func(n *corev1.Node) error {
+		if err := mustHold(n, run); err != nil {
+			return err
+		}
+		state := flatMap(n.Annotations[AnnotationState])
+		if state == nil {
+			state = map[string]string{}
+		}
+		maps.Copy(state, facts)
+		setAnnotation(n, AnnotationState, flatText(state))
+		return nil
+	})
+}
+
+// Untaint takes our taint off: DaemonSet pods don't tolerate it, and without them the node isn't whole. The cordon stays.
+func (c *Cluster) Untaint(ctx context.Context, node, run string) error {
+	return c.edit(ctx, node, "untaint", func(n *corev1.Node) error {
+		if n.Annotations[AnnotationRun] == run {
+			dropTaint(n)
+		}
+		return nil
+	})
+}
+
+// Release gives the node back in one update: it removes what Claim added, and the cordon if Claim set it. last, unless
+// nil, stays as the annotation fleetup.io/last. On a node that run doesn't hold it changes nothing, so it is safe to repeat.
+func (c *Cluster) Release(ctx context.Context, node, run string, last map[string]string) error {
+	return c.edit(ctx, node, "release", func(n *corev1.Node) error {
+		if n.Annotations[AnnotationRun] == run {
+			release(n, last)
+		}
+		return nil
+	})
+}
+
+func release(n *corev1.Node, last map[string]string) {
+	state := flatMap(n.Annotations[AnnotationState])
+	if state[FactCordoned] == "false" { // unreadable: nobody knows whose cordon it is, so it stays
+		n.Spec.Unschedulable = false
+	}
+	if state[FactExcluded] == "false" {
+		delete(n.Labels, LabelExcludeLB)
+	}
+	dropTaint(n)
+	for _, key := range []string{AnnotationRun, AnnotationState, AnnotationFailed} {
+		delete(n.Annotations, key)
+	}
+	if last != nil {
+		setAnnotation(n, AnnotationLast, flatText(last))
+	}
+}
+
+// Fail writes why the node failed. Cordon and claim stay; the taint goes, or its CNI pods couldn't come back.
+func (c *Cluster) Fail(ctx context.Context, node, run, why string) error {
+	return c.edit(ctx, node, "mark as failed", func(n *corev1.Node) error {
+		if err := mustHold(n, run); err != nil {
+			return err
+		}
+		setAnnotation(n, AnnotationFailed, why)
+		dropTaint(n)
+		return nil
+	})
+}
+
+// Uncordoned says that somebody else took the cordon off a node that run holds.
+func (c *Cluster) Uncordoned(node, run string) bool {
+	n, ok := c.nodes.get(node)
+	return ok && n.Annotations[AnnotationRun] == run && !n.Spec.Unschedulable
+}
+
+func mustHold(n *corev1.Node, run string) error {
+	if holder := n.Annotations[AnnotationRun]; holder != "" && holder != run {
+		return &ClaimedError{Node: n.Name, Run: holder}
+	} else if holder == "" {
+		return fmt.Errorf("node %s: run %s doesn't hold it: somebody took the claim off", n.Name, run)
+	}
+	return nil
+}
+
+func setAnnotation(n *corev1.Node, key, value string) {
+	if n.Annotations == nil {
+		n.Annotations = map[string]string{}
+	}
+	n.Annotations[key] = value
+}
+
+func setTaint(n *corev1.Node, run string) {
+	for i, t := range n.Spec.Taints {
+		if t.Key == TaintMaintenance && t.Effect == corev1.TaintEffectNoSchedule {
+			n.Spec.Taints[i].Value = run
+			return
+		}
+	}
+	n.Spec.Taints = append(n.Spec.Taints, corev1.Taint{Key: TaintMaintenance, Value: run, Effect: corev1.TaintEffectNoSchedule})
+}
+
+func dropTaint(n *corev1.Node) {
+	n.Spec.Taints = slices.DeleteFunc(n.Spec.Taints, func(t corev1.Taint) bool { return strings.HasPrefix(t.Key, ours) })
+}
+
+// edit reads the node and writes what change made of it, with the resourceVersion that it read, again after a conflict.
+// It waits out an API server that doesn't answer. A change that leaves the node as it is sends nothing.
+func (c *Cluster) edit(ctx context.Context, node, operation string, change func(*corev1.Node) error) error {
+	err := persist(ctx, func(ctx context.Context) error { return c.editOnce(ctx, node, operation, change) })
+	if err != nil {
+		return inNode(node, operation, err)
+	}
+	return nil
+}
+
+func (c *Cluster) editOnce(ctx context.Context, node, operation string, change func(*corev1.Node) error) error {
+	before, err := c.core.Nodes().Get(ctx, node, metav1.GetOptions{})
+	if err != nil {
+		return err
+	}
+	after := before.DeepCopy()
+	if err := change(after); err != nil {
+		return err
+	}
+	patch := nodePatch(before, after)
+	if patch == nil {
+		return nil
+	}
+	if operation == "claim" { // the wait for an answer may have outlasted the lease
+		if err := c.guard.check(); err != nil {
+			return err
+		}
+	}
+	written, err := c.core.Nodes().Patch(ctx, node, types.MergePatchType, patch, metav1.PatchOptions{FieldManager: "fleetup"})
+	if err == nil {
+		c.nodes.trim(written)
+		c.nodes.put(written)
+	}
+	return err
+}
+
+// nodePatch is the difference as a merge patch, nil where there is none. A patch, because a whole object written by an
+// older client-go drops the fields of a newer API server; with the resourceVersion in it, it is refused like an update.
+func nodePatch(before, after *corev1.Node) []byte {
+	metadata, spec := map[string]any{}, map[string]any{}
+	if d := mapPatch(before.Annotations, after.Annotations); d != nil {
+		metadata["annotations"] = d
+	}
+	if d := mapPatch(before.Labels, after.Labels); d != nil {
+		metadata["labels"] = d
+	}
+	if before.Spec.Unschedulable != after.Spec.Unschedulable {
+		spec["unschedulable"] = nilUnless(after.Spec.Unschedulable, after.Spec.Unschedulable)
+	}
+	if !equality.Semantic.DeepEqual(before.Spec.Taints, after.Spec.Taints) {
+		spec["taints"] = nilUnless(after.Spec.Taints, len(after.Spec.Taints) > 0)
+	}
+	if len(metadata) == 0 && len(spec) == 0 {
+		return nil
+	}
+	metadata["resourceVersion"] = before.ResourceVersion
+	patch := map[string]any{"metadata": metadata}
+	if len(spec) > 0 {
+		patch["spec"] = spec
+	}
+	text, err := json.Marshal(patch)
+	if err != nil {
+		return nil // strings, booleans and taints always marshal
+	}
+	return text
+}
+
+func nilUnless(value any, wanted bool) any {
+	if wanted {
+		return value
+	}
+	return nil
+}
+
+func mapPatch(before, after map[string]string) map[string]any {
+	var patch map[string]any
+	set := func(key string, value any) {
+		if patch == nil {
+			patch = map[string]any{}
+		}
+		patch[key] = value
+	}
+	for key, value := range after {
+		if old, ok := before[key]; !ok || old != value {
+			set(key, value)
+		}
+	}
+	for key := range before {
+		if _, ok := after[key]; !ok {
+			set(key, nil)
+		}
+	}
+	return patch
+}
+
+// inNode says where an error happened, unless it says so itself.
+func inNode(node, operation string, err error) error {
+	if text := err.Error(); strings.HasPrefix(text, "node "+node+":") {
+		return err
+	}
+	if apierrors.IsNotFound(err) {
+		return fmt.Errorf("node %s: %s: the cluster has no such node: %w", node, operation, err)
+	}
+	return fmt.Errorf("node %s: %s: %w", node, operation, explain("", err))
+}

@@ -1,0 +1,183 @@
+package kube
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	utilnet "k8s.io/apimachinery/pkg/util/net"
+	appsv1 "k8s.io/client-go/kubernetes/typed/apps/v1"
+	authorizationv1 "k8s.io/client-go/kubernetes/typed/authorization/v1"
+	coordinationv1 "k8s.io/client-go/kubernetes/typed/coordination/v1"
+	corev1 "k8s.io/client-go/kubernetes/typed/core/v1"
+	discoveryv1 "k8s.io/client-go/kubernetes/typed/discovery/v1"
+	policyv1 "k8s.io/client-go/kubernetes/typed/policy/v1"
+	storagev1 "k8s.io/client-go/kubernetes/typed/storage/v1"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+)
+
+// Config says which cluster, and how it is reached.
+type Config struct {
+	Kubeconfig string // "": $KUBECONFIG, ~/.kube/config, then the pod's own service account
+	Context    string // "": the file's current one
+	Namespace  string // where the Lease lives; "": kube-system
+	// Dial replaces the TCP dialler; nil: the usual one.
+	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
+	// Boottime is the clock that leases are held by: it must go on while the machine sleeps. nil: CLOCK_BOOTTIME.
+	// Tests in virtual time set one that follows time.Now.
+	Boottime func() time.Duration
+}
+
+// Cluster is one cluster as a run sees it. Its methods may be called from any goroutine; those that read (Nodes,
+// PlanDrain, Stranded, …) need Start first and send no request.
+type Cluster struct {
+	namespace string
+	boottime  func() time.Duration
+	http      *http.Client
+	date      dateClock
+	clients
+	tables
+
+	proof    *Proof
+	stranded stranded
+	changes  signal      // a node changed, or what keeps our evicted pods from being placed
+	guard    guard       // what must hold for claims and evictions
+	sending  chan bool   // evictions under way, over all nodes
+	trouble  apiTrouble  // why the watches stand still, if they do
+	told     eventSender // Events on their way
+	owned    sync.WaitGroup
+}
+
+type clients struct {
+	core         *corev1.CoreV1Client
+	apps         *appsv1.AppsV1Client
+	policy       *policyv1.PolicyV1Client
+	discovery    *discoveryv1.DiscoveryV1Client
+	coordination *coordinationv1.CoordinationV1Client
+	storage      *storagev1.StorageV1Client
+	auth         *authorizationv1.AuthorizationV1Client
+}
+
+const (
+	defaultNamespace = "kube-system"
+	parallelRequests = 32               // evictions sent at once, over all nodes
+	requestTimeout   = 10 * time.Second // of an eviction or a write; less than a lease has left when it counts as held
+)
+
+// Open reads the configuration and prepares the clients. It sends nothing.
+func Open(c Config) (*Cluster, error) {
+	config, err := restConfig(c)
+	if err != nil {
+		return nil, err
+	}
+	k := &Cluster{namespace: c.Namespace, boottime: c.Boottime, sending: make(chan bool, parallelRequests)}
+	if k.namespace == "" {
+		k.namespace = defaultNamespace
+	}
+	if k.boottime == nil {
+		k.boottime = systemBoottime
+	}
+	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return &datedTransport{next, &k.date} })
+	if k.http, err = rest.HTTPClientFor(config); err != nil {
+		return nil, fmt.Errorf("cluster %s: %w", config.Host, err)
+	}
+	if err := k.clients.open(config, k.http); err != nil {
+		return nil, fmt.Errorf("cluster %s: %w", config.Host, err)
+	}
+	k.tables = newTables()
+	k.proof = newProof(k)
+	k.told = newEventSender()
+	k.changes.init()
+	k.hook()
+	return k, nil
+}
+
+// Close drops idle connections. Call it after Wait.
+func (c *Cluster) Close() { utilnet.CloseIdleConnectionsFor(c.http.Transport) }
+
+func restConfig(c Config) (*rest.Config, error) {
+	rules := clientcmd.NewDefaultClientConfigLoadingRules()
+	rules.ExplicitPath = c.Kubeconfig
+	overrides := &clientcmd.ConfigOverrides{CurrentContext: c.Context}
+	config, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, overrides).ClientConfig()
+	if clientcmd.IsEmptyConfig(err) {
+		return nil, fmt.Errorf("no cluster: neither a kubeconfig ($KUBECONFIG, ~/.kube/config) nor a pod's service account; set cluster.kubeconfig: %w", err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("kubeconfig %s: %w", c.Kubeconfig, err)
+	}
+	config.UserAgent = "fleetup"
+	config.QPS = -1 // the server's own priority and fairness decides; we never send in a tight loop
+	if c.Dial != nil {
+		config.Dial = c.Dial
+	}
+	return config, nil
+}
+
+func (c *clients) open(config *rest.Config, client *http.Client) error {
+	var errs [7]error
+	c.core, errs[0] = corev1.NewForConfigAndClient(config, client)
+	c.apps, errs[1] = appsv1.NewForConfigAndClient(config, client)
+	c.policy, errs[2] = policyv1.NewForConfigAndClient(config, client)
+	c.discovery, errs[3] = discoveryv1.NewForConfigAndClient(config, client)
+	c.coordination, errs[4] = coordinationv1.NewForConfigAndClient(config, client)
+	c.storage, errs[5] = storagev1.NewForConfigAndClient(config, client)
+	c.auth, errs[6] = authorizationv1.NewForConfigAndClient(config, client)
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// UID is that of the namespace kube-system: what tells one cluster from another.
+func (c *Cluster) UID(ctx context.Context) (string, error) {
+	ns, err := c.core.Namespaces().Get(ctx, metav1.NamespaceSystem, metav1.GetOptions{})
+	if err != nil {
+		return "", explain("read namespace kube-system", err)
+	}
+	return string(ns.UID), nil
+}
+
+// ProxyGet asks a Service, "NAMESPACE/NAME:PORT", through the API server's proxy and returns its HTTP status. err is nil
+// whenever the Service answered, whatever it said; 503 with an error is the proxy's own "no endpoints available".
+func (c *Cluster) ProxyGet(ctx context.Context, service, path string) (status int, err error) {
+	namespace, name, ok := strings.Cut(service, "/")
+	if !ok || name == "" {
+		return 0, fmt.Errorf("service %q: want namespace/name:port", service)
+	}
+	result := c.core.RESTClient().Get().Namespace(namespace).Resource("services").Name(name).SubResource("proxy").
+		Suffix(strings.Split(strings.TrimPrefix(path, "/"), "/")...).MaxRetries(0).Do(ctx).StatusCode(&status)
+	if status != 0 && status != http.StatusServiceUnavailable {
+		return status, nil
+	}
+	return status, result.Error()
+}
+
+// SelfNode is the node that this process's own pod runs on: $NODE_NAME where the manifest sets it, else looked up by
+// pod name; "" outside a cluster. Valid after Start.
+func (c *Cluster) SelfNode() string {
+	if node := os.Getenv("NODE_NAME"); node != "" && os.Getenv("KUBERNETES_SERVICE_HOST") != "" {
+		return node
+	}
+	namespace, err := os.ReadFile("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+	if err != nil {
+		return ""
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		return ""
+	}
+	if pod, ok := c.pods.get(strings.TrimSpace(string(namespace)) + "/" + host); ok {
+		return pod.Spec.NodeName
+	}
+	return ""
+}

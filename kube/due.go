@@ -1,0 +1,138 @@
+package kube
+
+import (
+	"slices"
+	"time"
+)
+
+// due chooses the pods to ask for now: each at once the first time, then when what refused it has changed, else when its
+// pause is over. Of the pods that one budget refused, only as many as it allows are asked for, and one where it
+// allows none: a budget says no to each of a hundred pods alike.
+func (d *drain) due(left []*leaver) []*leaver {
+	now := time.Now()
+	if now.Before(d.notBefore) {
+		return nil
+	}
+	var list []*leaver
+	room := map[string]int{}
+	for _, l := range left {
+		if l.flying || l.sent || ending(l.pod) || !d.ripe(l, now) {
+			continue
+		}
+		if l.budgeted == "" {
+			list = append(list, l)
+		} else if n := d.room(room, l.budgeted, left); n > 0 {
+			room[l.budgeted] = n - 1
+			list = append(list, l)
+		} else {
+			l.next = now.Add(longestPause)
+			l.seen = d.version(l.pod)
+		}
+	}
+	return list
+}
+
+func (d *drain) ripe(l *leaver, now time.Time) bool {
+	return !now.Before(l.next) || l.refusal != "" && l.seen != d.version(l.pod)
+}
+
+// room is how many pods of a budget may be asked for in this look: what it allows less those on their way, at least one
+// where none is, so that a watch that lags can't hold us up for ever.
+func (d *drain) room(known map[string]int, name string, left []*leaver) int {
+	if n, ok := known[name]; ok {
+		return n
+	}
+	flying := 0
+	for _, l := range left {
+		if l.flying && l.budgeted == name {
+			flying++
+		}
+	}
+	allowed := 0
+	if b, ok := d.c.budgets.get(name); ok {
+		allowed = int(b.Status.DisruptionsAllowed)
+	}
+	if flying == 0 {
+		allowed = max(allowed, 1)
+	}
+	known[name] = allowed - flying
+	return known[name]
+}
+
+// pause is how long nothing is due if nothing changes; never more than a second, as grace runs out without a change.
+func (d *drain) pause(left []*leaver) time.Duration {
+	pause := time.Second
+	for _, l := range left {
+		if !l.flying && !l.sent && !ending(l.pod) {
+			pause = min(pause, time.Until(l.next))
+		}
+	}
+	return max(pause, time.Until(d.notBefore), 10*time.Millisecond)
+}
+
+// reasons say what the drain still waits for, what refuses first; volumes once the pods are gone. Nil: for nothing.
+func (d *drain) reasons(left []*leaver) []string {
+	var refusals, rest []string
+	for _, l := range left {
+		switch {
+		case l.refusal != "" && !ending(l.pod):
+			refusals = appendNew(refusals, d.whyRefused(l))
+		case l.sent || ending(l.pod):
+			rest = append(rest, whyStill(l.pod, d.c.ServerTime()))
+		default:
+			rest = append(rest, "pod "+keyOf(l.pod)+" is about to be evicted")
+		}
+	}
+	if len(left) == 0 && !d.dry {
+		rest = d.attached()
+	}
+	if len(left)+len(rest) == 0 {
+		return nil
+	}
+	return slices.Concat(d.trouble(), refusals, d.comebacks(), rest)
+}
+
+// whyRefused prefers what the watch knows, which is newer and counts, to the server's words.
+func (d *drain) whyRefused(l *leaver) string {
+	guards := d.c.budgetsOf(l.pod)
+	if len(guards) > 1 {
+		return twoBudgets(l.pod, guards)
+	}
+	if l.budgeted != "" && len(guards) == 1 {
+		return d.c.held(guards[0])
+	}
+	return "pod " + keyOf(l.pod) + ": " + l.refusal
+}
+
+func (d *drain) comebacks() []string {
+	var list []string
+	for _, p := range d.c.podsOn(d.node) {
+		if d.returned[p.UID] {
+			list = append(list, "pod "+keyOf(p)+" came back although the node is closed (of "+ownerOf(p)+"): left there")
+		}
+	}
+	return list
+}
+
+// attached lists the volumes that must still leave the node: those of pods that went, and those that are being detached
+// and that no pod here uses (a drain that was picked up again finds the pods gone).
+func (d *drain) attached() []string {
+	used := map[string]bool{}
+	for _, p := range d.c.podsOn(d.node) {
+		for _, claim := range claimsOf(p) {
+			used[claim] = true
+		}
+	}
+	var list []string
+	for _, a := range d.c.attachments.of(d.node) {
+		claim := ""
+		if v, ok := d.c.volumes.get(volumeOf(a)); ok {
+			claim = claimOf(v)
+		}
+		if !used[claim] && (d.claims[claim] || a.DeletionTimestamp != nil) {
+			list = append(list, d.c.whyAttached(a))
+		}
+	}
+	slices.Sort(list)
+	return list
+}

@@ -1,0 +1,329 @@
+package kube
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"sync"
+	"time"
+
+	coordinationv1 "k8s.io/api/coordination/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// The Lease's name, its times, and what we write on it beside the holder.
+const (
+	LeaseName  = "fleetup"
+	LeaseTime  = 30 * time.Second
+	renewEvery = 5 * time.Second
+	// leaseMargin is what must be left for anything to be begun: more than an eviction is given.
+	leaseMargin = requestTimeout + 2*time.Second
+
+	AnnotationUser   = "fleetup.io/user"
+	AnnotationHalt   = "fleetup.io/halt"
+	AnnotationPaused = "fleetup.io/paused"
+)
+
+// Holder is who holds the lease. Identity is the process: machine, boot id, pid and its start.
+type Holder struct{ Identity, User, Run string }
+
+// ErrLost says that somebody else took the lease over. It never comes back: this runner must do nothing more.
+var ErrLost = errors.New("lease lost: another run has taken over")
+
+// ErrDoubt says that the lease couldn't be renewed in time. It may be ours again once the API server answers.
+var ErrDoubt = errors.New("lease not renewed in time")
+
+// HeldError says that another run holds the lease.
+type HeldError struct {
+	Holder Holder
+	Left   time.Duration // until it may be taken over if it isn't renewed
+}
+
+func (e *HeldError) Error() string {
+	return fmt.Sprintf("run %s of %s holds the lease (%s), %d seconds left unless renewed; --wait-lock waits for it",
+		e.Holder.Run, e.Holder.User, e.Holder.Identity, e.Seconds())
+}
+
+// Seconds are the whole ones left, at least one.
+func (e *HeldError) Seconds() int { return max(1, int((e.Left+time.Second-1)/time.Second)) }
+
+// Lease is the fleet's lock, held by us. It is renewed every five seconds until Release or the end of Acquire's ctx.
+type Lease struct {
+	c      *Cluster
+	holder Holder
+	epoch  int64
+	took   string
+
+	writing sync.Mutex // one write at a time; mu is never held while one is under way, Held answers at once
+
+	mu      sync.Mutex
+	object  *coordinationv1.Lease
+	before  map[string]string // the annotations that we found
+	renewed time.Duration     // by the boot clock: when the last renewal that was accepted was sent
+	lost    chan struct{}
+	gone    bool
+	stop    context.CancelFunc
+	ended   chan struct{}
+}
+
+// Acquire takes the lease or says who holds it (*HeldError), at once. It takes it where there is none, where nobody holds
+// it, where it ran out (renewTime and 30 seconds, by the API server's own clock: nobody need have watched it), and where
+// alive says that the holder was a process of this machine that is gone; alive may be nil. Each taking by another
+// process is a new epoch; a process that finds its own keeps it. Halt and pause stay on the Lease whoever takes it.
+func (c *Cluster) Acquire(ctx context.Context, h Holder, alive func(identity string) (gone bool)) (*Lease, error) {
+	l := &Lease{c: c, holder: h, lost: make(chan struct{}), ended: make(chan struct{})}
+	if err := persist(ctx, func(ctx context.Context) error { return l.take(ctx, alive) }); err != nil {
+		return nil, fmt.Errorf("lease %s/%s: %w", c.namespace, LeaseName, explain("", err))
+	}
+	ctx, l.stop = context.WithCancel(ctx)
+	c.owned.Go(func() { l.renewLoop(ctx) })
+	return l, nil
+}
+
+func (l *Lease) take(ctx context.Context, alive func(string) bool) error {
+	leases, sent := l.c.coordination.Leases(l.c.namespace), l.c.boottime()
+	found, err := leases.Get(ctx, LeaseName, metav1.GetOptions{})
+	fresh := apierrors.IsNotFound(err)
+	switch {
+	case fresh:
+		found = &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Name: LeaseName, Namespace: l.c.namespace}}
+	case err != nil:
+		return err
+	}
+	l.before = maps.Clone(found.Annotations)
+	if l.took, err = mayTake(found, l.holder, l.c.ServerTime(), alive); err != nil {
+		return err
+	}
+	fill(found, l.holder, l.c.ServerTime())
+	if fresh {
+		found, err = leases.Create(ctx, found, metav1.CreateOptions{})
+		if apierrors.IsAlreadyExists(err) {
+			return apierrors.NewConflict(coordinationv1.Resource("leases"), LeaseName, err) // somebody was faster: look again
+		}
+	} else {
+		found, err = leases.Update(ctx, found, metav1.UpdateOptions{})
+	}
+	if err != nil {
+		return err
+	}
+	l.object, l.renewed, l.epoch = found, sent, epochOf(found)
+	return nil
+}
+
+// mayTake decides about a Lease as found; how is a sentence about a takeover, "" where there was nobody.
+func mayTake(found *coordinationv1.Lease, h Holder, now time.Time, alive func(string) bool) (how string, err error) {
+	other := holderOf(found)
+	left := leftOf(found, now)
+	switch {
+	case other.Identity == "" || other.Identity == h.Identity:
+		return "", nil
+	case left <= 0:
+		return fmt.Sprintf("took the lease over from run %s of %s (%s): not renewed for %s", other.Run, other.User, other.Identity,
+			(LeaseTime - left).Round(time.Second)), nil
+	case alive != nil && alive(other.Identity):
+		return fmt.Sprintf("took the lease over from run %s of %s: its process on this machine (%s) is gone", other.Run, other.User, other.Identity), nil
+	}
+	return "", &HeldError{Holder: other, Left: left}
+}
+
+// fill makes the Lease ours. Another holder than the last is a new epoch.
+func fill(l *coordinationv1.Lease, h Holder, now time.Time) {
+	seconds, transitions, micro := int32(LeaseTime/time.Second), int32(0), metav1.NewMicroTime(now)
+	if l.Spec.LeaseTransitions != nil {
+		transitions = *l.Spec.LeaseTransitions
+	}
+	if l.Spec.HolderIdentity == nil || *l.Spec.HolderIdentity != h.Identity {
+		transitions++
+		l.Spec.AcquireTime = &micro
+	}
+	l.Spec.HolderIdentity, l.Spec.LeaseDurationSeconds, l.Spec.LeaseTransitions, l.Spec.RenewTime = &h.Identity, &seconds, &transitions, &micro
+	if l.Annotations == nil {
+		l.Annotations = map[string]string{}
+	}
+	l.Annotations[AnnotationRun], l.Annotations[AnnotationUser] = h.Run, h.User
+}
+
+func holderOf(l *coordinationv1.Lease) Holder {
+	h := Holder{User: l.Annotations[AnnotationUser], Run: l.Annotations[AnnotationRun]}
+	if l.Spec.HolderIdentity != nil {
+		h.Identity = *l.Spec.HolderIdentity
+	}
+	return h
+}
+
+func leftOf(l *coordinationv1.Lease, now time.Time) time.Duration {
+	if l.Spec.RenewTime == nil {
+		return 0
+	}
+	return l.Spec.RenewTime.Add(LeaseTime).Sub(now)
+}
+
+// Epoch is the Lease's leaseTransitions: higher with each holder, never reused.
+func (l *Lease) Epoch() int64 { return l.epoch }
+
+// Took says in a sentence from whom the lease was taken over and why; "" where nobody held it.
+func (l *Lease) Took() string { return l.took }
+
+// Before are the Lease's annotations as Acquire found them: the last run's id, user, halt and pause.
+func (l *Lease) Before() map[string]string { return maps.Clone(l.before) }
+
+// Annotations are those last seen, at most five seconds old while the API server answers: a pause from another machine
+// shows here.
+func (l *Lease) Annotations() map[string]string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return maps.Clone(l.object.Annotations)
+}
+
+// Held is nil while the lease is surely ours and has more left than a request takes, by a clock that goes on while the
+// machine sleeps or the process is stopped; else it wraps ErrLost or ErrDoubt.
+func (l *Lease) Held() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.gone {
+		return ErrLost
+	}
+	if silent := l.c.boottime() - l.renewed; silent >= LeaseTime-leaseMargin {
+		return fmt.Errorf("%w: for %s", ErrDoubt, silent.Round(time.Second))
+	}
+	return nil
+}
+
+// Lost is closed once another run has taken over. Doubt alone doesn't close it.
+func (l *Lease) Lost() <-chan struct{} { return l.lost }
+
+func (l *Lease) renewLoop(ctx context.Context) {
+	defer close(l.ended)
+	timer := time.NewTimer(renewEvery)
+	defer timer.Stop()
+	for {
+		select {
+		case <-timer.C:
+		case <-l.lost:
+			return
+		case <-ctx.Done():
+			return
+		}
+		pause := renewEvery
+		if l.change(ctx, nil) != nil {
+			pause = time.Second
+		}
+		timer.Reset(pause)
+	}
+}
+
+// change renews the lease and edits it on the way. It looks first whether it is still ours: a write based on what was
+// read is refused when somebody wrote between.
+func (l *Lease) change(ctx context.Context, edit func(*coordinationv1.Lease)) error {
+	l.writing.Lock()
+	defer l.writing.Unlock()
+	if errors.Is(l.Held(), ErrLost) {
+		return ErrLost
+	}
+	ctx, cancel := context.WithTimeout(ctx, renewEvery)
+	defer cancel()
+	leases := l.c.coordination.Leases(l.c.namespace)
+	update := func(o *coordinationv1.Lease) (*coordinationv1.Lease, error) {
+		return leases.Update(ctx, o, metav1.UpdateOptions{})
+	}
+	err := l.write(l.last(), edit, update)
+	if !apierrors.IsConflict(err) && !apierrors.IsNotFound(err) {
+		return err
+	}
+	found, err := leases.Get(ctx, LeaseName, metav1.GetOptions{})
+	switch {
+	case apierrors.IsNotFound(err):
+		return l.restore(ctx, edit)
+	case err != nil:
+		return err
+	case holderOf(found).Identity != l.holder.Identity || epochOf(found) != l.epoch:
+		return l.lose(found)
+	}
+	return l.write(found, edit, update)
+}
+
+// restore makes a Lease again that somebody deleted, with our epoch: had somebody else held it, it would exist.
+func (l *Lease) restore(ctx context.Context, edit func(*coordinationv1.Lease)) error {
+	next := l.last().DeepCopy()
+	next.ResourceVersion, next.UID = "", ""
+	return l.write(next, edit, func(o *coordinationv1.Lease) (*coordinationv1.Lease, error) {
+		return l.c.coordination.Leases(l.c.namespace).Create(ctx, o, metav1.CreateOptions{})
+	})
+}
+
+func (l *Lease) write(object *coordinationv1.Lease, edit func(*coordinationv1.Lease), by func(*coordinationv1.Lease) (*coordinationv1.Lease, error)) error {
+	next, sent := object.DeepCopy(), l.c.boottime()
+	now := metav1.NewMicroTime(l.c.ServerTime())
+	next.Spec.RenewTime = &now
+	if edit != nil {
+		edit(next)
+	}
+	written, err := by(next)
+	if err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.object, l.renewed = written, sent
+	return nil
+}
+
+func (l *Lease) last() *coordinationv1.Lease {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.object
+}
+
+// lose is final.
+func (l *Lease) lose(to *coordinationv1.Lease) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.gone {
+		l.object, l.gone = to, true
+		close(l.lost)
+	}
+	return fmt.Errorf("%w: run %s of %s", ErrLost, holderOf(to).Run, holderOf(to).User)
+}
+
+func epochOf(l *coordinationv1.Lease) int64 {
+	if l.Spec.LeaseTransitions == nil {
+		return 0
+	}
+	return int64(*l.Spec.LeaseTransitions)
+}
+
+// Halt writes why the run halted; "" takes it off. It stays when the lease runs out or is taken over.
+func (l *Lease) Halt(ctx context.Context, why string) error {
+	return persist(ctx, func(ctx context.Context) error {
+		return l.change(ctx, func(o *coordinationv1.Lease) { annotate(o, AnnotationHalt, why) })
+	})
+}
+
+// Release ends the renewing and gives the lease up: the next run need not wait. The Lease itself stays, with its epoch.
+func (l *Lease) Release(ctx context.Context) error {
+	l.stop()
+	<-l.ended
+	err := persist(ctx, func(ctx context.Context) error {
+		return l.change(ctx, func(o *coordinationv1.Lease) { o.Spec.HolderIdentity = new("") })
+	})
+	if err == nil {
+		_ = l.lose(l.last()) // whoever still asks for Held must hear no
+	}
+	if errors.Is(err, ErrLost) {
+		return nil // it isn't ours to give up any more
+	}
+	return err
+}
+
+func annotate(o *coordinationv1.Lease, key, value string) {
+	if value == "" {
+		delete(o.Annotations, key)
+		return
+	}
+	if o.Annotations == nil {
+		o.Annotations = map[string]string{}
+	}
+	o.Annotations[key] = value
+}

@@ -1,0 +1,176 @@
+package kube
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// DrainOptions mean what the flags of `kubectl drain` mean, and are off when zero; but mind GracePeriod.
+type DrainOptions struct {
+	IgnoreDaemonSets   bool
+	DeleteEmptyDirData bool
+	Force              bool
+	// GracePeriod replaces the pods' own; below zero: the pods' own. Whole seconds, at least one: zero is sent as one,
+	// since 0 takes a pod from the API before it has ended on the node.
+	GracePeriod time.Duration
+	// Timeout counts from the first refusal, or from the first eviction where nothing is refused. 0: 15 minutes, or the
+	// longest grace on the node and two minutes if that is more.
+	Timeout time.Duration
+	// PastBudget names the budgets, "namespace/name", that a pod may pass when they block it: it is deleted, by UID and
+	// with its grace, instead of evicted.
+	PastBudget []string
+}
+
+// Drain is what a drain would do, as the watches know it.
+type Drain struct {
+	Evict, Skip, Refuse []PodVerdict
+	// Warnings are what is lost or odd but stops nothing: emptyDir data, hostPath, local volumes, pods that come back.
+	Warnings []string
+	// Blockers are what the eviction API would say no to now.
+	Blockers []string
+	// Grace is the longest that a pod to be evicted may take to end.
+	Grace time.Duration
+}
+
+// PodVerdict is one pod and why it goes, stays or stands in the way; Why is empty where there is nothing to say.
+type PodVerdict struct{ Namespace, Name, UID, Why string }
+
+const beingDeleted = "being deleted already"
+
+// PlanDrain says what a drain of node would do. It is pure: it asks the watches and sends nothing.
+func (c *Cluster) PlanDrain(node string, o DrainOptions) Drain {
+	var d Drain
+	for _, p := range c.podsOn(node) {
+		v, why := c.judge(p, o)
+		if ending(p) && v == evict {
+			why = beingDeleted
+		}
+		verdict := PodVerdict{p.Namespace, p.Name, string(p.UID), why}
+		switch v {
+		case evict:
+			d.Evict = append(d.Evict, verdict)
+			d.Grace = max(d.Grace, time.Duration(graceOf(p, o))*time.Second)
+			d.Warnings = append(d.Warnings, c.warnings(p)...)
+			d.Blockers = appendNew(d.Blockers, c.predicted(p, o)...)
+		case skip:
+			d.Skip = append(d.Skip, verdict)
+		case refuse:
+			d.Refuse = append(d.Refuse, verdict)
+		}
+	}
+	return d
+}
+
+// podsOn lists a node's pods by namespace and name.
+func (c *Cluster) podsOn(node string) []pod {
+	if node == "" {
+		return nil
+	}
+	list := c.pods.of(node)
+	slices.SortFunc(list, func(a, b pod) int { return cmp.Compare(keyOf(a), keyOf(b)) })
+	return list
+}
+
+func (c *Cluster) judge(p pod, o DrainOptions) (verdict, string) {
+	return judge(p, o, func(key string) bool { _, ok := c.daemonSets.get(key); return ok })
+}
+
+func (c *Cluster) predicted(p pod, o DrainOptions) []string {
+	guards := c.budgetsOf(p)
+	if mayPass(guards, o) {
+		return nil
+	}
+	return blockers(p, guards)
+}
+
+// mayPass says that the user allowed to go past all the budgets of a pod.
+func mayPass(guards []budget, o DrainOptions) bool {
+	for _, b := range guards {
+		if !slices.Contains(o.PastBudget, keyOf(b)) {
+			return false
+		}
+	}
+	return len(guards) > 0
+}
+
+// warnings are what kubectl doesn't say.
+func (c *Cluster) warnings(p pod) []string {
+	if finished(p) {
+		return nil
+	}
+	var list []string
+	say := func(format string, a ...any) { list = append(list, "pod "+keyOf(p)+" "+fmt.Sprintf(format, a...)) }
+	if hasEmptyDir(p) {
+		say("loses the data of its emptyDir volumes")
+	}
+	if paths := hostPaths(p); len(paths) > 0 {
+		say("uses the node's own %s (hostPath)", strings.Join(paths, ", "))
+	}
+	for _, v := range c.localVolumes(p) {
+		say("has the local volume %s: it can run on this node only", v)
+	}
+	if toleratesCordon(p) {
+		say("tolerates a cordon: it may come back to this node at once")
+	}
+	return list
+}
+
+func (c *Cluster) localVolumes(p pod) []string {
+	claims := claimsOf(p)
+	if len(claims) == 0 {
+		return nil
+	}
+	var names []string
+	for _, v := range c.volumes.all() {
+		if (v.Spec.Local != nil || v.Spec.HostPath != nil) && slices.Contains(claims, claimOf(v)) {
+			names = append(names, v.Name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// claimOf is the claim, "namespace/name", that a volume is bound to; "" for none.
+func claimOf(v *corev1.PersistentVolume) string {
+	if v.Spec.ClaimRef == nil {
+		return ""
+	}
+	return v.Spec.ClaimRef.Namespace + "/" + v.Spec.ClaimRef.Name
+}
+
+func appendNew(list []string, more ...string) []string {
+	for _, s := range more {
+		if !slices.Contains(list, s) {
+			list = append(list, s)
+		}
+	}
+	return list
+}
+
+// wholeGrace is the grace to ask for in seconds.
+func wholeGrace(o DrainOptions) int64 {
+	return max(1, int64((o.GracePeriod+time.Second-1)/time.Second))
+}
+
+const defaultDrainTimeout = 15 * time.Minute
+
+func (o DrainOptions) timeout(grace time.Duration) time.Duration {
+	if o.Timeout > 0 {
+		return o.Timeout
+	}
+	return max(defaultDrainTimeout, grace+2*time.Minute)
+}
+
+// ownerOf is a pod's controller in words, "ReplicaSet web-5d"; "" for none.
+func ownerOf(p pod) string {
+	if owner := metav1.GetControllerOf(p); owner != nil {
+		return owner.Kind + " " + owner.Name
+	}
+	return ""
+}

@@ -1,0 +1,131 @@
+package kube
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+
+	authorizationv1 "k8s.io/api/authorization/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// Rule is one thing that a run does in the API.
+type Rule struct {
+	Namespace string // "": in all, or cluster-wide
+	Group     string
+	Resource  string // with its subresource, "pods/eviction"
+	Name      string // "": any
+	Verbs     []string
+	Why       string
+}
+
+// YAML is the rule as it stands in a Role or ClusterRole.
+func (r Rule) YAML() string {
+	text := fmt.Sprintf("- apiGroups: [%q]\n  resources: [%q]\n  verbs: [%s]", r.Group, r.Resource, quoted(r.Verbs))
+	if r.Name != "" {
+		text += fmt.Sprintf("\n  resourceNames: [%q]", r.Name)
+	}
+	return text
+}
+
+func quoted(list []string) string {
+	out := make([]string, len(list))
+	for i, s := range list {
+		out[i] = fmt.Sprintf("%q", s)
+	}
+	return strings.Join(out, ", ")
+}
+
+// Rules is all that a run does through this package with its Lease in namespace: what a ClusterRole and a Role must
+// grant, and no more. Going past a budget and asking Services through the proxy are Extra.
+func Rules(namespace string) []Rule {
+	if namespace == "" {
+		namespace = defaultNamespace
+	}
+	follow := []string{"list", "watch"}
+	return []Rule{
+		{Resource: "nodes", Verbs: []string{"get", "list", "watch", "patch"}, Why: "claim, cordon, uncordon"},
+		{Resource: "pods", Verbs: follow, Why: "drain"},
+		{Resource: "pods/eviction", Verbs: []string{"create"}, Why: "drain"},
+		{Group: "policy", Resource: "poddisruptionbudgets", Verbs: follow, Why: "name what blocks a drain"},
+		{Group: "apps", Resource: "daemonsets", Verbs: follow, Why: "tell DaemonSet pods from others"},
+		{Group: "storage.k8s.io", Resource: "volumeattachments", Verbs: follow, Why: "wait for volumes to leave a node"},
+		{Resource: "persistentvolumes", Verbs: follow, Why: "know whose volumes those are"},
+		{Resource: "services", Verbs: follow, Why: "prove zero downtime"},
+		{Group: "discovery.k8s.io", Resource: "endpointslices", Verbs: follow, Why: "prove zero downtime"},
+		{Resource: "namespaces", Name: metav1.NamespaceSystem, Verbs: []string{"get"}, Why: "know the cluster by the UID of kube-system"},
+		{Namespace: namespace, Group: "coordination.k8s.io", Resource: "leases", Verbs: []string{"create"}, Why: "take the lease"},
+		{Namespace: namespace, Group: "coordination.k8s.io", Resource: "leases", Name: LeaseName, Verbs: []string{"get", "update"}, Why: "hold the lease"},
+		{Namespace: corev1.NamespaceNodeLease, Group: "coordination.k8s.io", Resource: "leases", Verbs: []string{"get"}, Why: "see that a kubelet lives"},
+		{Namespace: metav1.NamespaceDefault, Resource: "events", Verbs: []string{"create"}, Why: "tell the story in `kubectl describe node`"},
+	}
+}
+
+// Extra are the rights that only some runs need: --past-budget, and verify.http with a service.
+func Extra(pastBudget, proxy bool) []Rule {
+	var rules []Rule
+	if pastBudget {
+		rules = append(rules, Rule{Resource: "pods", Verbs: []string{"delete"}, Why: "--past-budget"})
+	}
+	if proxy {
+		rules = append(rules, Rule{Resource: "services/proxy", Verbs: []string{"get"}, Why: "verify.http with a service"})
+	}
+	return rules
+}
+
+// Missing asks the API server for each right that a run needs, extra ones too, and lists those that aren't there, each
+// with the rule to add. nil: all are there.
+func (c *Cluster) Missing(ctx context.Context, extra ...Rule) ([]string, error) {
+	rules := append(Rules(c.namespace), extra...)
+	missing := make([][]string, len(rules))
+	errs := make([]error, len(rules))
+	var asked sync.WaitGroup
+	for i, rule := range rules {
+		asked.Go(func() {
+			for _, verb := range rule.Verbs {
+				allowed, err := c.allowed(ctx, rule, verb)
+				if err != nil {
+					errs[i] = err
+				} else if !allowed {
+					missing[i] = append(missing[i], verb)
+				}
+			}
+		})
+	}
+	asked.Wait()
+	var list []string
+	for i, rule := range rules {
+		if errs[i] != nil {
+			return nil, explain("ask for rights", errs[i])
+		}
+		if len(missing[i]) > 0 {
+			rule.Verbs = missing[i]
+			list = append(list, rule.missing())
+		}
+	}
+	return list, nil
+}
+
+func (r Rule) missing() string {
+	object, where := "ClusterRole", ""
+	if r.Namespace != "" {
+		object, where = "Role in namespace "+r.Namespace, " in namespace "+r.Namespace
+	}
+	return fmt.Sprintf("may not %s %s%s (%s); add to a %s of this user:\n%s", strings.Join(r.Verbs, ", "), r.Resource, where, r.Why, object, r.YAML())
+}
+
+func (c *Cluster) allowed(ctx context.Context, r Rule, verb string) (bool, error) {
+	resource, sub, _ := strings.Cut(r.Resource, "/")
+	review := &authorizationv1.SelfSubjectAccessReview{Spec: authorizationv1.SelfSubjectAccessReviewSpec{
+		ResourceAttributes: &authorizationv1.ResourceAttributes{
+			Namespace: r.Namespace, Verb: verb, Group: r.Group, Resource: resource, Subresource: sub, Name: r.Name,
+		},
+	}}
+	answer, err := c.auth.SelfSubjectAccessReviews().Create(ctx, review, metav1.CreateOptions{})
+	if err != nil {
+		return false, err
+	}
+	return answer.Status.Allowed, nil
+}

@@ -1,0 +1,134 @@
+package kube
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	storagev1 "k8s.io/api/storage/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// tables is all that the run watches.
+type tables struct {
+	nodes       *table[*corev1.Node]
+	pods        *table[*corev1.Pod] // grouped by node; "" holds those that have none yet
+	budgets     *table[*policyv1.PodDisruptionBudget]
+	services    *table[*corev1.Service]
+	slices      *table[*discoveryv1.EndpointSlice] // grouped by Service, "namespace/name"
+	attachments *table[*storagev1.VolumeAttachment]
+	volumes     *table[*corev1.PersistentVolume]
+	daemonSets  *table[*appsv1.DaemonSet]
+}
+
+func newTables() tables {
+	return tables{
+		nodes:       newTable(trimNode, nil),
+		pods:        newTable(trimPod, func(p *corev1.Pod) string { return p.Spec.NodeName }),
+		budgets:     newTable(trimBudget, nil),
+		services:    newTable(trimService, nil),
+		slices:      newTable(trimSlice, serviceOf),
+		attachments: newTable(trimAttachment, func(a *storagev1.VolumeAttachment) string { return a.Spec.NodeName }),
+		volumes:     newTable(trimVolume, nil),
+		daemonSets:  newTable(trimDaemonSet, nil),
+	}
+}
+
+// watchOf is one kind as Start needs it.
+type watchOf struct {
+	group, resource string
+	run             func(ctx context.Context, name string)
+	synced          <-chan struct{}
+}
+
+func (w watchOf) name() string {
+	if w.group == "" {
+		return w.resource
+	}
+	return w.resource + "." + w.group
+}
+
+func (c *Cluster) watches() []watchOf {
+	everywhere := metav1.NamespaceAll
+	return []watchOf{
+		{"", "nodes", func(ctx context.Context, n string) {
+			follow(ctx, n, c.core.Nodes(), &corev1.Node{}, c.nodes, &c.trouble)
+		}, c.nodes.synced},
+		{"", "pods", func(ctx context.Context, n string) {
+			follow(ctx, n, c.core.Pods(everywhere), &corev1.Pod{}, c.pods, &c.trouble)
+		}, c.pods.synced},
+		{"policy", "poddisruptionbudgets", func(ctx context.Context, n string) {
+			follow(ctx, n, c.policy.PodDisruptionBudgets(everywhere), &policyv1.PodDisruptionBudget{}, c.budgets, &c.trouble)
+		}, c.budgets.synced},
+		{"", "services", func(ctx context.Context, n string) {
+			follow(ctx, n, c.core.Services(everywhere), &corev1.Service{}, c.services, &c.trouble)
+		}, c.services.synced},
+		{"discovery.k8s.io", "endpointslices", func(ctx context.Context, n string) {
+			follow(ctx, n, c.discovery.EndpointSlices(everywhere), &discoveryv1.EndpointSlice{}, c.slices, &c.trouble)
+		}, c.slices.synced},
+		{"storage.k8s.io", "volumeattachments", func(ctx context.Context, n string) {
+			follow(ctx, n, c.storage.VolumeAttachments(), &storagev1.VolumeAttachment{}, c.attachments, &c.trouble)
+		}, c.attachments.synced},
+		{"", "persistentvolumes", func(ctx context.Context, n string) {
+			follow(ctx, n, c.core.PersistentVolumes(), &corev1.PersistentVolume{}, c.volumes, &c.trouble)
+		}, c.volumes.synced},
+		{"apps", "daemonsets", func(ctx context.Context, n string) {
+			follow(ctx, n, c.apps.DaemonSets(everywhere), &appsv1.DaemonSet{}, c.daemonSets, &c.trouble)
+		}, c.daemonSets.synced},
+	}
+}
+
+// startTimeout is how long Start lets an API server keep silent.
+const startTimeout = 30 * time.Second
+
+// Start begins the watches, one a kind for the whole run, and returns once each has its first list. They end with ctx;
+// Wait waits for that. A missing right is an error at once that names the rule to add; an API server that can't be
+// reached is one after 30 seconds. Call it once.
+func (c *Cluster) Start(ctx context.Context) error {
+	watches := c.watches()
+	for _, w := range watches {
+		c.owned.Go(func() { w.run(ctx, w.name()) })
+	}
+	c.owned.Go(func() { c.told.run(ctx, c.core) })
+	limit := time.NewTimer(startTimeout)
+	defer limit.Stop()
+	for _, w := range watches {
+		if err := c.awaitSync(ctx, w, limit.C); err != nil {
+			return err
+		}
+	}
+	c.proof.begin()
+	return nil
+}
+
+func (c *Cluster) awaitSync(ctx context.Context, w watchOf, limit <-chan time.Time) error {
+	look := time.NewTicker(50 * time.Millisecond) // a Reflector tells of no failed list; our own functions note them
+	defer look.Stop()
+	for {
+		select {
+		case <-w.synced:
+			return nil
+		case <-ctx.Done():
+			return fmt.Errorf("cluster: list %s: %w", w.name(), ctx.Err())
+		case <-limit:
+			return fmt.Errorf("cluster: list %s: no answer in %s: %w", w.name(), startTimeout, c.trouble.of(w.name()))
+		case <-look.C:
+			err := c.trouble.of(w.name())
+			if apierrors.IsForbidden(err) {
+				return fmt.Errorf("cluster: list and watch %s: %w\nadd to a ClusterRole of this user:\n%s", w.name(), err,
+					Rule{Group: w.group, Resource: w.resource, Verbs: []string{"list", "watch"}}.YAML())
+			}
+			if apierrors.IsUnauthorized(err) {
+				return fmt.Errorf("cluster: list %s: the credentials were refused: %w", w.name(), err)
+			}
+		}
+	}
+}
+
+// Wait waits until the watches have ended, which they do when Start's ctx is done.
+func (c *Cluster) Wait() { c.owned.Wait() }

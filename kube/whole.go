@@ -1,0 +1,174 @@
+package kube
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/selection"
+)
+
+// nodeCritical pods belong to the node rather than to the cluster: the node isn't whole without them.
+func nodeCritical(p pod) bool {
+	owner := metav1.GetControllerOf(p)
+	return isMirror(p) || owner != nil && isDaemonSet(owner) || p.Spec.PriorityClassName == "system-node-critical"
+}
+
+// unreadyCritical lists the node-critical pods that aren't ready, by who makes them: pods have other names afterwards.
+func (c *Cluster) unreadyCritical(node string) string {
+	var list []string
+	for _, p := range c.podsOn(node) {
+		if nodeCritical(p) && !podReady(p) && !finished(p) {
+			list = appendNew(list, makerOf(p))
+		}
+	}
+	slices.Sort(list)
+	return strings.Join(list, ",")
+}
+
+// makerOf is "namespace/owner" of a pod, or its own name where it has none that outlives it.
+func makerOf(p pod) string {
+	if owner := metav1.GetControllerOf(p); owner != nil && owner.Kind != "Node" {
+		return p.Namespace + "/" + owner.Name
+	}
+	return keyOf(p)
+}
+
+// notWhole says what the node lacks of what it was.
+func (c *Cluster) notWhole(n *corev1.Node, before map[string]string) []string {
+	excused := strings.Split(flatMap(n.Annotations[AnnotationState])[FactUnready], ",")
+	var list []string
+	makers := map[string]bool{}
+	for _, p := range c.podsOn(n.Name) {
+		maker := makerOf(p)
+		makers[maker] = true
+		if nodeCritical(p) && !podReady(p) && !finished(p) && !slices.Contains(excused, maker) {
+			list = append(list, "node-critical pod "+keyOf(p)+" "+whyNotReady(p))
+		}
+	}
+	for _, d := range c.daemonSets.all() {
+		if !makers[keyOf(d)] && !slices.Contains(excused, keyOf(d)) && belongs(d, n) {
+			list = append(list, "DaemonSet "+keyOf(d)+" has no pod here yet")
+		}
+	}
+	slices.Sort(list)
+	return append(list, lacking(before, n.Status.Allocatable)...)
+}
+
+// lacking compares allocatable resources with what they were; what can't be read is compared as text.
+func lacking(before map[string]string, now corev1.ResourceList) []string {
+	var list []string
+	for name, text := range before {
+		was, err := resource.ParseQuantity(text)
+		if err != nil || was.IsZero() {
+			continue
+		}
+		is := now[corev1.ResourceName(name)]
+		enough := was
+		if name == string(corev1.ResourceMemory) {
+			enough = *resource.NewQuantity(was.Value()/100*99, was.Format)
+		}
+		if is.Cmp(enough) < 0 {
+			list = append(list, fmt.Sprintf("allocatable %s is %s and was %s", name, is.String(), text))
+		}
+	}
+	slices.Sort(list)
+	return list
+}
+
+// belongs says that the DaemonSet controller wants a pod on the node (pkg/controller/daemon, NodeShouldRunDaemonPod):
+// selector and required affinity match, and every taint that keeps pods off is tolerated. Conditions' taints are always.
+func belongs(d *appsv1.DaemonSet, n *corev1.Node) bool {
+	s := d.Spec.Template.Spec
+	if d.DeletionTimestamp != nil || s.NodeName != "" && s.NodeName != n.Name {
+		return false
+	}
+	if !labels.SelectorFromSet(s.NodeSelector).Matches(labels.Set(n.Labels)) || !affine(s.Affinity, n) {
+		return false
+	}
+	for _, t := range n.Spec.Taints {
+		if t.Effect != corev1.TaintEffectPreferNoSchedule && !strings.HasPrefix(t.Key, "node.kubernetes.io/") && !tolerated(s.Tolerations, t) {
+			return false
+		}
+	}
+	return true
+}
+
+func tolerated(tolerations []corev1.Toleration, t corev1.Taint) bool {
+	return slices.ContainsFunc(tolerations, func(o corev1.Toleration) bool {
+		if o.Effect != "" && o.Effect != t.Effect || o.Key != "" && o.Key != t.Key {
+			return false
+		}
+		return o.Operator == corev1.TolerationOpExists || o.Value == t.Value
+	})
+}
+
+func affine(a *corev1.Affinity, n *corev1.Node) bool {
+	if a == nil || a.NodeAffinity == nil || a.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution == nil {
+		return true
+	}
+	terms := a.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution.NodeSelectorTerms
+	return slices.ContainsFunc(terms, func(t corev1.NodeSelectorTerm) bool {
+		return matches(t.MatchExpressions, n.Labels) && matches(t.MatchFields, map[string]string{"metadata.name": n.Name})
+	})
+}
+
+var nodeOperators = map[corev1.NodeSelectorOperator]selection.Operator{
+	corev1.NodeSelectorOpIn: selection.In, corev1.NodeSelectorOpNotIn: selection.NotIn, corev1.NodeSelectorOpExists: selection.Exists,
+	corev1.NodeSelectorOpDoesNotExist: selection.DoesNotExist, corev1.NodeSelectorOpGt: selection.GreaterThan, corev1.NodeSelectorOpLt: selection.LessThan,
+}
+
+func matches(wanted []corev1.NodeSelectorRequirement, has map[string]string) bool {
+	for _, w := range wanted {
+		r, err := labels.NewRequirement(w.Key, nodeOperators[w.Operator], w.Values)
+		if err != nil || !r.Matches(labels.Set(has)) {
+			return false
+		}
+	}
+	return true
+}
+
+// notServing lists the pods placed on the node since then that aren't ready.
+func notServing(pods []pod, since time.Time) []string {
+	var list []string
+	for _, p := range pods {
+		if placedAt(p).Before(since.Truncate(time.Second)) || finished(p) || ending(p) || podReady(p) {
+			continue
+		}
+		list = append(list, "pod "+keyOf(p)+" "+whyNotReady(p))
+	}
+	return list
+}
+
+// placedAt is when the scheduler chose the node, or when the pod was made.
+func placedAt(p pod) time.Time {
+	for _, condition := range p.Status.Conditions {
+		if condition.Type == corev1.PodScheduled && condition.Status == corev1.ConditionTrue {
+			return condition.LastTransitionTime.Time
+		}
+	}
+	return p.CreationTimestamp.Time
+}
+
+var members = []string{"kube-apiserver", "etcd", "kube-controller-manager", "kube-scheduler"}
+
+// memberIll says what is wrong with a control-plane member. One without static pods (its components are units of
+// systemd) is judged by its node alone.
+func memberIll(n *corev1.Node, pods []pod) []string {
+	var ill []string
+	if ready := readyCondition(n); ready.Status != corev1.ConditionTrue {
+		ill = append(ill, "control-plane node "+n.Name+" isn't Ready: "+reasonOf(ready))
+	}
+	for _, p := range pods {
+		if isMirror(p) && slices.Contains(members, p.Labels["component"]) && !podReady(p) {
+			ill = append(ill, "control-plane pod "+keyOf(p)+" "+whyNotReady(p))
+		}
+	}
+	return ill
+}
