@@ -5,7 +5,7 @@
 //	var problems inventory.Problems
 //	switch {
 //	case errors.As(err, &problems): // the file is wrong: every problem, each with its line; exit 65
-//	case err != nil:                // the file can't be read, for example fs.ErrNotExist; exit 64
+//	case err != nil:                // no such file (fs.ErrNotExist), or a --set that isn't KEY=VALUE; exit 64
 //	}
 //	hosts, err := fleet.Select("@workers,!node[001-003]") // --limit; exit 64 on an error
 //

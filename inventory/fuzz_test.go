@@ -29,6 +29,9 @@ func FuzzLoad(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, src, set string) {
 		fleet, err := parse("fleet.toml", []byte(src), []string{set})
+		if _, usage := cutSets([]string{set}); usage != nil {
+			return
+		}
 		if err != nil {
 			checkProblems(t, src, err)
 			return

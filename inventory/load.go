@@ -18,8 +18,8 @@ var fleetName = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{0,39}$`)
 // Load reads the inventory at path and applies set, each a --set KEY=VALUE: KEY dotted as in TOML, VALUE as in TOML, or
 // else taken as a string.
 //
-// An error is Problems if the inventory or a set is wrong; otherwise the file couldn't be read, and the error wraps why
-// (fs.ErrNotExist where there is none).
+// An error is Problems if the inventory is wrong, or with what is set. It is any other error if the command was called
+// wrongly: a set isn't KEY=VALUE, or the file can't be read (the error wraps why, such as fs.ErrNotExist).
 func Load(path string, set ...string) (*Fleet, error) {
 	src, err := os.ReadFile(path)
 	if err != nil {
@@ -28,13 +28,17 @@ func Load(path string, set ...string) (*Fleet, error) {
 	return parse(path, src, set)
 }
 
-// parse is Load without the file. Every error of it is Problems.
+// parse is Load without the file. Every error of it is Problems, if each set is KEY=VALUE.
 func parse(path string, src []byte, set []string) (*Fleet, error) {
-	root, places, problems := decode(path, string(src))
+	assignments, err := cutSets(set)
+	if err != nil {
+		return nil, err
+	}
+	root, places, problems := decode(path, strings.TrimPrefix(string(src), "\ufeff"))
 	if root == nil {
 		return nil, problems.sorted()
 	}
-	problems = append(problems, applySets(root, places, set)...)
+	problems = append(problems, applySets(root, places, assignments)...)
 	r := &reader{places: places, folder: folderOf(path), problems: problems}
 	fleet := &Fleet{Path: path, Digest: digest(src, set), places: places}
 	r.fleet(fleet, &table{reader: r, m: root})

@@ -16,7 +16,7 @@ import (
 var update = flag.Bool("update", false, "rewrite the golden files")
 
 func TestMistakesAreListedAtOnce(t *testing.T) {
-	_, err := Load("testdata/mistakes.toml", "drain.on_blocked=requeu", "strategy.max_surge=2", "hosts", "name.x=1")
+	_, err := Load("testdata/mistakes.toml", "drain.on_blocked=requeu", "strategy.max_surge=2", "name.x=1")
 	problems := problemsOf(t, err)
 	got := problems.Error() + "\n"
 	if *update {
@@ -140,5 +140,12 @@ func TestDigest(t *testing.T) {
 			t.Errorf("%s: digest %s, then %s", what, got, again)
 		}
 		seen[got] = what
+	}
+}
+
+func TestByteOrderMark(t *testing.T) {
+	fleet := mustParse(t, "\ufeffname = \"x\"\n"+oneHost)
+	if _, line := fleet.Pos("name"); line != 1 || fleet.Name != "x" {
+		t.Errorf("name %q on line %d", fleet.Name, line)
 	}
 }

@@ -13,19 +13,20 @@ import (
 // TestLocate has on each line a comment with the keys that begin there.
 func TestLocate(t *testing.T) {
 	for name, src := range map[string]string{
-		"tables":         "a = 1 # a\n[b] # b\nc = 2 # b.c\n[b.d] # b.d\n  e = 3 # b.d.e\n",
-		"dotted":         "a.b.c = 1 # a a.b a.b.c\na.b.d = 2 # a.b.d\na . e = 3 # a.e\n",
-		"quoted":         "[hosts] # hosts\n\"n[1-2]\" = {} # hosts.\"n[1-2]\"\n'a.b' = {} # hosts.\"a.b\"\n\"\\u0061\" = 1 # hosts.a\n",
-		"inline":         "a = { b = 1, c = { d = 2 } } # a a.b a.c a.c.d\n",
-		"inline, lines":  "a = { b = 1, # a a.b\n  c = { d = 2, # a.c a.c.d\n  }, # \n} # \ne = 1 # e\n",
-		"arrays":         "a = [ # a\n 1, # a[0]\n { b = 2 }, # a[1] a[1].b\n [3, 4], # a[2] a[2][0] a[2][1]\n] # \nc = 1 # c\n",
-		"array tables":   "[[a]] # a a[0]\nb = 1 # a[0].b\n[[a]] # a[1]\nb = 2 # a[1].b\n[a.c] # a[1].c\nd = 3 # a[1].c.d\n[[a.e]] # a[1].e a[1].e[0]\n",
-		"strings":        "a = \"x # y\" # a\nb = '[c]' # b\nc = \"\\\"\" # c\nd = \"\"\"x\n[e]\nf = 1\\\"\"\"\" # d@\ng = 1 # g\n",
-		"literal, lines": "a = '''\n[b] = \"\n''' # a@\nc = 1 # c\n",
-		"no end of line": "a = 1 # a\nb = { c = 'd' } # b b.c",
-		"windows":        "a = 1 # a\r\n[b] # b\r\nc = 2 # b.c\r\n",
-		"values":         "a = 2026-01-01 07:32:00Z # a\nb = -1.5e3 # b\nc = [1,2] # c c[0] c[1]\n",
-		"comments":       "# x = 1\n\n\n   #[y]\na = 1 # a\n",
+		"tables":            "a = 1 # a\n[b] # b\nc = 2 # b.c\n[b.d] # b.d\n  e = 3 # b.d.e\n",
+		"dotted":            "a.b.c = 1 # a a.b a.b.c\na.b.d = 2 # a.b.d\na . e = 3 # a.e\n",
+		"quoted":            "[hosts] # hosts\n\"n[1-2]\" = {} # hosts.\"n[1-2]\"\n'a.b' = {} # hosts.\"a.b\"\n\"\\u0061\" = 1 # hosts.a\n",
+		"inline":            "a = { b = 1, c = { d = 2 } } # a a.b a.c a.c.d\n",
+		"inline, lines":     "a = { b = 1, # a a.b\n  c = { d = 2, # a.c a.c.d\n  }, # \n} # \ne = 1 # e\n",
+		"arrays":            "a = [ # a\n 1, # a[0]\n { b = 2 }, # a[1] a[1].b\n [3, 4], # a[2] a[2][0] a[2][1]\n] # \nc = 1 # c\n",
+		"array tables":      "[[a]] # a a[0]\nb = 1 # a[0].b\n[[a]] # a[1]\nb = 2 # a[1].b\n[a.c] # a[1].c\nd = 3 # a[1].c.d\n[[a.e]] # a[1].e a[1].e[0]\n",
+		"strings":           "a = \"x # y\" # a\nb = '[c]' # b\nc = \"\\\"\" # c\nd = \"\"\"x\n[e]\nf = 1\\\"\"\"\" # d@\ng = 1 # g\n",
+		"quotes at the end": "a = \"\"\"x\"\"\"\"\" # a\nb = '''y'''' # b\nc = 1 # c\n",
+		"literal, lines":    "a = '''\n[b] = \"\n''' # a@\nc = 1 # c\n",
+		"no end of line":    "a = 1 # a\nb = { c = 'd' } # b b.c",
+		"windows":           "a = 1 # a\r\n[b] # b\r\nc = 2 # b.c\r\n",
+		"values":            "a = 2026-01-01 07:32:00Z # a\nb = -1.5e3 # b\nc = [1,2] # c c[0] c[1]\n",
+		"comments":          "# x = 1\n\n\n   #[y]\na = 1 # a\n",
 	} {
 		t.Run(name, func(t *testing.T) {
 			var decoded map[string]any

@@ -2,6 +2,7 @@ package inventory
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -24,6 +25,10 @@ var oldNames = map[string]string{
 	"ip":                   "address",
 	"ansible_host":         "address",
 	"ansible_user":         "user",
+	"ansible_port":         "port",
+	"ssh_user":             "user",
+	"ssh_port":             "port",
+	"ssh_key":              "identity_files",
 	"role":                 "groups",
 	"roles":                "groups",
 	"node_name":            "node",
@@ -55,16 +60,24 @@ var homes = map[string]string{
 	"http": "verify", "kubelet": "upgrade", "containerd": "upgrade", "kernel": "upgrade", "reboot": "upgrade",
 }
 
+// hint is the end of an "unknown key" message: what the key is called here, a near one of this table, or the table that
+// it belongs in.
+func (t *table) hint(name string) string {
+	known := slices.Sorted(maps.Keys(t.known))
+	section, old := homes[snake(name)], oldNames[snake(name)]
+	switch {
+	case t.known[old]:
+		return fmt.Sprintf("; here it is called %q", old)
+	case strings.Contains(old, " "):
+		return "; here that is " + old
+	case section == "" || section == t.path || nearest(name, known) != "":
+		return didYouMean(name, known)
+	}
+	return fmt.Sprintf("; it belongs in [%s]", section)
+}
+
 // didYouMean is the end of an "unknown" message: the nearest of valid, or all of them if none is near and they are few.
 func didYouMean(name string, valid []string) string {
-	if now, ok := oldNames[snake(name)]; ok {
-		if slices.Contains(valid, now) {
-			return fmt.Sprintf("; here it is called %q", now)
-		}
-		if strings.Contains(now, " ") {
-			return "; here that is " + now
-		}
-	}
 	if near := nearest(name, valid); near != "" {
 		return fmt.Sprintf("; did you mean %q?", near)
 	}

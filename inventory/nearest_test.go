@@ -48,10 +48,17 @@ func TestHints(t *testing.T) {
 	if got := didYouMean("zzz", nil); got != "" {
 		t.Errorf("nothing is valid, and yet %q", got)
 	}
-	if got := didYouMean("ip", []string{"address"}); got != `; here it is called "address"` {
-		t.Errorf("old name: %q", got)
-	}
-	if got := didYouMean("ip", []string{"timeout"}); got != "; known are timeout" {
-		t.Errorf("old name of another table: %q", got)
+	ssh := &table{known: map[string]bool{"user": true, "jump": true}, path: "ssh"}
+	for name, want := range map[string]string{
+		"bastion":      `; here it is called "jump"`,
+		"username":     `; here it is called "user"`,
+		"policy":       `; here that is [upgrade] reboot = "if-required"`,
+		"grace_period": "; it belongs in [drain]",
+		"usr":          `; did you mean "user"?`,
+		"ip":           "; known are jump, user", // an old name, but of another table's key
+	} {
+		if got := ssh.hint(name); got != want {
+			t.Errorf("hint(%s) = %s, want %s", name, got, want)
+		}
 	}
 }

@@ -97,3 +97,14 @@ func TestRequire(t *testing.T) {
 		}
 	}
 }
+
+func TestParent(t *testing.T) {
+	for key, want := range map[string]string{
+		"": "", "a": "", "a.b": "a", "a.b.c": "a.b", `hosts."n[1-2].x"`: "hosts", `hosts."n[1-2]".port`: `hosts."n[1-2]"`,
+		"verify.http[0].url": "verify.http[0]", "verify.http[0]": "verify.http", `a."q\".\"".b`: `a."q\".\""`,
+	} {
+		if got := parent(key); got != want {
+			t.Errorf("parent(%s) = %s, want %s", key, got, want)
+		}
+	}
+}

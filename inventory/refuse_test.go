@@ -56,7 +56,7 @@ func TestRefused(t *testing.T) {
 		{"hosts is a list", "hosts = []\n", `fleet.toml:1: hosts: must be a table, not a list`},
 		{"host is a string", "[hosts]\nn1 = \"10.0.0.1\"\n", `fleet.toml:2: hosts.n1: must be a table, not a string`},
 		{"unknown root key", "[stratgy]\n" + oneHost, `fleet.toml:1: stratgy: unknown key; did you mean "strategy"?`},
-		{"unknown, nothing near", "[cluster]\nzzz = 1\n" + oneHost, `fleet.toml:2: cluster.zzz: unknown key; known are kubeconfig, context, namespace`},
+		{"unknown, nothing near", "[cluster]\nzzz = 1\n" + oneHost, `fleet.toml:2: cluster.zzz: unknown key; known are context, kubeconfig, namespace`},
 		{"unknown in a group", "[groups.g.drain]\nforse = true\n" + oneHost, `fleet.toml:2: groups.g.drain.forse: unknown key; did you mean "force"?`},
 		{"old name in a group", "[groups.g.drain]\ndelete_local_data = true\n" + oneHost, `fleet.toml:2: groups.g.drain.delete_local_data: unknown key; here it is called "delete_emptydir_data"`},
 		{"camel case", "[strategy]\nmaxUnavailable = 1\n" + oneHost, `fleet.toml:2: strategy.maxUnavailable: unknown key; did you mean "max_unavailable"?`},

@@ -11,32 +11,38 @@ import (
 // afterFile orders what --set adds behind all that the file holds.
 const afterFile = 1 << 30
 
-// applySets writes --set KEY=VALUE values into the decoded inventory, the last one winning.
-// Messages name the key and never the value, which may have been meant as a secret.
-func applySets(root map[string]any, places *places, set []string) Problems {
-	var problems Problems
+// assignment is one --set KEY=VALUE.
+type assignment struct {
+	keys []string
+	raw  string
+}
+
+// cutSets splits --set KEY=VALUE. KEY is TOML's: hosts."node[1-3]".port.
+func cutSets(set []string) ([]assignment, error) {
+	var out []assignment
 	for _, arg := range set {
-		keys, raw, err := cutSet(arg)
-		if err != nil {
-			problems = append(problems, Problem{File: setFile, Key: strings.Join(keys, "."), Message: err.Error()})
-			continue
+		l := &locator{src: arg}
+		keys, _ := l.key()
+		l.space()
+		if len(keys) == 0 || l.peek() != '=' {
+			return nil, fmt.Errorf(`--set %s: write --set KEY=VALUE, with a part of the key in quotes if it holds more than `+
+				`letters, digits, - and _: hosts."n[1-3]".port=22`, strings.Join(keys, "."))
 		}
-		if problem := applySet(root, places, keys, raw); problem != nil {
+		out = append(out, assignment{keys, strings.TrimSpace(l.src[l.pos+1:])})
+	}
+	return out, nil
+}
+
+// applySets writes --set values into the decoded inventory, the last one winning.
+// Messages name the key and never the value, which may have been meant as a secret.
+func applySets(root map[string]any, places *places, set []assignment) Problems {
+	var problems Problems
+	for _, a := range set {
+		if problem := applySet(root, places, a.keys, a.raw); problem != nil {
 			problems = append(problems, *problem)
 		}
 	}
 	return problems
-}
-
-// cutSet splits KEY=VALUE. KEY is TOML's: hosts."node[1-3]".port.
-func cutSet(arg string) (keys []string, raw string, err error) {
-	l := &locator{src: arg}
-	keys, _ = l.key()
-	l.space()
-	if len(keys) == 0 || l.peek() != '=' {
-		return keys, "", fmt.Errorf(`write --set KEY=VALUE, with a part of the key in quotes if it holds more than letters, digits, - and _: hosts."n[1-3]".port=22`)
-	}
-	return keys, strings.TrimSpace(l.src[l.pos+1:]), nil
 }
 
 func applySet(root map[string]any, places *places, keys []string, raw string) *Problem {

@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -70,9 +71,6 @@ func TestSetProblems(t *testing.T) {
 		{"strategy.spread={ rack = 0 }", `--set strategy.spread.rack: 0 is too few: the least is 1`},
 		{"hosts.n1.port=22", `--set hosts.n1: the node n1 is also that of hosts."n[1-2]" on line 10`},
 		{"drain.grace_period.x=1", `--set drain.grace_period: is no table, so nothing in it can be set`},
-		{"drain.grace_period", `--set drain.grace_period: write --set KEY=VALUE`},
-		{"=1", `--set : write --set KEY=VALUE`},
-		{"hosts.n[1-2].port=22", `--set hosts.n: write --set KEY=VALUE`},
 		{"upgrade.kubelet=1.37.2\nforce = true", `--set upgrade.kubelet: unsafe string "1.37.2\nforce = true"`},
 		{"drain=", `--set drain: must be a table, not a string`},
 	} {
@@ -90,5 +88,21 @@ func TestSetDoesntInject(t *testing.T) {
 	}
 	if v := setValue("{ a = 1, b = 2 }"); fmt.Sprint(v) != "map[a:1 b:2]" {
 		t.Errorf("inline table: %v", v)
+	}
+}
+
+// TestSetThatIsNone: a flag without a value is a wrong call (64), not a wrong inventory (65).
+func TestSetThatIsNone(t *testing.T) {
+	for arg, want := range map[string]string{
+		"drain.grace_period":   "--set drain.grace_period: write --set KEY=VALUE",
+		"=1":                   "--set : write --set KEY=VALUE",
+		"":                     "--set : write --set KEY=VALUE",
+		"hosts.n[1-2].port=22": "--set hosts.n: write --set KEY=VALUE",
+	} {
+		_, err := parse("fleet.toml", []byte(setSrc), []string{arg})
+		var problems Problems
+		if err == nil || errors.As(err, &problems) || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%q: %v, want %s", arg, err, want)
+		}
 	}
 }

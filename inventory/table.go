@@ -25,7 +25,7 @@ type table struct {
 	*reader
 	path  string
 	m     map[string]any
-	known []string
+	known map[string]bool
 }
 
 func (t *table) key(name string) string { return child(t.path, name) }
@@ -39,27 +39,19 @@ func (t *table) get(name string) (any, bool) {
 }
 
 func (t *table) know(name string) {
-	if !slices.Contains(t.known, name) {
-		t.known = append(t.known, name)
+	if t.known == nil {
+		t.known = map[string]bool{}
 	}
+	t.known[name] = true
 }
 
 // done refuses the keys that nobody asked for.
 func (t *table) done() {
 	for _, name := range t.names() {
-		if !slices.Contains(t.known, name) {
+		if !t.known[name] {
 			t.bad(name, "unknown key%s", t.hint(name))
 		}
 	}
-}
-
-// hint says what an unknown key was meant to be: a near one of this table, or a known one of another.
-func (t *table) hint(name string) string {
-	section := homes[snake(name)]
-	if section == "" || nearest(name, t.known) != "" || section == t.path {
-		return didYouMean(name, t.known)
-	}
-	return fmt.Sprintf("; it belongs in [%s]", section)
 }
 
 // notYet refuses, by name, a key whose feature this version doesn't have.
