@@ -1,0 +1,447 @@
+package remote
+
+import (
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/fleetup/fleetup/runner/remote/remotetest/memnet"
+	"github.com/pkg/sftp"
+	"go.uber.org/goleak"
+	"golang.org/x/crypto/ssh"
+	"golang.org/x/crypto/ssh/knownhosts"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// server is an sshd whose commands are real ones, run by /bin/sh in a folder of the test's.
+type server struct {
+	t        *testing.T
+	hostKeys []ssh.Signer
+	network  *network
+	path     string // folder of programs that stand before the machine's own
+	home     string
+
+	mu       sync.Mutex
+	users    map[string][]ssh.PublicKey
+	ca       ssh.PublicKey
+	conns    map[*memnet.Conn]bool
+	commands []string
+	refuse   int                                  // connections to hang up on before anything is said
+	busy     int                                  // handshakes under way
+	most     int                                  // of them
+	run      func(cmd string, ch ssh.Channel) int // instead of /bin/sh
+	onSFTP   func(ssh.Channel, func() *memnet.Conn) io.ReadWriteCloser
+	logins   atomic.Int32
+	dials    atomic.Int32
+	wg       sync.WaitGroup
+}
+
+// network is the wire: servers by address.
+type network struct {
+	mu      sync.Mutex
+	servers map[string]*server
+}
+
+func (n *network) set(addr string, s *server) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.servers[addr] = s
+}
+
+// Dial connects to a server, or refuses.
+func (n *network) Dial(ctx context.Context, _, addr string) (net.Conn, error) {
+	n.mu.Lock()
+	s := n.servers[addr]
+	n.mu.Unlock()
+	if s == nil {
+		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
+	}
+	return s.accept(), nil
+}
+
+func newKey(t *testing.T) (ssh.Signer, []byte) {
+	t.Helper()
+	_, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer, err := ssh.NewSignerFromKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	block, err := ssh.MarshalPrivateKey(private, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return signer, pem.EncodeToMemory(block)
+}
+
+func (n *network) server(t *testing.T, addr string) *server {
+	key, _ := newKey(t)
+	s := &server{t: t, hostKeys: []ssh.Signer{key}, network: n, users: map[string][]ssh.PublicKey{}, conns: map[*memnet.Conn]bool{},
+		path: t.TempDir(), home: t.TempDir()}
+	n.set(addr, s)
+	t.Cleanup(func() { s.cut(); s.wg.Wait() })
+	return s
+}
+
+func (s *server) accept() net.Conn {
+	client, conn := memnet.Pair(&net.TCPAddr{}, &net.TCPAddr{})
+	s.dials.Add(1)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.refuse > 0 {
+		s.refuse--
+		conn.Close()
+		return client
+	}
+	s.conns[conn] = true
+	s.wg.Add(1)
+	go s.serve(conn)
+	return client
+}
+
+// cut resets all connections, as a machine does that loses its power and comes back.
+func (s *server) cut() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.conns {
+		c.Cut()
+	}
+}
+
+func (s *server) freeze() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.conns {
+		c.Freeze()
+	}
+}
+
+func (s *server) config() *ssh.ServerConfig {
+	checker := ssh.CertChecker{
+		IsUserAuthority: func(k ssh.PublicKey) bool { return s.ca != nil && sameKey(k, s.ca) },
+		UserKeyFallback: func(c ssh.ConnMetadata, k ssh.PublicKey) (*ssh.Permissions, error) {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			for _, a := range s.users[c.User()] {
+				if sameKey(a, k) {
+					return nil, nil
+				}
+			}
+			return nil, errors.New("unknown key")
+		},
+	}
+	cfg := &ssh.ServerConfig{PublicKeyCallback: checker.Authenticate, MaxAuthTries: 6}
+	for _, k := range s.hostKeys {
+		cfg.AddHostKey(k)
+	}
+	return cfg
+}
+
+func (s *server) handshakes(d int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.busy += d
+	s.most = max(s.most, s.busy)
+}
+
+func (s *server) serve(c *memnet.Conn) {
+	defer s.wg.Done()
+	defer func() {
+		s.mu.Lock()
+		delete(s.conns, c)
+		s.mu.Unlock()
+		c.Close()
+	}()
+	s.handshakes(1)
+	conn, chans, reqs, err := ssh.NewServerConn(c, s.config())
+	s.handshakes(-1)
+	if err != nil {
+		return
+	}
+	s.logins.Add(1)
+	s.wg.Add(1)
+	go func() {
+		defer s.wg.Done()
+		for r := range reqs {
+			r.Reply(false, nil)
+		}
+	}()
+	for ch := range chans {
+		s.wg.Add(1)
+		go func() {
+			defer s.wg.Done()
+			s.channel(ch, c)
+		}()
+	}
+	conn.Wait()
+}
+
+func (s *server) channel(n ssh.NewChannel, c *memnet.Conn) {
+	if n.ChannelType() == "direct-tcpip" {
+		s.forward(n)
+		return
+	}
+	ch, reqs, err := n.Accept()
+	if err != nil {
+		return
+	}
+	defer ch.Close()
+	for r := range reqs {
+		switch r.Type {
+		case "exec":
+			r.Reply(true, nil)
+			var m struct{ Command string }
+			ssh.Unmarshal(r.Payload, &m)
+			s.wg.Add(1)
+			go func() {
+				defer s.wg.Done()
+				for range reqs {
+				}
+			}()
+			s.command(m.Command, ch)
+			return
+		case "subsystem":
+			r.Reply(true, nil)
+			s.wg.Add(1)
+			go func() {
+				defer s.wg.Done()
+				for range reqs {
+				}
+			}()
+			s.sftp(ch, c)
+			return
+		default:
+			r.Reply(true, nil)
+		}
+	}
+}
+
+func (s *server) sftp(ch ssh.Channel, c *memnet.Conn) {
+	var rw io.ReadWriteCloser = ch
+	s.mu.Lock()
+	hook := s.onSFTP
+	s.mu.Unlock()
+	if hook != nil {
+		rw = hook(ch, func() *memnet.Conn { return c })
+	}
+	srv, err := sftp.NewServer(rw)
+	if err != nil {
+		return
+	}
+	srv.Serve()
+	srv.Close()
+}
+
+// command runs one as sshd does: the status is sent at its end, before the rest of the output, whoever holds that open.
+func (s *server) command(line string, ch ssh.Channel) {
+	exit := func(status int) {
+		ch.SendRequest("exit-status", false, ssh.Marshal(struct{ Status uint32 }{uint32(status)}))
+	}
+	s.mu.Lock()
+	s.commands = append(s.commands, line)
+	run := s.run
+	s.mu.Unlock()
+	if run != nil {
+		exit(run(line, ch))
+		return
+	}
+	cmd := exec.Command("/bin/sh", "-c", line)
+	cmd.Dir = s.home
+	cmd.Env = []string{"PATH=" + s.path + ":" + os.Getenv("PATH"), "HOME=" + s.home}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	in, _ := cmd.StdinPipe()
+	outR, outW, _ := os.Pipe()
+	errR, errW, _ := os.Pipe()
+	cmd.Stdout, cmd.Stderr = outW, errW
+	if err := cmd.Start(); err != nil {
+		exit(127)
+		return
+	}
+	s.t.Cleanup(func() { syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) })
+	outW.Close()
+	errW.Close()
+	s.wg.Go(func() { io.Copy(in, ch); in.Close() })
+	streams := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() { io.Copy(ch, outR) })
+	wg.Go(func() { io.Copy(ch.Stderr(), errR) })
+	s.wg.Go(func() { wg.Wait(); close(streams) })
+	cmd.Wait()
+	exit(cmd.ProcessState.ExitCode())
+	<-orTimeout(streams)
+	outR.Close()
+	errR.Close()
+}
+
+func (s *server) forward(n ssh.NewChannel) {
+	var m struct {
+		Host   string
+		Port   uint32
+		Origin string
+		From   uint32
+	}
+	ssh.Unmarshal(n.ExtraData(), &m)
+	to, err := s.network.Dial(context.Background(), "tcp", net.JoinHostPort(m.Host, strconv.Itoa(int(m.Port))))
+	if err != nil {
+		n.Reject(ssh.ConnectionFailed, err.Error())
+		return
+	}
+	ch, reqs, err := n.Accept()
+	if err != nil {
+		to.Close()
+		return
+	}
+	s.wg.Go(func() { ssh.DiscardRequests(reqs) })
+	s.wg.Go(func() { io.Copy(ch, to); ch.Close() })
+	io.Copy(to, ch)
+	to.Close()
+	ch.Close()
+}
+
+func (s *server) said() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return strings.Join(s.commands, "\n")
+}
+
+// program puts a shell script into the server's PATH.
+func (s *server) program(name, text string) {
+	s.t.Helper()
+	write(s.t, filepath.Join(s.path, name), "#!/bin/sh\n"+text, 0o755)
+}
+
+func write(t *testing.T, name, text string, mode os.FileMode) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(name, []byte(text), mode); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// bench is a home with a key in it, a network and a Net.
+type bench struct {
+	*network
+	t     *testing.T
+	home  string
+	user  ssh.Signer
+	net   *Net
+	known string
+	base  string
+}
+
+func newBench(t *testing.T, change ...func(*Options)) *bench {
+	t.Helper()
+	b := &bench{t: t, home: t.TempDir(), network: &network{servers: map[string]*server{}}}
+	var private []byte
+	b.user, private = newKey(t)
+	b.known = filepath.Join(b.home, ".ssh", "known_hosts")
+	b.base = filepath.Join(t.TempDir(), "base")
+	write(t, filepath.Join(b.home, ".ssh", "id_ed25519"), string(private), 0o600)
+	write(t, b.known, "", 0o600)
+	o := Options{Dial: b.Dial, Base: b.base, home: b.home, systemdDir: filepath.Join(b.home, "no-systemd"),
+		Log: func(s string) { t.Log(s) }}
+	for _, f := range change {
+		f(&o)
+	}
+	b.net = New(o)
+	t.Cleanup(b.net.Close)
+	return b
+}
+
+// machine adds a server whose host key is known and that lets root and ops in with the bench's key.
+func (b *bench) machine(addr string) *server {
+	b.t.Helper()
+	s := b.network.server(b.t, addr)
+	for _, u := range []string{"root", "ops"} {
+		s.users[u] = []ssh.PublicKey{b.user.PublicKey()}
+	}
+	b.know(knownhosts.Line([]string{addr}, s.hostKeys[0].PublicKey()))
+	return s
+}
+
+func (b *bench) know(line string) {
+	b.t.Helper()
+	f, err := os.OpenFile(b.known, os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	fmt.Fprintln(f, line)
+	f.Close()
+}
+
+func (b *bench) host(l Login, f ...Fence) *Host {
+	if l.User == "" {
+		l.User = "root"
+	}
+	return b.net.Host(l, append(f, Fence{})[0])
+}
+
+func needs(t *testing.T, programs ...string) {
+	t.Helper()
+	for _, p := range programs {
+		if _, err := exec.LookPath(p); err != nil {
+			t.Skipf("%s isn't here", p)
+		}
+	}
+}
+
+func mustContain(t *testing.T, text string, words ...string) {
+	t.Helper()
+	for _, w := range words {
+		if !strings.Contains(text, w) {
+			t.Errorf("%q isn't in:\n%s", w, text)
+		}
+	}
+}
+
+func buffers() (*bytes.Buffer, *bytes.Buffer) { return &bytes.Buffer{}, &bytes.Buffer{} }
+
+// orTimeout ends when done does, or after a second.
+func orTimeout(done <-chan struct{}) <-chan struct{} {
+	either := make(chan struct{})
+	go func() {
+		defer close(either)
+		select {
+		case <-done:
+		case <-time.After(time.Second):
+		}
+	}()
+	return either
+}
+
+func exists(name string) bool {
+	_, err := os.Stat(name)
+	return err == nil
+}
+
+// waitFor asks until ok, for five seconds.
+func waitFor(t *testing.T, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(5 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Error("it didn't come")
+			return
+		}
+	}
+}
