@@ -57,13 +57,14 @@ type scene struct {
 	nodes   []NodeProgress // of plan.Nodes
 	holds   []hold         // of plan.Nodes: what each waits for
 	stage   int            // the first stage that isn't settled
+	ahead   string         // what the later ones wait for, made when first asked for
 	running int
 }
 
 // hold is what a node waits for: a limit of the plan, or what why says; the zero hold is a node that doesn't wait.
 type hold struct {
 	why   string
-	limit int // 1 + its index; 0: none
+	limit bool // a limit is full
 }
 
 func look(plan Plan, progress Progress, observed Observed, now time.Time) *scene {
@@ -111,7 +112,7 @@ func (s *scene) waits(i int) bool {
 // may even bring some back, so it starts where others may not.
 func (s *scene) ours(i int) bool {
 	o, present := s.observed.Nodes[s.plan.Nodes[i].Name]
-	return present && o.Run != "" && o.Run == s.progress.Run
+	return present && (o.Run != "" && o.Run == s.progress.Run || o.Failed != "" && s.nodes[i].Retry)
 }
 
 // carryOn begins again the orders that were cut off on nodes that this run holds. Phases are safe to repeat, and a
@@ -280,8 +281,8 @@ func (s *scene) try(i int) bool {
 		}
 		return false
 	}
-	if limit, full := s.room.full(s.plan.Nodes[i].Name); full {
-		s.holds[i].limit = limit + 1
+	if _, full := s.room.full(s.plan.Nodes[i].Name); full {
+		s.holds[i].limit = true
 		return false
 	}
 	s.start(i)
@@ -336,8 +337,9 @@ func (s *scene) holdAll(why string) {
 // result puts the waits into words, in the plan's order.
 func (s *scene) result() Decision {
 	for i, h := range s.holds {
-		if h.limit > 0 {
-			h.why = s.room.text(h.limit - 1)
+		if h.limit { // asked again: what started since may fill another limit first
+			limit, _ := s.room.full(s.plan.Nodes[i].Name)
+			h.why = s.room.text(limit)
 		}
 		if h.why != "" {
 			s.Waits = append(s.Waits, Wait{s.plan.Nodes[i].Name, h.why})

@@ -203,9 +203,18 @@ func (s *scene) stageName(stage int) string {
 }
 
 func (s *scene) stageWait(i int) string {
-	why := "after " + s.stageName(s.stage)
+	if s.ahead == "" {
+		var unsettled []string
+		for k, n := range s.plan.Nodes {
+			if n.Stage == s.stage && !s.settled(k) {
+				unsettled = append(unsettled, n.Name)
+			}
+		}
+		s.ahead = "after " + s.stageName(s.stage) + ": " + few(unsettled)
+	}
+	why := s.ahead
 	if reason := s.plan.Nodes[i].Why; reason != "" {
-		why += ": " + reason
+		why += "; " + reason
 	}
 	return why
 }

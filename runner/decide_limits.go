@@ -24,8 +24,8 @@ func downNodes(plan Plan, progress Progress, observed Observed) map[string]holde
 	for _, n := range plan.Nodes {
 		if n.Skip != "" {
 			down[n.Name] = holder{n.Name + " counts as down (" + n.Skip + ")", true}
-		} else if h := down[n.Name]; h.lasting && progress.Nodes[n.Name].State != Failed {
-			h.lasting = progress.Nodes[n.Name].State == Skipped // a failed node of an earlier run may itself be taken
+		} else if h := down[n.Name]; h.lasting { // it isn't for good where the node may itself be taken
+			h.lasting = progress.Nodes[n.Name].State == Skipped
 			down[n.Name] = h
 		}
 	}
@@ -40,13 +40,14 @@ func downNodes(plan Plan, progress Progress, observed Observed) map[string]holde
 	return down
 }
 
-// observedDown is the holder that a node is by what the API shows; an empty one where it isn't down.
+// observedDown is the holder that a node is by what the API shows; an empty one where it isn't down. What failed or is
+// held by this run lasts, for a node that the plan doesn't hold: nobody will work on it.
 func observedDown(name string, o NodeObserved, run string) holder {
 	switch {
 	case o.Failed != "":
 		return holder{name + " failed in an earlier order", true}
 	case o.Run == run && run != "":
-		return holder{text: name + " is held by this run"}
+		return holder{name + " is held by this run", true}
 	case o.Run != "":
 		return holder{text: name + " is held by run " + o.Run}
 	case !o.Ready:

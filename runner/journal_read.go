@@ -17,10 +17,13 @@ const sumLen = 18
 
 // encode makes a journal's line of an event.
 func encode(e Event) ([]byte, error) {
-	object, err := json.Marshal(e)
-	if err != nil {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false) // people read this
+	if err := enc.Encode(e); err != nil {
 		return nil, err
 	}
+	object := bytes.TrimSuffix(b.Bytes(), []byte("\n"))
 	return fmt.Appendf(object[:len(object)-1], `,"sum":"%08x"}`+"\n", crc32.Checksum(object, castagnoli)), nil
 }
 
