@@ -29,7 +29,7 @@ func (r *reader) groups(root *table, f *Fleet) map[string]layer {
 	return groups
 }
 
-// memberless refuses settings of a group that no host is in, if its name looks like a slip of one that has hosts:
+// memberless refuses settings of a group that no host is in, if its name is a slip of one that has hosts:
 // [groups.gpus] would otherwise be ignored. An empty group with a name of its own may stay, for the hosts to come.
 func (r *reader) memberless(hosts []Host, groups map[string]layer) {
 	used := map[string]bool{}
@@ -40,7 +40,7 @@ func (r *reader) memberless(hosts []Host, groups map[string]layer) {
 	}
 	names := slices.Sorted(maps.Keys(used))
 	for _, name := range slices.Sorted(maps.Keys(groups)) {
-		if near := nearest(name, names); !used[name] && near != "" && groups[near] == nil {
+		if near := slip(name, names); !used[name] && near != "" && groups[near] == nil {
 			r.problem(child("groups", name), "no host is in this group; did you mean %q? If not, leave it out until it has hosts", near)
 		}
 	}

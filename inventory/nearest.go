@@ -2,6 +2,7 @@ package inventory
 
 import (
 	"fmt"
+	"iter"
 	"maps"
 	"slices"
 	"strings"
@@ -101,10 +102,34 @@ func nearest(name string, valid []string) string {
 	return best
 }
 
+// slip returns the one of valid that differs from name by a letter too many, too few or in the wrong place, or "". Names
+// that differ in one letter or number for another, such as rack-a and rack-b, are rather two names.
+func slip(name string, valid []string) string {
+	for _, v := range valid {
+		letters := strings.Map(noDigit, v) != strings.Map(noDigit, name)
+		swapped := len(v) == len(name) && slices.Equal(slices.Sorted(bytesOf(v)), slices.Sorted(bytesOf(name)))
+		if snake(v) == snake(name) || letters && allowance(name) > 0 && distance(name, v, 2) == 1 && (swapped || len(v) != len(name)) {
+			return v
+		}
+	}
+	return ""
+}
+
+func noDigit(r rune) rune {
+	if r >= '0' && r <= '9' {
+		return -1
+	}
+	return r
+}
+
+func bytesOf(s string) iter.Seq[byte] { return slices.Values([]byte(s)) }
+
 // allowance is how many slips a name of this length may hold and still be recognised.
 func allowance(name string) int {
 	switch n := len(name); {
-	case n <= 3:
+	case n <= 2: // any name of two letters is one slip away from many
+		return 0
+	case n <= 4:
 		return 1
 	case n <= 8:
 		return 2

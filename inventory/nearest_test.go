@@ -18,6 +18,18 @@ func TestNearest(t *testing.T) {
 	}
 }
 
+func TestSlip(t *testing.T) {
+	valid := []string{"gpu", "workers", "rack-a", "rack1", "db"}
+	for name, want := range map[string]string{
+		"gpus": "gpu", "gup": "gpu", "GPU": "gpu", "worker": "workers", "wokrers": "workers", "rack_a": "rack-a",
+		"rack-b": "", "rack2": "", "rack11": "", "rack": "", "da": "", "d": "", "gpx": "", "storage": "",
+	} {
+		if got := slip(name, valid); got != want {
+			t.Errorf("slip(%q) = %q, want %q", name, got, want)
+		}
+	}
+}
+
 func TestDistance(t *testing.T) {
 	for _, tc := range []struct {
 		a, b string
