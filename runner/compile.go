@@ -20,6 +20,11 @@ func Compile(f *inventory.Fleet, hosts []inventory.Host, machine func(inventory.
 		t := playbooks.Target{Node: h.Node, ControlPlane: h.ControlPlane(), First: h.Name == first}
 		work[h.Node] = Work{
 			Node: h.Node, Host: h.Name, Machine: machine(h), Steps: c.bind(h, t),
+			Wanted: playbooks.Wanted{
+				Kubelet:    strings.TrimPrefix(versionOf(h, "kubelet"), "v"),
+				Containerd: strings.TrimPrefix(versionOf(h, "containerd"), "v"),
+				Kubeadm:    versionOf(h, "kubeadm") != "",
+			},
 			KubeletVersion: versionOf(h, "kubelet"), KubeadmVersion: versionOf(h, "kubeadm"), ControlPlane: h.ControlPlane(),
 			RebootPolicy: h.Reboot.Policy, RebootTimeout: h.Reboot.Timeout, VerifyTimeout: h.Verify.Timeout,
 			LBSettle: h.Drain.LBSettle, OnBlocked: h.Drain.OnBlocked,

@@ -17,7 +17,7 @@ const backoff = time.Minute
 //
 //  1. A failure that on_failure doesn't allow halts the run. What is in flight goes on.
 //  2. Orders that the end of an earlier process cut off begin again, for their nodes are down already.
-//  3. Asked to stop, halted or paused: nothing else starts.
+//  3. Asked to stop, halted, paused or on hold: nothing else starts.
 //  4. Nodes to be left alone are skipped: unreachable, gone from the cluster, cordoned by a human.
 //  5. Stages go one after another; a stage begins when those before it are settled.
 //  6. Nodes that failed and are tried again go first, each alone. Then the others in the plan's order, then the blocked.
@@ -137,6 +137,8 @@ func (s *scene) closed() string {
 		return "halted: " + s.progress.Halted
 	case s.observed.Paused:
 		return "paused; `fleetup resume` goes on"
+	case s.observed.Hold != "":
+		return s.observed.Hold
 	case len(s.observed.Nodes) == 0:
 		return "the cluster's nodes aren't known yet"
 	}

@@ -35,7 +35,7 @@ func (s *scene) conclude() {
 		s.End = &End{Exit: s.haltedExit(), Why: "halted: " + s.progress.Halted}
 	case left == 0:
 		s.End = s.over()
-	case s.observed.Paused || !s.Again.IsZero() || len(s.observed.Nodes) == 0:
+	case s.observed.Paused || s.observed.Hold != "" || !s.Again.IsZero() || len(s.observed.Nodes) == 0:
 	default:
 		if s.Halt = s.stuck(); s.Halt != "" {
 			s.holds = make([]hold, len(s.nodes))

@@ -240,6 +240,8 @@ func (s *sim) worldEvents(arg string) map[string]func() {
 		"stop":     func() { s.observed.Stop = true },
 		"pause":    func() { s.observed.Paused = true },
 		"resume":   func() { s.observed.Paused = false },
+		"hold":     func() { s.observed.Hold = arg },
+		"unhold":   func() { s.observed.Hold = "" },
 		"crash":    func() { s.restart("crash") },
 		"rerun":    func() { s.reruns--; s.restart("run again") },
 		"fail":     func() { s.fail(arg, "by the timeline") },

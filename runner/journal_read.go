@@ -173,7 +173,7 @@ func ReadJournal(path string) (events []Event, p Progress, note string, err erro
 	if err != nil {
 		return nil, Progress{}, "", fmt.Errorf("journal: %w", err)
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	p, events, note, _, err = fold(f, path)
 	return events, p, note, err
 }

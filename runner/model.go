@@ -132,6 +132,8 @@ type Observed struct {
 	Stranded []string
 	// Stop: somebody asked to end after what is in flight. Paused: start nothing new, wait.
 	Stop, Paused bool
+	// Hold says why this process may start nothing new for now ("the journal's disk is full"); "" it may.
+	Hold string
 }
 
 // NodeObserved is one node as the API shows it.

@@ -53,6 +53,9 @@ func (r *Runner) decide() Decision {
 	var o Observed
 	o.Nodes, o.Stranded = r.Cluster.Observe()
 	o.Paused = r.Paused != nil && r.Paused()
+	if full := r.Journal.Full(); full != nil {
+		o.Hold = full.Error()
+	}
 	select {
 	case <-r.Stop:
 		o.Stop = true

@@ -13,11 +13,10 @@ import (
 // Surveyed is what a look at one node found, before anything is touched.
 type Surveyed struct {
 	Work     Work
-	Err      error             // the machine could not be asked; all else is then empty
-	Items    []Item            // every step's status
-	OS       playbooks.Machine // what the operating system says of itself
-	Offset   time.Duration     // the machine's clock less ours
-	Problems []string          // what would make the node fail; the run is refused for them
+	Err      error         // the machine could not be asked; all else is then empty
+	Items    []Item        // every step's status
+	Offset   time.Duration // the machine's clock less ours
+	Problems []string      // what would make the node fail; the run is refused for them
 	Warnings []string
 }
 
@@ -56,13 +55,14 @@ func survey(ctx context.Context, w Work) *Surveyed {
 		return s
 	}
 	asked := time.Now()
-	os, err := playbooks.Inspect(ctx, w.Machine, w.KubeletVersion)
+	os, err := playbooks.Preflight(ctx, w.Machine, w.Wanted)
 	if err != nil {
 		s.Problems = append(s.Problems, err.Error())
 		return s
 	}
-	s.OS = os
-	s.Offset = os.Time.Sub(asked.Add(time.Since(asked) / 2))
+	if !os.Time.IsZero() {
+		s.Offset = os.Time.Sub(asked.Add(time.Since(asked) / 2))
+	}
 	s.Problems, s.Warnings = append(s.Problems, os.Problems...), append(s.Warnings, os.Warnings...)
 	if s.Items, err = Look(ctx, w); err != nil {
 		s.Problems = append(s.Problems, err.Error())

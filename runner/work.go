@@ -13,8 +13,9 @@ type Work struct {
 	Machine Machine
 	Steps   []playbooks.Step
 
-	KubeletVersion string // "v1.37.2" where the run upgrades the kubelet, else ""
-	KubeadmVersion string // "v1.37.2" where a kubeadm playbook upgrades the control plane, else ""
+	Wanted         playbooks.Wanted // what the machine's system has to be fit for
+	KubeletVersion string           // "v1.37.2" where the run upgrades the kubelet, else ""
+	KubeadmVersion string           // "v1.37.2" where a kubeadm playbook upgrades the control plane, else ""
 	ControlPlane   bool
 
 	RebootPolicy  string        // if-required, always or never

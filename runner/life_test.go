@@ -1,0 +1,318 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/fleetup/fleetup/playbooks"
+)
+
+// fleet is a run of a fakeWorld: its plan and its journal in a folder.
+type fleet struct {
+	t    *testing.T
+	w    *fakeWorld
+	dir  string
+	plan Plan
+	work map[string]Work
+}
+
+const testRun = "20261123-010000-0001"
+
+func newFleet(t *testing.T, w *fakeWorld, work ...Work) *fleet {
+	f := &fleet{t: t, w: w, dir: t.TempDir(), work: map[string]Work{}}
+	f.plan = Plan{OnFailure: "stop", Requeues: 2, Cordoned: "skip", Limits: []Limit{{Why: "max_unavailable 1", AtMost: 1}}}
+	for _, wk := range work {
+		f.work[wk.Node] = wk
+		f.plan.Nodes = append(f.plan.Nodes, PlanNode{Name: wk.Node, Host: wk.Node, OnBlocked: wk.OnBlocked})
+	}
+	return f
+}
+
+// process is one process of the run: it begins the journal or goes on with it. show sees each event and may cancel.
+func (f *fleet) process(show func(Event, context.CancelFunc)) (End, Progress) {
+	f.t.Helper()
+	ctx, cancel := context.WithCancel(f.t.Context())
+	defer cancel()
+	j, p, kind := f.journal()
+	defer j.Close() //nolint:errcheck // a test's
+	r := &Runner{
+		Run: testRun, Plan: f.plan, Work: f.work, Cluster: f.w, Journal: j, Progress: p,
+		Held: func() error { return nil }, Lost: make(chan struct{}), Stop: make(chan struct{}),
+	}
+	if err := r.emit(Event{Event: kind}); err != nil {
+		f.t.Fatal(err)
+	}
+	r.Show = func(e Event) {
+		if show != nil {
+			show(e, cancel)
+		}
+	}
+	end, err := r.Go(ctx)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return end, r.Progress
+}
+
+func (f *fleet) journal() (*Journal, Progress, Kind) {
+	f.t.Helper()
+	if path, ok := JournalPath(f.dir, testRun); ok {
+		j, p, _, err := Open(path)
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		return j, p, EventResumed
+	}
+	j, err := Create(f.dir, testRun)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return j, Progress{}, EventStarted
+}
+
+// bubble runs a test in virtual time.
+func bubble(t *testing.T, f func(t *testing.T)) {
+	t.Helper()
+	synctest.Test(t, f)
+}
+
+func TestLifeOrder(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newFakeWorld("n1")
+		f := newFleet(t, w, w.work("n1", w.kubeletStep("n1", "2")))
+		end, p := f.process(nil)
+		if end.Exit != 0 || !end.Finished || p.Nodes["n1"].State != Done {
+			t.Fatalf("end %+v, node %+v", end, p.Nodes["n1"])
+		}
+		want := []string{"claim", "evict", "evict", "evict", "stop", "install 2", "start", "untaint", "release"}
+		if d := cmp.Diff(want, w.of("n1")); d != "" {
+			t.Error(d)
+		}
+		n := w.see("n1")
+		if n.cordoned || n.tainted || n.run != "" || n.last["run"] != testRun || n.last["kubelet"] != "v1" {
+			t.Errorf("left behind: %+v", n)
+		}
+	})
+}
+
+func TestLifeUpToDateIsLeftAlone(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newFakeWorld("n1")
+		f := newFleet(t, w, w.work("n1", w.kubeletStep("n1", "1")))
+		if end, p := f.process(nil); end.Exit != 0 || p.Nodes["n1"].Why != "" || !p.Nodes["n1"].UpToDate {
+			t.Errorf("end %+v, node %+v", end, p.Nodes["n1"])
+		}
+		if got := w.of("n1"); len(got) != 0 {
+			t.Errorf("touched: %v", got)
+		}
+	})
+}
+
+func TestLifeOfAHarmlessChangeStaysOpen(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newFakeWorld("n1")
+		s := w.kubeletStep("n1", "2")
+		s.traits = playbooks.Traits{Timeout: time.Hour}
+		f := newFleet(t, w, w.work("n1", s))
+		if end, _ := f.process(nil); end.Exit != 0 {
+			t.Fatalf("end %+v", end)
+		}
+		if d := cmp.Diff([]string{"install 2"}, w.of("n1")); d != "" {
+			t.Error(d)
+		}
+	})
+}
+
+func TestLifeReboots(t *testing.T) {
+	for _, c := range []struct {
+		policy string
+		staged bool
+		want   int
+	}{{"always", false, 1}, {"never", false, 0}, {"if-required", true, 1}, {"always", true, 1}, {"never", true, 0}} {
+		t.Run(fmt.Sprintf("%s staged=%v", c.policy, c.staged), func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				w := newFakeWorld("n1")
+				s := w.kubeletStep("n1", "2")
+				s.staged = c.staged
+				wk := w.work("n1", s)
+				wk.RebootPolicy = c.policy
+				end, _ := newFleet(t, w, wk).process(nil)
+				if got := strings.Count(strings.Join(w.of("n1"), " "), "reboot"); end.Exit != 0 || got != c.want {
+					t.Errorf("exit %d, %d reboots, want %d: %v", end.Exit, got, c.want, w.of("n1"))
+				}
+			})
+		})
+	}
+}
+
+func TestLifeKeepsAHumansCordon(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newFakeWorld("n1", "n2")
+		w.nodes["n1"].cordoned = true
+		f := newFleet(t, w, w.work("n1", w.kubeletStep("n1", "2")), w.work("n2", w.kubeletStep("n2", "2")))
+		_, p := f.process(nil)
+		if p.Nodes["n1"].State != Skipped || len(w.of("n1")) != 0 || w.see("n2").version != "2" {
+			t.Errorf("skip: %+v, %v", p.Nodes["n1"], w.of("n1"))
+		}
+		f.plan.Cordoned, f.dir = "upgrade", t.TempDir()
+		if end, _ := f.process(nil); end.Exit != 0 || w.see("n1").version != "2" || !w.see("n1").cordoned {
+			t.Errorf("upgrade: %+v", w.see("n1"))
+		}
+	})
+}
+
+func TestLifeBlockedIsGivenBack(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newFakeWorld("n1", "n2")
+		w.blocked["n1"] = []string{"budget shop/web needs 3 healthy pods and has 3"}
+		f := newFleet(t, w, w.work("n1", w.kubeletStep("n1", "2")), w.work("n2", w.kubeletStep("n2", "2")))
+		end, p := f.process(nil)
+		if end.Exit != 1 || p.Nodes["n1"].State != Blocked || p.Nodes["n2"].State != Done {
+			t.Errorf("end %+v, %+v", end, p.Nodes)
+		}
+		if strings.Count(end.Why, "budget shop/web") != 1 {
+			t.Errorf("the blocker isn't named once: %q", end.Why)
+		}
+		if got := w.of("n1"); len(got) != 0 {
+			t.Errorf("n1 was touched: %v", got)
+		}
+	})
+}
+
+func TestLifeFailedStaysClosedWithWhy(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newFakeWorld("n1", "n2")
+		s := w.kubeletStep("n1", "2")
+		s.fails = errors.New("no room on /var")
+		f := newFleet(t, w, w.work("n1", s), w.work("n2", w.kubeletStep("n2", "2")))
+		end, _ := f.process(nil)
+		n := w.see("n1")
+		if end.Exit != 1 || !n.cordoned || n.tainted || !strings.Contains(n.failed, `step "version": no room on /var`) {
+			t.Errorf("end %+v, node %+v", end, n)
+		}
+		if !n.kubelet {
+			t.Error("the kubelet was not brought back")
+		}
+		if len(w.of("n2")) != 0 {
+			t.Errorf("the next node was touched: %v", w.of("n2"))
+		}
+	})
+}
+
+// Fault 30.
+func TestLifeCrashingKubeletEndsTheWait(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newFakeWorld("n1")
+		w.nodes["n1"].crashes = true
+		begun := time.Now()
+		newFleet(t, w, w.work("n1", w.kubeletStep("n1", "2"))).process(nil)
+		n := w.see("n1")
+		if !strings.Contains(n.failed, "restarted it 7 times") || !strings.Contains(n.failed, "flag --gone is not known") {
+			t.Errorf("why: %q", n.failed)
+		}
+		if took := time.Since(begun); took > 2*time.Minute {
+			t.Errorf("noticed after %s", took)
+		}
+	})
+}
+
+func TestLifeInterruptedStep(t *testing.T) {
+	for _, repeatable := range []bool{true, false} {
+		t.Run(fmt.Sprintf("repeatable=%v", repeatable), func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				w := newFakeWorld("n1")
+				cuts := 1
+				s := interruptedStep{w.kubeletStep("n1", "2"), &cuts}
+				s.traits.Repeatable = repeatable
+				end, _ := newFleet(t, w, w.work("n1", s)).process(nil)
+				if repeatable != (end.Exit == 0) {
+					t.Errorf("end %+v: %s", end, w.see("n1").failed)
+				}
+			})
+		})
+	}
+}
+
+// Fault 18.
+func TestLifeUncordonedInBetweenIsClosedAgain(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newFakeWorld("n1")
+		wk := w.work("n1", w.kubeletStep("n1", "2"))
+		wk.RebootPolicy = "always"
+		newFleet(t, w, wk).process(func(e Event, _ context.CancelFunc) {
+			if e.Event == EventChanged { // just before the reboot
+				w.do("n1", "human uncordons", func(n *fakeNode) { n.cordoned = false; n.pods = 2 })
+			}
+		})
+		got := strings.Join(w.of("n1"), ", ")
+		if !strings.Contains(got, "human uncordons, claim, evict, evict, reboot") {
+			t.Error(got)
+		}
+	})
+}
+
+// TestKillSweep ends the process at every journal write of a run of three nodes, lets the next process go on, and
+// compares the end with that of an undisturbed run (fault 1).
+func TestKillSweep(t *testing.T) {
+	world := func() (*fakeWorld, []Work) {
+		w := newFakeWorld("n1", "n2", "n3")
+		w.nodes["n3"].cordoned = true
+		var work []Work
+		for i, n := range w.names() {
+			s := w.kubeletStep(n, "2")
+			s.staged = i == 1
+			wk := w.work(n, s)
+			wk.RebootPolicy = []string{"always", "if-required", "never"}[i]
+			work = append(work, wk)
+		}
+		return w, work
+	}
+	run := func(t *testing.T, kill int) (map[string]string, int) {
+		w, work := world()
+		f := newFleet(t, w, work...)
+		f.plan.Cordoned = "upgrade"
+		events := 0
+		end, _ := f.process(func(_ Event, cancel context.CancelFunc) {
+			if events++; events == kill {
+				cancel()
+			}
+		})
+		if kill > 0 {
+			end, _ = f.process(nil)
+		}
+		if end.Exit != 0 || !end.Finished {
+			t.Errorf("killed at event %d: end %+v", kill, end)
+		}
+		return w.standing(), events
+	}
+	bubble(t, func(t *testing.T) {
+		undisturbed, points := run(t, 0)
+		for kill := 1; kill < points; kill++ {
+			if d := cmp.Diff(undisturbed, first(run(t, kill))); d != "" {
+				t.Errorf("killed at event %d: %s", kill, d)
+			}
+		}
+		t.Logf("%d points, all ends equal", points-1)
+	})
+}
+
+func first[A, B any](a A, _ B) A { return a }
+
+// standing is the end state that matters, a line a node.
+func (w *fakeWorld) standing() map[string]string {
+	all := map[string]string{}
+	for _, name := range w.names() {
+		n := w.see(name)
+		installs := strings.Count(strings.Join(w.of(name), "\n"), "install")
+		all[name] = fmt.Sprintf("version %s, boots %d, installs %d, cordoned %v, tainted %v, ready %v, run %q, failed %q",
+			n.version, n.boot, installs, n.cordoned, n.tainted, n.ready, n.run, n.failed)
+	}
+	return all
+}
