@@ -1,0 +1,111 @@
+package remotetest
+
+import (
+	"context"
+	"io"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/fleetup/fleetup/runner/remote/remotetest/shell"
+)
+
+// entry is a line of the journal.
+type entry struct {
+	at         time.Time
+	boot, unit string
+	text       string // "kubelet[123]: message"
+}
+
+func (m *Machine) logUnit(unit, text string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.journal = append(m.journal, entry{time.Now(), m.bootID, unit, text})
+}
+
+// Journal writes a line as a service would: Journal("kubelet", "E1123 failed to run").
+func (m *Machine) Journal(service, text string) {
+	m.logUnit(unitName(service), service+"[1000]: "+text)
+}
+
+// journalStream is the output of a service.
+type journalStream struct {
+	m    *Machine
+	unit string
+	mu   sync.Mutex
+	rest string
+}
+
+func (s *journalStream) Read(context.Context, []byte) (int, error) { return 0, io.EOF }
+
+func (s *journalStream) Write(_ context.Context, b []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	parts := strings.Split(s.rest+string(b), "\n")
+	for _, line := range parts[:len(parts)-1] {
+		s.m.logUnit(s.unit, "sh[1000]: "+line)
+	}
+	s.rest = parts[len(parts)-1]
+	return len(b), nil
+}
+
+func (s *journalStream) Close() error { return nil }
+
+// nothing is /dev/null.
+type nothing struct{}
+
+func (nothing) Read(context.Context, []byte) (int, error)      { return 0, io.EOF }
+func (nothing) Write(_ context.Context, b []byte) (int, error) { return len(b), nil }
+func (nothing) Close() error                                   { return nil }
+
+// journalctl knows -u, -b, -k, -n, -o cat|short, -p, --since @SECONDS or "-10min", -q and --no-pager; vacuuming does nothing.
+func (m *Machine) journalctl(p *shell.Proc) int {
+	opts, args := options(p.Args[1:], "u unit n lines o output p S since U until g")
+	m.mu.Lock()
+	all := append([]entry{}, m.journal...)
+	boot := m.bootID
+	m.mu.Unlock()
+	since := sinceTime(opts["S"] + opts["since"])
+	var shown []entry
+	for _, e := range all {
+		unit := opts["u"] + opts["unit"]
+		switch {
+		case unit != "" && e.unit != unitName(unit), has(opts, "b", "boot") && e.boot != boot, has(opts, "k"), e.at.Before(since):
+			continue
+		}
+		shown = append(shown, e)
+	}
+	_ = args
+	if n, err := strconv.Atoi(opts["n"] + opts["lines"]); err == nil {
+		shown = shown[max(len(shown)-n, 0):]
+	}
+	if len(shown) == 0 && !has(opts, "q", "quiet", "rotate", "vacuum-size", "vacuum-time", "flush", "sync", "disk-usage") {
+		p.Printf("-- No entries --\n")
+	}
+	for _, e := range shown {
+		text := e.text
+		if o := opts["o"] + opts["output"]; o == "cat" {
+			_, text, _ = strings.Cut(text, ": ")
+		} else {
+			text = e.at.UTC().Format("Jan 02 15:04:05") + " " + m.o.Name + " " + text
+		}
+		p.Printf("%s\n", text)
+	}
+	return 0
+}
+
+func sinceTime(text string) time.Time {
+	if n, err := strconv.ParseInt(strings.TrimPrefix(text, "@"), 10, 64); err == nil {
+		if strings.HasPrefix(text, "@") {
+			return time.Unix(n, 0)
+		}
+	}
+	if d, err := time.ParseDuration(strings.NewReplacer("min", "m", " ", "").Replace(text)); err == nil {
+		return time.Now().Add(d)
+	}
+	if at, err := time.Parse("2006-01-02 15:04:05", text); err == nil {
+		return at
+	}
+	return time.Time{}
+}
