@@ -69,29 +69,35 @@ func (b *binding) base() base {
 //go:embed sh/*.sh
 var library embed.FS
 
-// lib returns the named parts of the shell library, each once, common.sh always first.
+// lib returns the named parts of the shell library behind common.sh, which all of them need.
 func lib(names ...string) string {
-	var all strings.Builder
-	for _, name := range append([]string{"common"}, names...) {
-		text, err := library.ReadFile("sh/" + name + ".sh")
-		if err != nil {
-			panic(err) // the file is embedded: only a typo in this package gets here
-		}
-		all.Write(text)
-		all.WriteByte('\n')
+	all := part("common")
+	for _, name := range names {
+		all += part(name)
 	}
-	return all.String()
+	return all
 }
+
+// part is one file of the shell library, without its comments: it is sent to every machine.
+func part(name string) string {
+	text, err := library.ReadFile("sh/" + name + ".sh")
+	if err != nil {
+		panic(err) // the file is embedded: only a typo in this package gets here
+	}
+	return comment.ReplaceAllString(string(text), "")
+}
+
+var comment = regexp.MustCompile(`(?m)^#.*\n|^\n`)
 
 // withTool is a script that has the functions of the machine's own package tool: apt.sh's or dnf.sh's. A machine with
 // neither is told so.
 func withTool(body string) string {
-	return lib("install") + "case $(tool) in\napt)\n" + libOnly("apt") + ";;\ndnf)\n" + libOnly("dnf") +
-		";;\n*) fail 'this machine has neither apt nor dnf: install one, or leave its package steps out' ;;\nesac\n" + body
+	return lib("install") + chooseTool("fail 'this machine has neither apt nor dnf: install one, or leave its package steps out'") + body
 }
 
-func libOnly(name string) string {
-	return strings.TrimPrefix(lib(name), lib())
+// chooseTool is the part of a script that takes the functions of one package tool; without one, otherwise is done.
+func chooseTool(otherwise string) string {
+	return "case $(tool) in\napt)\n" + part("apt") + ";;\ndnf)\n" + part("dnf") + ";;\n*) " + otherwise + " ;;\nesac\n"
 }
 
 // said passes those lines on that are meant for people, without their mark; the rest is the package tool's own.

@@ -61,7 +61,8 @@ func (s *command) staged() string {
 	if !s.reboot {
 		return ""
 	}
-	return "if [ -r " + s.mark + " ] && [ \"$(cat " + s.mark + ")\" = \"$(cat /proc/sys/kernel/random/boot_id) " + s.digest + "\" ]; then echo staged; fi\n"
+	return "boot=$(cat /proc/sys/kernel/random/boot_id) || exit\n" +
+		"if [ -r " + s.mark + " ] && [ \"$(cat " + s.mark + ")\" = \"$boot " + s.digest + "\" ]; then echo staged; fi\n"
 }
 
 // Apply runs the script in apply, detached.

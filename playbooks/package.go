@@ -208,7 +208,7 @@ func (s *pkg) Apply(ctx context.Context, h Host, say func(string)) error {
 		if err != nil {
 			return s.failed("look", err)
 		}
-		script += plan.prepare() + s.install(f, outdated)
+		script += s.keep(f, outdated) + plan.prepare() + s.install(f, outdated)
 	}
 	if held := s.holdAfter(f); len(held) > 0 {
 		script += "hold " + words(held...) + "\n"
@@ -240,21 +240,26 @@ func (s *pkg) held(f found) []string {
 	return names
 }
 
-// install is the part of the script that keeps the old archives, lifts the holds, installs, and holds again even
-// where that fails. What is installed now is written down for Rollback.
-func (s *pkg) install(f found, outdated []string) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "pick %s %s\nset -- $picked\n", words(s.version), words(outdated...))
-	before := ""
+// keep is the part of the script that keeps the archives of what is installed now, and notes it for Rollback. It comes
+// before the sources are switched: the next minor's repository doesn't have them.
+func (s *pkg) keep(f found, outdated []string) string {
+	script, before := "", ""
 	for _, name := range outdated {
-		if st, ok := f.packages[name]; ok {
-			fmt.Fprintf(&b, "keep_said %s\n", words(name, st.version, st.arch))
+		if st, ok := f.packages[name]; ok && st.broken == "" {
+			script += "keep_said " + words(name, st.version, st.arch) + "\n"
 			before += name + " " + st.version + " " + st.arch + "\n"
 		}
 	}
-	if before != "" {
-		fmt.Fprintf(&b, "printf %%s %s >\"$kept/%s.before\"\n", words(before), s.id)
+	if before == "" {
+		return ""
 	}
+	return script + "printf %s " + words(before) + " >\"$kept/" + s.id + ".before\"\n"
+}
+
+// install is the part of the script that lifts the holds, installs, and holds again even where that fails.
+func (s *pkg) install(f found, outdated []string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "pick %s %s\nset -- $picked\n", words(s.version), words(outdated...))
 	if after := s.holdAfter(f); len(after) > 0 {
 		fmt.Fprintf(&b, "trap 'hold %s' EXIT\n", strings.Join(after, " "))
 	}

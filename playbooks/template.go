@@ -80,4 +80,3 @@ func text(v any) string {
 
 // words quotes each of a list for a script.
 func words(list ...string) string { return quote(list) }
-

@@ -140,7 +140,7 @@ upgrade_only() {
 	specs=$1
 	shift
 	pins "$@"
-	auto=$(apt-mark showauto)
+	auto=$(apt-mark showauto) || :
 	code=0
 	aptget -o "Dir::Etc::preferences=$preferences" install --only-upgrade --no-install-recommends --no-remove $specs || code=$?
 	again=

@@ -1,0 +1,219 @@
+#!/bin/sh
+# A machine's package tools and systemd over files under $ROOT, for tests that run fleetup's real scripts without root.
+# It is called by the names of the tools. $ROOT/state holds what is installed (pkg/NAME: version arch want status), the
+# package lists (lists/SOURCE), units (unit/NAME.active, .enabled, .fails) and a log of what changed something.
+state=$ROOT/state
+me=${0##*/}
+did() { echo "$*" >>"$state/log"; }
+# each SOURCE: "FILE NAME URI" of every package source.
+sources() {
+	for f in "$ROOT"/etc/apt/sources.list.d/*.list; do
+		[ -e "$f" ] && sed -n 's/^deb \(\[[^]]*\] \)\{0,1\}file:\([^ ]*\).*/\2/p' "$f" | while read -r dir; do echo "$f $(basename "$f") $dir"; done
+	done
+	for f in "$ROOT"/etc/yum.repos.d/*.repo; do
+		[ -e "$f" ] && sed -n 's/^baseurl=file:\/\///p' "$f" | while read -r dir; do echo "$f $(basename "$f" .repo) $dir"; done
+	done
+}
+# fetch [FILE]: the package lists, "NAME VERSION DIR ORIGIN" a line.
+fetch() {
+	sources | while read -r file name dir; do
+		if [ -n "$1" ] && [ "$1" != "$file" ] && [ "$1" != "$name" ]; then continue; fi
+		awk -v dir="$dir" '$1 == "Package:" { n = $2 } $1 == "Version:" { v = $2 } $1 == "Origin:" { o = $2 } $1 == "" && n { print n, v, dir, o; n = o = "" } END { if (n) print n, v, dir, o }' "$dir/Packages" >"$state/lists/$name"
+	done
+	mkdir -p "$ROOT/var/lib/apt/lists/partial" && : >"$ROOT/var/lib/apt/lists/x_Packages"
+	touch "$ROOT/var/lib/apt/lists" "$ROOT/var/lib/apt/lists/partial"
+}
+lists() { cat "$state"/lists/* 2>/dev/null | sort -k1,1 -k2,2Vr; }
+put() { # NAME VERSION
+	want=install
+	[ -e "$state/pkg/$1" ] && read -r _ _ want _ <"$state/pkg/$1"
+	echo "$2 amd64 $want installed" >"$state/pkg/$1"
+	if [ -e "$state/fails/$1" ]; then echo "$2 amd64 $want half-configured" >"$state/pkg/$1"; echo "E: $1 failed in postinst" >&2; exit 100; fi
+}
+held() { [ -e "$state/pkg/$1" ] && read -r _ _ want _ <"$state/pkg/$1" && [ "$want" = hold ]; }
+pinned() { # NAME PREFERENCES
+	for p in $(sed -n 's/^Package: //p' "$2" 2>/dev/null | tr ' ' '\n' | sed 's/\*/@/g'); do
+		pattern=$(echo "$p" | sed 's/@/*/g')
+		case $1 in $pattern) return 0 ;; esac
+	done
+	return 1
+}
+upgradable() { # PREFERENCES
+	for f in "$state"/pkg/*; do
+		name=${f##*/}
+		read -r have _ want _ <"$f"
+		[ "$want" = hold ] || pinned "$name" "$1" && continue
+		new=$(lists | awk -v n="$name" '$1 == n { print $2, $4; exit }')
+		[ -z "$new" ] || [ "${new% *}" = "$have" ] || echo "Inst $name [$have] (${new% *} ${new#* } [amd64])"
+	done
+}
+case $me in
+dpkg-query)
+	format=${2#-f=}
+	[ "$1" = -W ] || exit 9
+	case $2 in -f=*) shift 2 ;; *) shift; format= ;; esac
+	found=1
+	for pattern in "$@"; do
+		for f in "$state"/pkg/$pattern; do
+			[ -e "$f" ] || continue
+			found=0
+			read -r version arch want status <"$f"
+			printf "$(printf %s "$format" | sed -e "s/\${Package}/${f##*/}/" -e "s/\${Version}/$version/" -e "s/\${Architecture}/$arch/" -e "s/\${db:Status-Want}/$want/" -e "s/\${db:Status-Status}/$status/")"
+		done
+	done
+	exit $found ;;
+dpkg)
+	case $1 in
+	--audit) grep -l -v ' installed$' "$state"/pkg/* 2>/dev/null | sed 's/.*\// /' ;;
+	--configure) did "$me $*"; rm -f "$ROOT"/var/lib/dpkg/updates/*; for f in "$state"/pkg/*; do sed -i 's/half-configured$/installed/' "$f"; done ;;
+	--print-architecture) echo amd64 ;;
+	esac ;;
+apt-cache)
+	case $1 in
+	madison) shift; for n in "$@"; do lists | awk -v n="$n" '$1 == n { print "   " $1 " | " $2 " | file:" $3 "  Packages" }'; done ;;
+	pkgnames) lists | awk -v p="$2" 'index($1, p) == 1 { print $1 }' | uniq ;;
+	depends) echo "$2"; sed 's/^/  Depends: /' "$state/depends/$2" 2>/dev/null ;;
+	esac ;;
+apt-mark)
+	case $1 in
+	hold | unhold)
+		did "$me $*"
+		want=$1; [ "$want" = hold ] || want=install; shift
+		for n in "$@"; do [ -e "$state/pkg/$n" ] && sed -i "s/ \(install\|hold\) / $want /" "$state/pkg/$n" || exit 100; done ;;
+	showauto) cat "$state/auto" 2>/dev/null ;;
+	auto) did "$me $*" ;;
+	esac ;;
+apt-get)
+	file= preferences= simulate= verb= only= rest=
+	while [ $# -gt 0 ]; do
+		case $1 in
+		-o) case $2 in Dir::Etc::sourcelist=*) file=${2#*=} ;; Dir::Etc::preferences=*) preferences=${2#*=} ;; esac; shift ;;
+		-s) simulate=1 ;;
+		--only-upgrade) only=1 ;;
+		-*) rest="$rest $1" ;;
+		*) if [ -z "$verb" ]; then verb=$1; else break; fi ;;
+		esac
+		shift
+	done
+	[ -n "$simulate$file" ] || [ -e "$state/interrupted" ] && [ -n "$(ls "$ROOT/var/lib/dpkg/updates" 2>/dev/null)" ] && { echo 'E: dpkg was interrupted' >&2; exit 100; }
+	for flag in "$@"; do case $flag in --only-upgrade) only=1 ;; --*) rest="$rest $flag" ;; esac; done
+	case $verb in
+	update) did "apt-get update $file"; fetch "$file" ;;
+	upgrade) [ -n "$simulate" ] && upgradable "$preferences" ;;
+	install)
+		did "apt-get install$rest $(for s in "$@"; do case $s in --*) ;; *) printf '%s ' "${s##*/}" ;; esac; done)"
+		[ -n "$DEBIAN_FRONTEND" ] || { echo 'E: would ask' >&2; exit 100; }
+		for spec in "$@"; do
+			case $spec in
+			--*) continue ;;
+			*.deb) n=${spec##*/} v=$(echo "$n" | cut -d_ -f2 | sed 's/%3a/:/') n=${n%%_*} ;;
+			*) n=${spec%%=*} v=${spec#*=}
+				[ "$v" != "$spec" ] || v=$(lists | awk -v n="$n" '$1 == n { print $2; exit }')
+				lists | grep -q "^$n $v " || { echo "E: Version '$v' for '$n' was not found" >&2; exit 100; }
+				[ ! -e "$state/gone/$n" ] || { rm "$state/gone/$n"; echo "E: Failed to fetch $n  404  Not Found" >&2; exit 100; } ;;
+			esac
+			if held "$n"; then echo "E: Held packages were changed" >&2; exit 100; fi
+			put "$n" "$v"
+		done ;;
+	download) for spec in "$@"; do lists | grep -q "^${spec%%=*} ${spec#*=} " || exit 100; echo "archive of $spec" >"${spec%%=*}_$(echo "${spec#*=}" | sed 's/:/%3a/')_amd64.deb"; done ;;
+	clean) did "$me clean"; rm -rf "$ROOT/var/cache/apt/archives" ;;
+	autoremove) if [ -n "$simulate" ]; then sed 's/^/Remv /' "$state/unneeded" 2>/dev/null; else did "$me autoremove"; : >"$state/unneeded"; fi ;;
+	esac ;;
+rpm)
+	shift
+	case $1 in --qf) format=$2; shift 2 ;; esac
+	for n in "$@"; do
+		if [ -e "$state/pkg/$n" ]; then
+			read -r version arch _ <"$state/pkg/$n"
+			r=${version#*:}
+			printf "$(printf %s "$format" | sed -e "s/%{NAME}/$n/" -e "s/%{EPOCHNUM}/${version%%:*}/" -e "s/%{VERSION}/${r%-*}/" -e "s/%{RELEASE}/${r##*-}/" -e "s/%{ARCH}/$arch/")"
+		else
+			echo "package $n is not installed"
+		fi
+	done ;;
+dnf)
+	all="$*" verb= qf= dest= repo=
+	while [ $# -gt 0 ]; do
+		case $1 in
+		--qf) qf=$2; shift ;;
+		--destdir=*) dest=${1#*=} ;;
+		--repo=*) repo=${1#*=} ;;
+		--repofrompath=*) peek=${1#*,} ;;
+		--exclude=*) excluded="$excluded ${1#*=}" ;;
+		-*) ;;
+		*) if [ -z "$verb" ]; then verb=$1; else break; fi ;;
+		esac
+		shift
+	done
+	while [ $# -gt 0 ]; do case $1 in --qf) qf=$2; shift 2 ;; --destdir=*) dest=${1#*=}; shift ;; -*) shift ;; *) break ;; esac; done
+	list="$1"
+	case $verb in
+	makecache) did "dnf makecache $repo"; fetch "$repo" ;;
+	repoquery)
+		[ -z "$peek" ] || [ -e "${peek#file://}/Packages" ] || exit 1
+		if [ -n "$peek" ]; then dir=${peek#file://}; awk '$1 == "Package:" { n = $2 } $1 == "Version:" { print n, $2 }' "$dir/Packages" || exit 1; else lists; fi |
+			while read -r n v dir origin; do
+				case $all in
+				*--upgrades*)
+					[ -e "$state/pkg/$n" ] && read -r have _ <"$state/pkg/$n" && [ "$have" != "$v" ] || continue
+					case $all/$origin in *--security*/*ecurity*) ;; *--security*) continue ;; esac
+					for p in $excluded; do case $n in $p) continue 2 ;; esac; done
+					grep -q "^$n-" "$ROOT/etc/dnf/plugins/versionlock.list" && continue ;;
+				*) [ "$n" = "$list" ] || case " $all " in *" $n "*) ;; *) continue ;; esac ;;
+				esac
+				r=${v#*:}
+				echo "$qf" | sed -e "s/%{name}/$n/" -e "s/%{epoch}/${v%%:*}/" -e "s/%{version}/${r%-*}/" -e "s/%{release}/${r##*-}/" -e "s/%{repoid}/kubernetes/" -e "s/%{arch}/amd64/"
+			done ;;
+	versionlock)
+		did "dnf versionlock $*"
+		action=$1; shift
+		for n in "$@"; do
+			sed -i "/^$n-[0-9]/d" "$ROOT/etc/dnf/plugins/versionlock.list"
+			[ "$action" = delete ] || { read -r v _ <"$state/pkg/$n"; echo "$n-$v.*" >>"$ROOT/etc/dnf/plugins/versionlock.list"; }
+		done ;;
+	install | upgrade | downgrade)
+		did "dnf $verb $*"
+		for spec in "$@"; do
+			case $spec in *.rpm) spec=${spec##*/} spec=${spec%.amd64.rpm} ;; esac
+			n=$(echo "$spec" | sed 's/-[0-9][0-9:].*//; s/-[0-9]\..*//')
+			v=${spec#"$n"-}
+			case $v in *:*) ;; *) v=0:$v ;; esac
+			case " $all" in *--disableplugin=versionlock*) ;; *) grep -q "^$n-" "$ROOT/etc/dnf/plugins/versionlock.list" && { echo "Error: locked" >&2; exit 1; } ;; esac
+			lists | grep -q "^$n $v " || [ -e "$ROOT/var/lib/fleetup/kept/$n-${v#*:}.amd64.rpm" ] || { echo "Error: Unable to find a match: $spec" >&2; exit 1; }
+			put "$n" "$v"
+		done ;;
+	download) for spec in "$@"; do v=${spec%.amd64}; echo "archive of $spec" >"$dest/$v.amd64.rpm"; done ;;
+	esac ;;
+needs-restarting) cat "$state/restarting" 2>/dev/null; exit "$(cat "$state/restarting.code" 2>/dev/null || echo 0)" ;;
+systemctl)
+	verb=$1; shift
+	unit=
+	for u in "$@"; do case $u in -*) ;; *) unit=${u%.service} ;; esac; done
+	case $verb in
+	is-active) if [ -e "$state/unit/$unit.active" ]; then echo active; else echo inactive; exit 3; fi ;;
+	is-enabled) cat "$state/unit/$unit.enabled" 2>/dev/null || { echo disabled; exit 1; } ;;
+	start | restart) did "systemctl $verb $unit"; if [ -e "$state/unit/$unit.fails" ]; then rm -f "$state/unit/$unit.active"; exit 1; fi; : >"$state/unit/$unit.active" ;;
+	stop) did "systemctl stop $unit"; rm -f "$state/unit/$unit.active" ;;
+	enable) did "systemctl enable $unit"; echo enabled >"$state/unit/$unit.enabled" ;;
+	disable) did "systemctl disable $unit"; echo disabled >"$state/unit/$unit.enabled" ;;
+	show) case $* in
+		*ActiveEnterTimestampMonotonic*) if [ -e "$state/unit/$unit.active" ]; then echo "$((($(stat -c %Y "$state/unit/$unit.active") - 1000000000) * 1000000))"; else echo 0; fi ;;
+		*LoadState*) if [ -e "$state/unit/$unit.missing" ]; then echo not-found; else echo loaded; fi ;;
+		*NeedDaemonReload*) echo no ;;
+		*FragmentPath*) echo "$ROOT/etc/systemd/system/$unit.service" ;;
+		*ExecStart*) cat "$state/unit/$unit.exec" 2>/dev/null ;;
+		esac ;;
+	esac ;;
+journalctl) echo "$me $*: the last line of the log" ;;
+uname) case $1 in -m) echo x86_64 ;; *) cat "$state/running" ;; esac ;;
+sleep) did slept; rm -f "$ROOT"/proc/locks "$state/locked" ;;
+kubelet) echo "Kubernetes v$(cut -d- -f1 "$state/pkg/kubelet")" ;;
+kubeadm)
+	did "kubeadm $*"
+	[ ! -e "$state/kubeadm.fails" ] || { echo 'error execution phase' >&2; exit 1; }
+	v=$(cut -d- -f1 "$state/pkg/kubeadm" | cut -d' ' -f1)
+	f=$ROOT/etc/kubernetes/manifests/kube-apiserver.yaml
+	[ ! -e "$f" ] || sed -i "s/apiserver:v.*/apiserver:v$v/" "$f" ;;
+containerd) echo "containerd github.com/containerd/containerd/v2 v$(cut -d- -f1 "$state/pkg/containerd") abc" ;;
+crictl) did "crictl $*" ;;
+esac
