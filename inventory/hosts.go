@@ -109,13 +109,10 @@ func (t *table) expandChecked(key, pattern string, rule func(string) error) ([]s
 		t.problem(key, "%v", err)
 		return nil, false
 	}
-	names := []string{pattern}
-	if checkAddress(pattern) != nil { // an IPv6 address holds no brackets, and a range isn't an address
-		var err error
-		if names, err = expand(pattern); err != nil {
-			t.problem(key, "%v", err)
-			return nil, false
-		}
+	names, err := expand(pattern)
+	if err != nil {
+		t.problem(key, "%v", err)
+		return nil, false
 	}
 	for _, name := range names {
 		if err := rule(name); err != nil {
