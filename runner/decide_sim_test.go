@@ -85,7 +85,7 @@ func short(d time.Duration) string {
 }
 
 func (s *sim) emit(e Event) {
-	e.Version, e.Run, e.Seq, e.Time = EventVersion, simRun, s.progress.Seq+1, s.now
+	e.Version, e.Run, e.Seq, e.Time = eventVersion, simRun, s.progress.Seq+1, s.now
 	if err := s.progress.Apply(e); err != nil {
 		s.t.Fatalf("%v\n%s", err, strings.Join(s.trace, "\n"))
 	}

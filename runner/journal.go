@@ -151,7 +151,7 @@ func (j *Journal) Append(e *Event) error {
 
 func (j *Journal) complete(e Event) (Event, error) {
 	if e.Version == 0 {
-		e.Version = EventVersion
+		e.Version = eventVersion
 	}
 	if e.Run == "" {
 		e.Run = j.run

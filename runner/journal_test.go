@@ -23,7 +23,7 @@ var updateGolden = flag.Bool("update-golden", false, "write the journal's golden
 // everyKind is a run in which each kind of event happens.
 func everyKind() []Event {
 	return numbered(
-		Event{Event: EventAdopted, Node: "n9", Order: OrderUpgrade, Data: map[string]string{DataFailed: "no boot"}},
+		Event{Event: EventAdopted, Node: "n9", Order: OrderUpgrade, Data: map[string]string{dataFailed: "no boot"}},
 		Event{Event: EventOrder, Node: "n1", Order: OrderUpgrade},
 		Event{Event: EventPhase, Node: "n1", Phase: "drain"},
 		Event{Event: EventWaiting, Node: "n1", Message: `budget shop/web needs 3 healthy pods and has 3 <"&'>`},

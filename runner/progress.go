@@ -6,16 +6,16 @@ import (
 	"time"
 )
 
-// EventVersion is the version of the events that this fleetup writes. A later version of the same number adds kinds
+// eventVersion is the version of the events that this fleetup writes. A later version of the same number adds kinds
 // and fields only.
-const EventVersion = 1
+const eventVersion = 1
 
 // Keys of the Data of started and resumed events that Progress keeps.
 const (
-	DataCluster   = "cluster"
-	DataDigest    = "digest"
-	DataInventory = "inventory"
-	DataFailed    = "failed" // of adopted events: why the node had failed
+	dataCluster   = "cluster"
+	dataDigest    = "digest"
+	dataInventory = "inventory"
+	dataFailed    = "failed" // of adopted events: why the node had failed
 )
 
 // upToDate is the Message of a done event where nothing had to change.
@@ -53,8 +53,8 @@ func (p *Progress) Clone() Progress {
 func (p *Progress) accepts(e Event) error {
 	_, ofNode := nodeChanges[e.Event]
 	switch {
-	case e.Version != EventVersion:
-		return fmt.Errorf("version %d was written by another fleetup, this one knows version %d; use that one", e.Version, EventVersion)
+	case e.Version != eventVersion:
+		return fmt.Errorf("version %d was written by another fleetup, this one knows version %d; use that one", e.Version, eventVersion)
 	case e.Seq != p.Seq+1:
 		return fmt.Errorf("event %d is expected here", p.Seq+1)
 	case e.Run == "" || p.Seq > 0 && e.Run != p.Run:
@@ -121,7 +121,7 @@ var nodeChanges = map[Kind]func(*NodeProgress, Event){
 
 // concerns keeps what a run is about; a resumed run may name a changed inventory.
 func (p *Progress) concerns(data map[string]string) {
-	for key, field := range map[string]*string{DataCluster: &p.Cluster, DataDigest: &p.Digest, DataInventory: &p.Inventory} {
+	for key, field := range map[string]*string{dataCluster: &p.Cluster, dataDigest: &p.Digest, dataInventory: &p.Inventory} {
 		if value := data[key]; value != "" {
 			*field = value
 		}
@@ -132,7 +132,7 @@ func (p *Progress) concerns(data map[string]string) {
 func (n *NodeProgress) adopt(e Event) {
 	n.become(Waiting, e)
 	n.Order, n.Phase, n.Changed = e.Order, e.Phase, true
-	n.Retry = e.Data[DataFailed] != ""
+	n.Retry = e.Data[dataFailed] != ""
 	n.Resume = !n.Retry
 	if n.Began.IsZero() {
 		n.Began = e.Time

@@ -23,7 +23,7 @@ func story(t *testing.T, events ...Event) Progress {
 }
 
 func numbered(events ...Event) []Event {
-	all := append([]Event{{Event: EventStarted, Data: map[string]string{DataCluster: "uid", DataDigest: "sha256:1", DataInventory: "fleet.toml"}}}, events...)
+	all := append([]Event{{Event: EventStarted, Data: map[string]string{dataCluster: "uid", dataDigest: "sha256:1", dataInventory: "fleet.toml"}}}, events...)
 	for i := range all {
 		all[i].Version, all[i].Seq, all[i].Run = 1, i+1, simRun
 		all[i].Time = t0.Add(time.Duration(i) * time.Minute)
@@ -69,7 +69,7 @@ func TestProgressOfNode(t *testing.T) {
 			NodeProgress{State: Waiting, Order: OrderUpgrade, Since: at(3), Began: at(1)}},
 		{"adopted", []Event{{Event: EventAdopted, Node: "n1", Order: OrderUpgrade, Phase: "drain"}},
 			NodeProgress{State: Waiting, Order: OrderUpgrade, Phase: "drain", Changed: true, Resume: true, Since: at(1), Began: at(1)}},
-		{"adopted failed", []Event{{Event: EventAdopted, Node: "n1", Data: map[string]string{DataFailed: "no boot"}}},
+		{"adopted failed", []Event{{Event: EventAdopted, Node: "n1", Data: map[string]string{dataFailed: "no boot"}}},
 			NodeProgress{State: Waiting, Changed: true, Retry: true, Since: at(1), Began: at(1)}},
 	}
 	for _, tt := range tests {
@@ -90,7 +90,7 @@ func TestProgressOfRun(t *testing.T) {
 		t.Errorf("halted: -want +got:\n%s", diff)
 	}
 	p = story(t, Event{Event: EventHalted, Message: "x"}, Event{Event: EventInterrupted},
-		Event{Event: EventResumed, Data: map[string]string{DataDigest: "sha256:2"}}, Event{Event: EventFinished})
+		Event{Event: EventResumed, Data: map[string]string{dataDigest: "sha256:2"}}, Event{Event: EventFinished})
 	want = Progress{Run: simRun, Seq: 5, Nodes: map[string]NodeProgress{}, Finished: true,
 		Started: t0, Cluster: "uid", Digest: "sha256:2", Inventory: "fleet.toml"}
 	if diff := cmp.Diff(want, p); diff != "" {
