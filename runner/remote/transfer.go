@@ -30,10 +30,17 @@ func (h *Host) Upload(ctx context.Context, from, to string, mode fs.FileMode) er
 	if err != nil {
 		return fmt.Errorf("host %s: %s: %s: %w", h.login.Name, what, from, err)
 	}
-	return h.again(ctx, what, func(l *link) error { return h.uploadOn(ctx, l, what, from, to, mode) })
+	var begun []stage // by tries that were cut
+	return h.again(ctx, what, func(l *link) error {
+		err := h.uploadOn(ctx, l, what, from, to, mode, &begun)
+		for _, s := range begun {
+			s.clean(h, l)
+		}
+		return err
+	})
 }
 
-func (h *Host) uploadOn(ctx context.Context, l *link, what, from, to string, mode fs.FileMode) error {
+func (h *Host) uploadOn(ctx context.Context, l *link, what, from, to string, mode fs.FileMode, begun *[]stage) error {
 	if err := h.script(ctx, l, what, h.fenced("[ ! -d "+quote(to)+" ] || { echo 'it is a folder' >&2; exit 1; }\n"), io.Discard); err != nil {
 		return err
 	}
@@ -41,12 +48,13 @@ func (h *Host) uploadOn(ctx context.Context, l *link, what, from, to string, mod
 	if err != nil {
 		return err
 	}
+	*begun = append(*begun, stage)
 	size, err := h.send(ctx, l, from, stage.file)
 	if err == nil {
 		err = h.script(ctx, l, what, h.fenced(stage.finish(to, mode, size)), io.Discard)
 	}
-	if err != nil {
-		stage.clean(h, l)
+	if err == nil {
+		*begun = (*begun)[:len(*begun)-1] // finish took it away
 	}
 	return err
 }
@@ -81,7 +89,7 @@ func (s stage) finish(to string, mode fs.FileMode, size int64) string {
 			mode.Perm(), t, t, t, quote(to), quote(path.Dir(to)))
 }
 
-// clean removes what lies around after a failure, where the connection still allows it.
+// clean removes what a try left, where the connection still allows it.
 func (s stage) clean(h *Host, l *link) {
 	if !l.alive() {
 		return

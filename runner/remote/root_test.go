@@ -1,0 +1,152 @@
+package remote
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// fakeSudo behaves as sudo does with -n and -S -p, asks up to three times, and counts what it is given in $COUNT.
+const fakeSudo = `
+if [ "$1" = -n ]; then
+	shift
+	[ -n "$NOPASSWD" ] && exec env FAKE_ROOT=1 "$@"
+	echo "sudo: a password is required" >&2
+	exit 1
+fi
+[ "$1" = -S ] && [ "$2" = -p ] || exit 9
+prompt=$3
+shift 3
+[ -n "$MUTE" ] && { printf 'One-time code: ' >&2; read x; exit 1; }
+for i in 1 2 3; do
+	printf %s "$prompt" >&2
+	IFS= read -r got || { echo "sudo: no password was provided" >&2; exit 1; }
+	echo "$got" >>"$COUNT"
+	[ "$got" = "$WANT" ] && exec env FAKE_ROOT=1 "$@"
+	sleep 0.1
+	echo "Sorry, try again." >&2
+done
+echo "sudo: 3 incorrect password attempts" >&2
+exit 1
+`
+
+func (b *bench) sudoMachine(env string) (*server, string) {
+	s := b.machine("n1:22")
+	count := b.home + "/count"
+	s.program("sudo", "COUNT="+count+"\n"+env+fakeSudo)
+	s.program("id", "echo 1000")
+	return s, count
+}
+
+func password(p string) func(context.Context) (string, error) {
+	return func(context.Context) (string, error) { return p, nil }
+}
+
+func TestSudoWithoutPassword(t *testing.T) {
+	b := newBench(t)
+	s, _ := b.sudoMachine("NOPASSWD=1")
+	h := b.host(Login{Name: "n1", User: "ops"})
+	for range 3 {
+		out, err := h.Run(t.Context(), "echo $FAKE_ROOT; cat")
+		if err != nil || out != "1\n" {
+			t.Fatalf("%q %v", out, err)
+		}
+	}
+	if n := strings.Count(s.said(), "id -u"); n != 1 {
+		t.Errorf("asked %d times how to become root", n)
+	}
+}
+
+func TestSudoWithPassword(t *testing.T) {
+	b := newBench(t)
+	const secret = `pa ss"'$(x)\`
+	s, count := b.sudoMachine("WANT='pa ss\"'\\''$(x)\\'")
+	h := b.host(Login{Name: "n1", User: "ops", SudoPassword: password(secret)})
+	var wg sync.WaitGroup
+	for range 5 {
+		wg.Go(func() {
+			out, err := h.Run(t.Context(), "echo $FAKE_ROOT; cat; echo low >&2; exit 5")
+			var exit *ExitError
+			if !errors.As(err, &exit) || exit.Status != 5 || out != "1\n" || strings.TrimSpace(exit.Stderr) != "low" {
+				t.Errorf("%q %v", out, err)
+			}
+		})
+	}
+	wg.Wait()
+	if strings.Contains(s.said(), "pa ss") {
+		t.Error("the password is on an argument list")
+	}
+	if text, _ := os.ReadFile(count); strings.Count(string(text), "\n") != strings.Count(string(text), secret+"\n") {
+		t.Errorf("something else was given as a password: %q", text)
+	}
+}
+
+func TestFault33WrongSudoPassword(t *testing.T) {
+	b := newBench(t)
+	_, count := b.sudoMachine("WANT=right")
+	h := b.host(Login{Name: "n1", User: "ops", SudoPassword: password("wrong")})
+	begin := time.Now()
+	errs := make(chan error)
+	for range 4 {
+		go func() {
+			_, err := h.Run(t.Context(), "true")
+			errs <- err
+		}()
+	}
+	for range 4 {
+		err := <-errs
+		var denied interface{ SudoDenied() bool }
+		if !errors.As(err, &denied) || !denied.SudoDenied() {
+			t.Fatal(err)
+		}
+		mustContain(t, err.Error(), "host n1", "ops", "wrong sudo password")
+		if strings.Contains(err.Error(), "wrong\n") {
+			t.Error("the password is in the error")
+		}
+	}
+	if text, _ := os.ReadFile(count); string(text) != "wrong\n" || time.Since(begin) > 3*time.Second {
+		t.Errorf("tried %q in %s: accounts lock", text, time.Since(begin))
+	}
+}
+
+func TestSudoWantsAPasswordAndThereIsNone(t *testing.T) {
+	b := newBench(t)
+	b.sudoMachine("WANT=x")
+	_, err := b.host(Login{Name: "n1", User: "ops"}).Run(t.Context(), "true")
+	var denied *SudoError
+	if !errors.As(err, &denied) {
+		t.Fatal(err)
+	}
+	mustContain(t, err.Error(), "a password is required", "sudo_password", "NOPASSWD")
+}
+
+func TestSudoNeverAndAlways(t *testing.T) {
+	b := newBench(t)
+	s, _ := b.sudoMachine("NOPASSWD=1")
+	out, err := b.host(Login{Name: "n1", User: "ops", Sudo: "never"}).Run(t.Context(), "echo ${FAKE_ROOT:-no}")
+	if err != nil || out != "no\n" || strings.Contains(s.said(), "sudo") {
+		t.Errorf("never: %q %v", out, err)
+	}
+	b.net.peers = map[string]*peer{}
+	out, err = b.host(Login{Name: "n1", User: "root", Sudo: "always"}).Run(t.Context(), "echo ${FAKE_ROOT:-no}")
+	if err != nil || out != "1\n" {
+		t.Errorf("always: %q %v", out, err)
+	}
+}
+
+func TestPromptWatch(t *testing.T) {
+	var out strings.Builder
+	asked := 0
+	p := &promptWatch{marker: "MARK", w: &out, asked: func(int) { asked++ }}
+	for _, s := range []string{"a", "M", "ARx", "MA", "RK", "bMARKMARKc", "MAR"} {
+		io.WriteString(p, s)
+	}
+	if asked != 3 || out.String() != "aMARxbc" {
+		t.Errorf("%d %q", asked, out.String())
+	}
+}
