@@ -11,6 +11,7 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	utilnet "k8s.io/apimachinery/pkg/util/net"
 	appsv1 "k8s.io/client-go/kubernetes/typed/apps/v1"
 	authorizationv1 "k8s.io/client-go/kubernetes/typed/authorization/v1"
@@ -114,7 +115,9 @@ func restConfig(c Config) (*rest.Config, error) {
 		return nil, fmt.Errorf("kubeconfig %s: %w", c.Kubeconfig, err)
 	}
 	config.UserAgent = "fleetup"
-	config.QPS = -1 // the server's own priority and fairness decides; we never send in a tight loop
+	config.QPS = -1                                                                         // the server's own priority and fairness decides; we never send in a tight loop
+	config.ContentType = runtime.ContentTypeJSON                                            // what we send is small, and readable in an audit log
+	config.AcceptContentTypes = runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON // what we watch isn't
 	if c.Dial != nil {
 		config.Dial = c.Dial
 	}

@@ -6,57 +6,61 @@ import (
 )
 
 // due chooses the pods to ask for now: each at once the first time, then when what refused it has changed, else when its
-// pause is over. Of the pods that one budget refused, only as many as it allows are asked for, and one where it
-// allows none: a budget says no to each of a hundred pods alike.
+// pause is over. Of the pods that one budget refused, only as many as it allows are asked for, and one every ten seconds
+// where it allows none: a budget says no to each of a hundred pods alike.
 func (d *drain) due(left []*leaver) []*leaver {
 	now := time.Now()
 	if now.Before(d.notBefore) {
 		return nil
 	}
 	var list []*leaver
-	room := map[string]int{}
+	room := d.rooms(left)
 	for _, l := range left {
-		if l.flying || l.sent || ending(l.pod) || !d.ripe(l, now) {
-			continue
-		}
-		if l.budgeted == "" {
+		over, changed := !now.Before(l.next), l.refusal != "" && l.seen != d.version(l.pod)
+		switch {
+		case l.flying || l.sent || ending(l.pod) || !over && !changed:
+		case l.budgeted == "":
 			list = append(list, l)
-		} else if n := d.room(room, l.budgeted, left); n > 0 {
-			room[l.budgeted] = n - 1
+		case room[l.budgeted] > 0:
+			room[l.budgeted]--
 			list = append(list, l)
-		} else {
-			l.next = now.Add(longestPause)
+		case over && room[l.budgeted] == 0: // a watch that lags must not hold us up for ever
+			room[l.budgeted] = -1
+			list = append(list, l)
+			postpone(left, l.budgeted, now.Add(longestPause))
+		default:
 			l.seen = d.version(l.pod)
 		}
 	}
 	return list
 }
 
-func (d *drain) ripe(l *leaver, now time.Time) bool {
-	return !now.Before(l.next) || l.refusal != "" && l.seen != d.version(l.pod)
-}
-
-// room is how many pods of a budget may be asked for in this look: what it allows less those on their way, at least one
-// where none is, so that a watch that lags can't hold us up for ever.
-func (d *drain) room(known map[string]int, name string, left []*leaver) int {
-	if n, ok := known[name]; ok {
-		return n
-	}
-	flying := 0
+// rooms is how many pods of each budget may be asked for: what it allows less those on their way; -1 where one is on its
+// way and nothing more may be.
+func (d *drain) rooms(left []*leaver) map[string]int {
+	room := map[string]int{}
 	for _, l := range left {
-		if l.flying && l.budgeted == name {
-			flying++
+		if b, ok := d.c.budgets.get(l.budgeted); ok {
+			room[l.budgeted] = int(b.Status.DisruptionsAllowed)
 		}
 	}
-	allowed := 0
-	if b, ok := d.c.budgets.get(name); ok {
-		allowed = int(b.Status.DisruptionsAllowed)
+	for _, l := range left {
+		if l.flying && l.budgeted != "" {
+			if room[l.budgeted]--; room[l.budgeted] <= 0 {
+				room[l.budgeted] = -1
+			}
+		}
 	}
-	if flying == 0 {
-		allowed = max(allowed, 1)
+	return room
+}
+
+// postpone leaves the next question about a budget to a later time.
+func postpone(left []*leaver, budget string, until time.Time) {
+	for _, l := range left {
+		if l.budgeted == budget && l.next.Before(until) {
+			l.next = until
+		}
 	}
-	known[name] = allowed - flying
-	return known[name]
 }
 
 // pause is how long nothing is due if nothing changes; never more than a second, as grace runs out without a change.
