@@ -228,6 +228,9 @@ func dot(s *sh, args []string) int {
 }
 
 func exec(s *sh, args []string) int {
+	if len(args) == 1 {
+		return 0
+	}
 	s.external(args[1:])
 	s.flow = exiting
 	s.traps = map[string]string{}

@@ -76,9 +76,22 @@ func (s *sh) background(st *syntax.Stmt) {
 		}
 		files[0] = null
 	}
-	job := s.fork(files, func(c *sh) { c.tested = 0; c.stmt(&again) })
+	job := s.fork(files, func(c *sh) { c.tested = 0; c.alone(&again) })
 	s.jobs = append(s.jobs, job)
 	s.status = 0
+}
+
+// alone runs the only statement of a forked shell. Its redirections replace the shell's own files, which it would
+// hold open otherwise: sshd waits for whoever holds its pipes.
+func (s *sh) alone(st *syntax.Stmt) {
+	again := *st
+	again.Redirs = nil
+	if err := s.redirect(st.Redirs); err != nil {
+		fmt.Fprintf(s.p.Stderr(), "%s: %v\n", path.Base(s.name), err)
+		s.status = 2
+		return
+	}
+	s.stmt(&again)
 }
 
 // redirected runs a statement's command with its redirections.
@@ -255,8 +268,8 @@ func (s *sh) pipeline(c *syntax.BinaryCmd) {
 	left, right := s.p.cloneFiles(), s.p.cloneFiles()
 	replace(left, 1, w)
 	replace(right, 0, r)
-	a := s.fork(left, func(sub *sh) { sub.tested = 0; sub.stmt(c.X) })
-	b := s.fork(right, func(sub *sh) { sub.tested = 0; sub.stmt(c.Y) })
+	a := s.fork(left, func(sub *sh) { sub.tested = 0; sub.alone(c.X) })
+	b := s.fork(right, func(sub *sh) { sub.tested = 0; sub.alone(c.Y) })
 	s.status = b.Wait(s.p.Ctx)
 	a.Wait(s.p.Ctx)
 }
