@@ -1,0 +1,110 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/fleetup/fleetup/runner"
+	"github.com/fleetup/fleetup/runner/remote"
+)
+
+func (a *app) abortCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "abort INVENTORY",
+		Short: "End an unfinished run: give back what is safe to give back, release the lease",
+		Long: `End an unfinished run. Each node that it has claimed gets its kubelet started; one that is then Ready and whole is
+given back as it was found. One that isn't stays cordoned, and is said: nothing is rolled back.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error { return a.abort(c.Context(), args[0]) },
+	}
+}
+
+func (a *app) abort(ctx context.Context, path string) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	stop, release := a.signals(cancel)
+	defer release()
+	s, err := a.open(ctx, path, nil)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	rec, err := s.record(ctx)
+	if err != nil {
+		return err
+	}
+	defer rec.close()
+	if !rec.unfinished() {
+		fmt.Fprintln(a.out, "nothing to do: no run is unfinished")
+		return nil
+	}
+	claimed := s.claimedBy(rec.run)
+	if err := a.confirm(fmt.Sprintf("abort run %s and give back %s?", rec.run, orNone(claimed))); err != nil {
+		return err
+	}
+	if err := rec.lock(ctx, false); err != nil {
+		return err
+	}
+	defer rec.unlock()
+	if err := s.compile(remote.Fence{Run: rec.run, Epoch: rec.lease.Epoch()}); err != nil {
+		return err
+	}
+	return s.giveBack(ctx, rec, claimed, stop)
+}
+
+func orNone(names []string) string {
+	if len(names) == 0 {
+		return "no node (none is claimed)"
+	}
+	return strings.Join(names, ", ")
+}
+
+// claimedBy names the nodes of the inventory that bear the run's claim.
+func (s *session) claimedBy(run string) []string {
+	var names []string
+	nodes := s.cluster.Nodes()
+	for _, h := range s.hosts {
+		if nodes[h.Node].Run == run {
+			names = append(names, h.Node)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// giveBack runs the order that gives back on every claimed node, and ends the run for good.
+func (s *session) giveBack(ctx context.Context, rec *record, claimed []string, stop <-chan struct{}) error {
+	s.cluster.run = rec.run
+	if err := rec.begin(runner.Plan{}); err != nil {
+		return err
+	}
+	s.cluster.Guard(rec.lease.Held)
+	d := s.app.newDisplay(len(claimed))
+	r := &runner.Runner{
+		Run: rec.run, Work: s.work, Cluster: s.cluster, Journal: rec.journal, Progress: rec.progress,
+		Show: d.event, Held: rec.lease.Held, Lost: rec.lease.Lost(), Stop: stop,
+	}
+	left, err := r.GiveBack(ctx, claimed)
+	d.close()
+	if err != nil {
+		return err
+	}
+	end := runner.End{Exit: exitHalted, Why: "aborted", Finished: true}
+	if err := rec.end(end, r.Progress, s.summary(rec.run, end, r.Progress, nil, 0)); err != nil {
+		return err
+	}
+	fmt.Fprintf(s.app.out, "run %s: aborted; %s given back\n", rec.run, plural(len(claimed)-len(left), "node"))
+	for _, n := range slices.Sorted(maps.Keys(left)) {
+		fmt.Fprintln(s.app.out, indent(n+" stays cordoned: ", left[n]))
+	}
+	if len(left) > 0 {
+		return exitWith(exitFailed, errors.New("not all nodes could be given back; see above"))
+	}
+	return nil
+}

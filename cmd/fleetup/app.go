@@ -1,0 +1,230 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/fleetup/fleetup/inventory"
+)
+
+// app is one invocation: its streams, its flags, and the ways out to the network, which the demo replaces.
+type app struct {
+	in     *os.File
+	out    io.Writer // data
+	err    io.Writer // progress and questions
+	getenv func(string) string
+
+	dial func(ctx context.Context, network, addr string) (net.Conn, error) // nil: the real network
+
+	flags struct {
+		limit    string
+		set      []string
+		yes      bool
+		output   string
+		noColor  bool
+		verbose  bool
+		stateDir string
+	}
+}
+
+// The exit codes of section 4 of the design.
+const (
+	exitDone        = 0
+	exitFailed      = 1
+	exitPending     = 2
+	exitHalted      = 3
+	exitHeld        = 4
+	exitUsage       = 64
+	exitInventory   = 65
+	exitInterrupted = 130
+)
+
+// exitError is an error that knows its exit code.
+type exitError struct {
+	code int
+	err  error
+}
+
+func (e *exitError) Error() string { return e.err.Error() }
+func (e *exitError) Unwrap() error { return e.err }
+
+func usage(format string, args ...any) error {
+	return &exitError{exitUsage, fmt.Errorf(format, args...)}
+}
+
+func exitWith(code int, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &exitError{code, err}
+}
+
+// silent ends with a code and says no more: all has been said.
+type silent int
+
+func (s silent) Error() string { return fmt.Sprintf("exit %d", int(s)) }
+
+// main runs one command line and returns its exit code.
+func (a *app) main(ctx context.Context, args []string) int {
+	root := a.root()
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	code := exitCode(err)
+	var s silent
+	if err != nil && !errors.As(err, &s) {
+		fmt.Fprintln(a.err, indent("fleetup: ", err.Error()))
+	}
+	return code
+}
+
+// exitCode finds the code that an error asks for.
+func exitCode(err error) int {
+	var s silent
+	var e *exitError
+	var problems inventory.Problems
+	var status interface{ ExitStatus() int }
+	switch {
+	case err == nil:
+		return exitDone
+	case errors.As(err, &s):
+		return int(s)
+	case errors.As(err, &e):
+		return e.code
+	case errors.As(err, &problems):
+		return exitInventory
+	case errors.Is(err, context.Canceled):
+		return exitInterrupted
+	case errors.As(err, &status):
+		return status.ExitStatus()
+	}
+	return exitFailed
+}
+
+// indent puts a prefix before the first line, and lets the others follow beneath it.
+func indent(prefix, text string) string {
+	return prefix + strings.ReplaceAll(text, "\n", "\n"+strings.Repeat(" ", len(prefix)))
+}
+
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "fleetup",
+		Short:         "Upgrade fleets of bare-metal Kubernetes nodes with zero downtime",
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		CompletionOptions: cobra.CompletionOptions{
+			HiddenDefaultCmd: false,
+		},
+	}
+	root.SetIn(a.in)
+	root.SetOut(a.out)
+	root.SetErr(a.err)
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage("%w", err) })
+	f := root.PersistentFlags()
+	f.StringVar(&a.flags.limit, "limit", "", "only these: hosts, ranges, @groups, comma between, ! before what is left out")
+	f.StringArrayVar(&a.flags.set, "set", nil, "KEY=VALUE of the inventory for this run, as drain.grace_period=60s")
+	f.BoolVarP(&a.flags.yes, "yes", "y", false, "answer yes to what would be asked")
+	f.StringVar(&a.flags.output, "output", "text", "text or json")
+	f.BoolVar(&a.flags.noColor, "no-color", false, "no colours (also NO_COLOR)")
+	f.BoolVarP(&a.flags.verbose, "verbose", "v", false, "say more")
+	f.StringVar(&a.flags.stateDir, "state-dir", "", "where journals are kept (default $XDG_STATE_HOME/fleetup)")
+	root.AddCommand(a.commands()...)
+	strict(root)
+	return root
+}
+
+// strict makes wrong arguments and unknown commands usage errors, with the nearest command named.
+func strict(c *cobra.Command) {
+	if args := c.Args; args != nil {
+		c.Args = func(c *cobra.Command, given []string) error {
+			if err := args(c, given); err != nil {
+				return usage("%w\nusage: %s", err, c.UseLine())
+			}
+			return nil
+		}
+	}
+	for _, sub := range c.Commands() {
+		strict(sub)
+	}
+}
+
+// json reports whether --output json was asked for.
+func (a *app) json() bool { return a.flags.output == "json" }
+
+// terminal reports whether progress goes to a terminal and questions can be asked on one.
+func (a *app) terminal() bool {
+	f, ok := a.err.(*os.File)
+	return ok && a.in != nil && term.IsTerminal(int(f.Fd())) && term.IsTerminal(int(a.in.Fd()))
+}
+
+// color reports whether the terminal takes colours and nobody forbade them.
+func (a *app) color() bool {
+	return a.terminal() && !a.flags.noColor && a.getenv("NO_COLOR") == "" && a.getenv("TERM") != "dumb"
+}
+
+// load reads the inventory and selects from it.
+func (a *app) load(path string, needUpgrade, needCluster bool) (*inventory.Fleet, []inventory.Host, error) {
+	if a.flags.output != "text" && a.flags.output != "json" {
+		return nil, nil, usage("--output %q: it is text or json", a.flags.output)
+	}
+	f, err := inventory.Load(path, a.flags.set...)
+	var wrong inventory.Problems
+	if err != nil && !errors.As(err, &wrong) {
+		return nil, nil, usage("%w", err)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := f.Require(needUpgrade, needCluster); err != nil {
+		return nil, nil, err
+	}
+	hosts, err := f.Select(a.flags.limit)
+	if err != nil {
+		return nil, nil, exitWith(exitUsage, err)
+	}
+	return f, hosts, nil
+}
+
+// stateDir is where the journals of an inventory are.
+func (a *app) stateDir(fleet string) (string, error) {
+	dir := a.flags.stateDir
+	if dir == "" {
+		dir = a.getenv("XDG_STATE_HOME")
+		if dir == "" {
+			home, err := os.UserHomeDir()
+			if err != nil {
+				return "", usage("no place for the journal: %w; name one with --state-dir", err)
+			}
+			dir = filepath.Join(home, ".local", "state")
+		}
+		dir = filepath.Join(dir, "fleetup")
+	}
+	return filepath.Join(dir, fleet), nil
+}
+
+// confirm asks a question on the terminal. Without one it is an error that names --yes.
+func (a *app) confirm(question string) error {
+	if a.flags.yes {
+		return nil
+	}
+	if !a.terminal() {
+		return usage("%s: there is no terminal to ask on; say --yes", question)
+	}
+	fmt.Fprintf(a.err, "%s [y/N] ", question)
+	var answer string
+	if _, err := fmt.Fscanln(a.in, &answer); err != nil && answer == "" {
+		answer = "n"
+	}
+	if answer = strings.ToLower(answer); answer != "y" && answer != "yes" {
+		return exitWith(exitFailed, errors.New("not confirmed; nothing was touched"))
+	}
+	return nil
+}

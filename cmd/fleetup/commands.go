@@ -1,0 +1,65 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"runtime"
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+
+	"github.com/fleetup/fleetup/playbooks"
+)
+
+// commands are all commands, in the order in which help lists them.
+func (a *app) commands() []*cobra.Command {
+	return []*cobra.Command{
+		a.runCommand(), a.planCommand(), a.checkCommand(), a.statusCommand(), a.abortCommand(),
+		a.execCommand(), a.sshCommand(), a.trustCommand(), a.playbooksCommand(), a.demoCommand(), a.versionCommand(),
+	}
+}
+
+func (a *app) playbooksCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "playbooks [NAME]",
+		Short: "List the built-in playbooks, or print one to copy and change",
+		Args:  cobra.MaximumNArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			if len(args) == 1 {
+				text, err := playbooks.Source(args[0])
+				if err != nil {
+					return exitWith(exitUsage, err)
+				}
+				_, err = a.out.Write(text)
+				return err
+			}
+			for _, name := range playbooks.Names() {
+				p, err := playbooks.Load("", name)
+				if err != nil {
+					return err
+				}
+				fmt.Fprintf(a.out, "%-12s %s\n", name, p.Description)
+			}
+			return nil
+		},
+	}
+}
+
+func (a *app) versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Print the version",
+		Args:  cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			v := map[string]string{"version": version(), "go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH}
+			if b, ok := debug.ReadBuildInfo(); ok && version() == "development" && b.Main.Version != "" && b.Main.Version != "(devel)" {
+				v["version"] = b.Main.Version
+			}
+			if a.json() {
+				return json.NewEncoder(a.out).Encode(v)
+			}
+			fmt.Fprintf(a.out, "fleetup %s (%s, %s)\n", v["version"], v["go"], v["platform"])
+			return nil
+		},
+	}
+}

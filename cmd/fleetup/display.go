@@ -1,0 +1,246 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+	"golang.org/x/term"
+
+	"github.com/fleetup/fleetup/runner"
+)
+
+// display shows a run: on a terminal a bar over the fleet with a line a state change above it, else a line an
+// event; with --output json one object an event, on stdout.
+type display struct {
+	app   *app
+	total int
+	began time.Time
+
+	mu       sync.Mutex
+	bar      *progressbar.ProgressBar // nil without a terminal
+	done     int
+	failed   int
+	running  map[string]string // node → what it does or waits for
+	heldBack string            // why no other node starts
+}
+
+func (a *app) newDisplay(total int) *display {
+	d := &display{app: a, total: total, began: time.Now(), running: map[string]string{}}
+	if a.terminal() && !a.json() {
+		d.bar = progressbar.NewOptions(total,
+			progressbar.OptionSetWriter(a.err),
+			progressbar.OptionSetWidth(20),
+			progressbar.OptionShowCount(),
+			progressbar.OptionSetPredictTime(false),
+			progressbar.OptionClearOnFinish(),
+			progressbar.OptionEnableColorCodes(false),
+			progressbar.OptionUseANSICodes(true),
+		)
+	}
+	return d
+}
+
+// quiet are the events that are not worth a line, unless --verbose.
+var quiet = map[runner.Kind]bool{runner.EventOrder: true, runner.EventChanged: true}
+
+// shownPhases are the phases that are worth a line, in the words of the people who read it.
+var shownPhases = map[string]string{
+	"claim":    "cordon",
+	"drain":    "drain",
+	"stop":     "stop what is to be replaced",
+	"start":    "start the kubelet",
+	"uncordon": "uncordon",
+}
+
+// event shows one event.
+func (d *display) event(e runner.Event) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.count(e)
+	if d.app.json() {
+		if e.Event != runner.EventFinished { // the summary prints that one, with the proof
+			d.object(e)
+		}
+		return
+	}
+	if line := d.line(e); line != "" {
+		d.print(e.Time.Local().Format(time.TimeOnly) + "  " + line)
+	}
+	d.render()
+}
+
+func (d *display) object(v any) {
+	b, err := json.Marshal(v)
+	if err == nil {
+		fmt.Fprintf(d.app.out, "%s\n", b)
+	}
+}
+
+// count keeps the numbers behind the bar.
+func (d *display) count(e runner.Event) {
+	switch e.Event {
+	case runner.EventDone, runner.EventSkipped:
+		d.done++
+		delete(d.running, e.Node)
+	case runner.EventFailed:
+		d.failed++
+		delete(d.running, e.Node)
+	case runner.EventBlocked:
+		delete(d.running, e.Node)
+	case runner.EventPhase:
+		d.running[e.Node] = e.Phase
+	case runner.EventWaiting:
+		d.running[e.Node] = e.Phase + ": " + e.Message
+	}
+}
+
+// line is the event for people; "" where it isn't worth one.
+func (d *display) line(e runner.Event) string {
+	if e.Event == runner.EventPhase {
+		verb, ok := shownPhases[e.Phase]
+		if !ok && !d.app.flags.verbose {
+			return ""
+		}
+		if !ok {
+			verb = e.Phase
+		}
+		return e.Node + "  " + verb
+	}
+	if quiet[e.Event] && !d.app.flags.verbose {
+		return ""
+	}
+	text := d.paint(e)
+	if e.Node != "" {
+		text = e.Node + "  " + text
+	}
+	return text
+}
+
+// paint words an event; failures are red and successes green where the terminal has colours, and say so in words too.
+func (d *display) paint(e runner.Event) string {
+	what := string(e.Event)
+	switch e.Event {
+	case runner.EventFailed:
+		return d.color("31", "FAILED in "+e.Phase) + ": " + e.Message
+	case runner.EventBlocked:
+		return d.color("33", "blocked") + ", given back: " + e.Message
+	case runner.EventDone:
+		if e.Message == "up to date" {
+			return d.color("32", "up to date")
+		}
+		return d.color("32", "done") + ": " + e.Message
+	case runner.EventHalted:
+		return d.color("31", "halted") + ": " + e.Message
+	case runner.EventWaiting:
+		return e.Phase + ": waiting for " + e.Message
+	case runner.EventSaid:
+		return e.Message
+	case runner.EventStep:
+		what = "step " + e.Step
+	}
+	if e.Message == "" {
+		return what
+	}
+	return what + ": " + e.Message
+}
+
+func (d *display) color(code, text string) string {
+	if !d.app.color() {
+		return text
+	}
+	return "\033[" + code + "m" + text + "\033[0m"
+}
+
+// decided keeps why nothing more is started, for the bar.
+func (d *display) decided(dec runner.Decision) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.heldBack = ""
+	if len(dec.Waits) > 0 {
+		d.heldBack = dec.Waits[0].Why
+	}
+	d.render()
+}
+
+// print writes a line above the bar.
+func (d *display) print(line string) {
+	if d.bar != nil {
+		_ = d.bar.Clear()
+		fmt.Fprint(d.app.err, "\r\033[K")
+	}
+	fmt.Fprintln(d.app.err, line)
+}
+
+// render draws the bar: how many are done, how many failed, when it may end, and what is waited for.
+func (d *display) render() {
+	if d.bar == nil || d.app.json() {
+		return
+	}
+	d.bar.Describe(clip(d.status(), d.width()-45))
+	_ = d.bar.Set(d.done)
+}
+
+func (d *display) width() int {
+	if f, ok := d.app.err.(*os.File); ok {
+		if w, _, err := term.GetSize(int(f.Fd())); err == nil {
+			return w
+		}
+	}
+	return 80
+}
+
+func (d *display) status() string {
+	var parts []string
+	if d.failed > 0 {
+		parts = append(parts, fmt.Sprintf("%d failed", d.failed))
+	}
+	if eta := d.eta(); eta > 0 {
+		parts = append(parts, "about "+eta.Round(time.Second).String()+" left")
+	}
+	for n, what := range d.running {
+		parts = append(parts, n+" "+what)
+		break
+	}
+	if len(d.running) > 1 {
+		parts = append(parts, fmt.Sprintf("and %d more", len(d.running)-1))
+	}
+	if len(d.running) == 0 && d.heldBack != "" {
+		parts = append(parts, d.heldBack)
+	}
+	return strings.Join(parts, ", ")
+}
+
+// eta is a guess from the pace so far; 0 while there is none.
+func (d *display) eta() time.Duration {
+	if d.done == 0 || d.done >= d.total {
+		return 0
+	}
+	return time.Since(d.began) / time.Duration(d.done) * time.Duration(d.total-d.done)
+}
+
+func clip(s string, width int) string {
+	if width < 10 {
+		width = 10
+	}
+	r := []rune(strings.ReplaceAll(s, "\n", " "))
+	if len(r) > width {
+		return string(r[:width-1]) + "…"
+	}
+	return string(r)
+}
+
+// close takes the bar away.
+func (d *display) close() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.bar != nil {
+		_ = d.bar.Clear()
+		fmt.Fprint(d.app.err, "\r\033[K")
+		d.bar = nil
+	}
+}

@@ -1,0 +1,181 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/fleetup/fleetup/inventory"
+	"github.com/fleetup/fleetup/runner/remote"
+)
+
+func (a *app) execCommand() *cobra.Command {
+	var timeout time.Duration
+	c := &cobra.Command{
+		Use:   "exec INVENTORY -- COMMAND",
+		Short: "Run one command on many hosts, equal answers folded together",
+		Long: `Run one command on many hosts, as the login user. Hosts that answered alike are shown together. The exit code is 1
+when a host failed or couldn't be reached. Several words are joined with spaces, as ssh does.`,
+		Args: cobra.MinimumNArgs(2),
+		RunE: func(c *cobra.Command, args []string) error {
+			ctx, cancel := context.WithTimeout(c.Context(), timeout)
+			defer cancel()
+			return a.exec(ctx, args[0], strings.Join(args[1:], " "))
+		},
+	}
+	c.Flags().DurationVar(&timeout, "timeout", 5*time.Minute, "for all hosts together")
+	return c
+}
+
+// answer is what one host said.
+type answer struct {
+	Host   string `json:"host"`
+	Exit   int    `json:"exit"` // -1: no exit status
+	Stdout string `json:"stdout,omitempty"`
+	Stderr string `json:"stderr,omitempty"`
+	Error  string `json:"error,omitempty"`
+}
+
+func (a *app) exec(ctx context.Context, path, command string) error {
+	f, hosts, err := a.load(path, false, false)
+	if err != nil {
+		return err
+	}
+	cancel := func(error) {}
+	ctx, cancel = context.WithCancelCause(ctx)
+	_, release := a.signals(func(err error) { cancel(err) })
+	defer release()
+	defer cancel(nil)
+	n := a.network(f)
+	defer n.Close()
+	answers := make([]answer, len(hosts))
+	var wg sync.WaitGroup
+	for i, h := range hosts {
+		wg.Go(func() { answers[i] = a.execOn(ctx, n, h, command) })
+	}
+	wg.Wait()
+	return a.showAnswers(answers)
+}
+
+func (a *app) execOn(ctx context.Context, n *remote.Net, h inventory.Host, command string) answer {
+	m := n.Host(a.login(h), remote.Fence{})
+	defer m.Close() //nolint:errcheck // nothing to lose
+	var out, errs bytes.Buffer
+	err := m.Exec(ctx, command, nil, &out, &errs)
+	r := answer{Host: h.Name, Stdout: out.String(), Stderr: errs.String()}
+	var status interface{ ExitStatus() int }
+	switch {
+	case errors.As(err, &status):
+		r.Exit = status.ExitStatus()
+	case err != nil:
+		r.Exit, r.Error = -1, err.Error()
+	}
+	return r
+}
+
+// showAnswers prints the answers, and is an error where a host failed.
+func (a *app) showAnswers(answers []answer) error {
+	failed := 0
+	for _, r := range answers {
+		if r.Exit != 0 {
+			failed++
+		}
+	}
+	if a.json() {
+		if err := json.NewEncoder(a.out).Encode(map[string]any{"version": 1, "hosts": answers}); err != nil {
+			return err
+		}
+	} else {
+		a.foldAnswers(answers)
+	}
+	if failed > 0 {
+		fmt.Fprintf(a.err, "%d of %s failed\n", failed, plural(len(answers), "host"))
+		return silent(exitFailed)
+	}
+	return nil
+}
+
+func (a *app) foldAnswers(answers []answer) {
+	var good outputs
+	for _, r := range answers {
+		good.add(r.Host, r.text())
+	}
+	for _, text := range good.sorted() {
+		names := good.hosts[text]
+		fmt.Fprintf(a.out, "--- %s (%d)\n%s", fold(names), len(names), text)
+	}
+}
+
+// text is the answer as it is compared and shown.
+func (r answer) text() string {
+	text := r.Stdout
+	if r.Stderr != "" {
+		text += line(text) + r.Stderr
+	}
+	switch {
+	case r.Error != "":
+		text += line(text) + strings.ReplaceAll(r.Error, r.Host+": ", "") + "\n"
+	case r.Exit != 0:
+		text += line(text) + fmt.Sprintf("exit %d\n", r.Exit)
+	}
+	return text + line(text)
+}
+
+// line is the newline that text lacks at its end.
+func line(text string) string {
+	if text == "" || strings.HasSuffix(text, "\n") {
+		return ""
+	}
+	return "\n"
+}
+
+func (a *app) sshCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "ssh INVENTORY NODE",
+		Short: "Open a shell on one host, with the inventory's keys and jumps",
+		Args:  cobra.ExactArgs(2),
+		RunE: func(c *cobra.Command, args []string) error {
+			f, host, err := a.loadOne(args[0], args[1])
+			if err != nil {
+				return err
+			}
+			out, ok := a.out.(*os.File)
+			if !ok {
+				return usage("ssh needs a terminal")
+			}
+			n := a.network(f)
+			defer n.Close()
+			m := n.Host(a.login(host), remote.Fence{})
+			err = m.Shell(c.Context(), a.in, out, a.err)
+			var status interface{ ExitStatus() int }
+			if errors.As(err, &status) {
+				return silent(status.ExitStatus())
+			}
+			return err
+		},
+	}
+}
+
+// loadOne reads the inventory and finds one host of it by its name.
+func (a *app) loadOne(path, name string) (*inventory.Fleet, inventory.Host, error) {
+	f, _, err := a.load(path, false, false)
+	if err != nil {
+		return nil, inventory.Host{}, err
+	}
+	hosts, err := f.Select(name)
+	if err != nil {
+		return nil, inventory.Host{}, exitWith(exitUsage, err)
+	}
+	if len(hosts) != 1 {
+		return nil, inventory.Host{}, usage("%q is %d hosts; name one", name, len(hosts))
+	}
+	return f, hosts[0], nil
+}

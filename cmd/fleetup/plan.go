@@ -1,0 +1,225 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/google/renameio/v2"
+	"github.com/spf13/cobra"
+
+	"github.com/fleetup/fleetup/runner"
+)
+
+func (a *app) planCommand() *cobra.Command {
+	var save string
+	var detailed bool
+	c := &cobra.Command{
+		Use:   "plan INVENTORY",
+		Short: "Show what a run would do, and change nothing",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			return a.plan(c.Context(), args[0], save, detailed)
+		},
+	}
+	c.Flags().StringVarP(&save, "out", "o", "", "save the plan in this file, for run --plan")
+	c.Flags().BoolVar(&detailed, "detailed-exitcode", false, "exit 2 when there is something to do")
+	return c
+}
+
+// savedPlan is a plan as it is saved and shown as JSON: what the scheduler will follow, and what differs where.
+type savedPlan struct {
+	Version  int              `json:"version"`
+	Digest   string           `json:"digest"` // of the inventory
+	Plan     runner.Plan      `json:"plan"`
+	Nodes    []plannedNode    `json:"nodes"`
+	Findings []runner.Finding `json:"findings"`
+}
+
+type plannedNode struct {
+	Node     string        `json:"node"`
+	UpToDate bool          `json:"up_to_date"`
+	Drained  bool          `json:"drained"`
+	Steps    []plannedStep `json:"steps,omitempty"`
+	Problem  string        `json:"problem,omitempty"`
+}
+
+type plannedStep struct {
+	Step     string   `json:"step"`
+	Changes  []string `json:"changes,omitempty"`
+	Commands []string `json:"commands,omitempty"`
+	Reboot   bool     `json:"reboot,omitempty"`
+}
+
+func (a *app) plan(ctx context.Context, path, save string, detailed bool) error {
+	s, err := a.open(ctx, path, nil)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	found, findings, err := s.preflight(ctx)
+	if err != nil {
+		return err
+	}
+	plan, err := runner.Build(s.fleet, s.hosts, s.world(found))
+	if err != nil {
+		return exitWith(exitFailed, err)
+	}
+	saved := s.saved(plan, found, findings)
+	if err := a.showPlan(saved, found, save); err != nil {
+		return err
+	}
+	if err := refusal(findings); err != nil {
+		return err
+	}
+	if detailed && !idle(found) {
+		return silent(exitPending)
+	}
+	return nil
+}
+
+func (s *session) saved(plan runner.Plan, found map[string]*runner.Surveyed, findings []runner.Finding) savedPlan {
+	p := savedPlan{Version: 1, Digest: s.fleet.Digest, Plan: plan, Findings: findings}
+	for _, n := range plan.Nodes {
+		if v := found[n.Name]; v != nil {
+			p.Nodes = append(p.Nodes, planned(n.Name, v))
+		}
+	}
+	return p
+}
+
+func planned(name string, v *runner.Surveyed) plannedNode {
+	n := plannedNode{Node: name, UpToDate: v.NothingToDo(), Drained: v.Work.NeedsDrain(v.Items)}
+	if v.Err != nil {
+		n.Problem = v.Err.Error()
+	}
+	for _, i := range v.Items {
+		if !i.Status.Clean {
+			n.Steps = append(n.Steps, plannedStep{i.Step.Name(), i.Status.Changes, i.Status.Commands, i.Status.Reboot})
+		}
+	}
+	return n
+}
+
+// showPlan prints the plan and saves it where that was asked for.
+func (a *app) showPlan(p savedPlan, found map[string]*runner.Surveyed, save string) error {
+	if save != "" {
+		b, err := json.MarshalIndent(p, "", "  ")
+		if err != nil {
+			return err
+		}
+		if err := renameio.WriteFile(save, append(b, '\n'), 0o600); err != nil {
+			return fmt.Errorf("the plan could not be saved: %w", err)
+		}
+	}
+	if a.json() {
+		return json.NewEncoder(a.out).Encode(p)
+	}
+	a.planText(a.out, p.Plan, found, true)
+	for _, f := range p.Findings {
+		if !f.Refuse {
+			fmt.Fprintln(a.out, "note: "+f.String())
+		}
+	}
+	return nil
+}
+
+// planText prints every node in the order in which it will be taken: what differs, and with commands what would run.
+func (a *app) planText(w io.Writer, plan runner.Plan, found map[string]*runner.Surveyed, commands bool) {
+	var same []string
+	n := 0
+	for _, pn := range plan.Nodes {
+		v := found[pn.Name]
+		switch {
+		case v == nil:
+			continue
+		case pn.Skip != "":
+			fmt.Fprintf(w, "%s  left alone: %s\n", pn.Name, pn.Skip)
+			continue
+		case v.NothingToDo():
+			same = append(same, pn.Name)
+			continue
+		}
+		n++
+		fmt.Fprintf(w, "%d. %s  %s\n", n, pn.Name, how(v))
+		for _, i := range v.Items {
+			planStep(w, i, commands)
+		}
+	}
+	if len(same) > 0 {
+		fmt.Fprintf(w, "up to date: %s\n", strings.Join(same, ", "))
+	}
+	if n == 0 {
+		fmt.Fprintln(w, "nothing to do")
+		return
+	}
+	for _, l := range plan.Limits {
+		fmt.Fprintf(w, "limit: %s\n", l.Why)
+	}
+}
+
+// how says in a few words what will happen to the node itself.
+func how(v *runner.Surveyed) string {
+	if v.Err != nil {
+		return "cannot be reached"
+	}
+	if !v.Work.NeedsDrain(v.Items) {
+		return "changed in place, not drained"
+	}
+	text := "cordon, drain, upgrade"
+	switch {
+	case v.Work.RebootPolicy == "always":
+		text += ", reboot"
+	case v.Work.RebootPolicy == "if-required":
+		text += ", reboot if required"
+	}
+	return text + ", verify, uncordon"
+}
+
+func planStep(w io.Writer, i runner.Item, commands bool) {
+	if i.Status.Clean {
+		return
+	}
+	changes := i.Status.Changes
+	if len(changes) == 0 {
+		changes = []string{"to be applied"}
+	}
+	fmt.Fprintf(w, "   %s: %s\n", i.Step.Name(), strings.Join(changes, ", "))
+	if !commands {
+		return
+	}
+	for _, c := range i.Status.Commands {
+		fmt.Fprintf(w, "     $ %s\n", strings.ReplaceAll(strings.TrimSpace(c), "\n", "\n       "))
+	}
+}
+
+// fresh refuses a saved plan that is no longer what would be done.
+func (s *session) fresh(file string, plan runner.Plan, found map[string]*runner.Surveyed) error {
+	if file == "" {
+		return nil
+	}
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return exitWith(exitUsage, fmt.Errorf("--plan: %w", err))
+	}
+	var old savedPlan
+	if err := json.Unmarshal(b, &old); err != nil || old.Version != 1 {
+		return usage("--plan %s: not a plan that `fleetup plan -o` saved", file)
+	}
+	now := s.saved(plan, found, nil)
+	old.Findings = nil
+	was, err1 := json.Marshal(old)
+	is, err2 := json.Marshal(now)
+	if err := errors.Join(err1, err2); err != nil {
+		return err
+	}
+	if !bytes.Equal(was, is) {
+		return exitWith(exitFailed, fmt.Errorf("--plan %s is stale: the inventory, or what the nodes run, has changed since; look at a new one with `fleetup plan`", file))
+	}
+	return nil
+}

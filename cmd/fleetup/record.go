@@ -1,0 +1,264 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"os/user"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/fleetup/fleetup/kube"
+	"github.com/fleetup/fleetup/runner"
+)
+
+// record is what is known of a run outside of this process: its id, its journal here, its lease in the cluster.
+type record struct {
+	s        *session
+	dir      string
+	run      string
+	path     string          // of the journal of the unfinished run; "" if there is none here
+	journal  *runner.Journal // nil until the run begins
+	progress runner.Progress
+	lease    *kube.Lease
+	adopted  bool // known from the cluster, not from a journal here
+	uid      string
+}
+
+// record finds the unfinished run of the inventory, or makes up the id of a new one.
+func (s *session) record(ctx context.Context) (*record, error) {
+	dir, err := s.app.stateDir(s.fleet.Name)
+	if err != nil {
+		return nil, err
+	}
+	r := &record{s: s, dir: dir}
+	if r.uid, err = s.cluster.UID(ctx); err != nil {
+		return nil, exitWith(exitFailed, fmt.Errorf("cluster: %w", err))
+	}
+	lease, err := s.cluster.Cluster.Lease(ctx)
+	if err != nil {
+		return nil, exitWith(exitFailed, fmt.Errorf("cluster: %w", err))
+	}
+	return r, r.find(lease.Holder)
+}
+
+// find decides which run this is. The cluster outranks the journal: a run that its Lease or its nodes name is the
+// one, whatever an old journal here says.
+func (r *record) find(last kube.Holder) error {
+	r.path, r.run, r.progress, r.adopted = "", "", runner.Progress{}, false
+	known := last.Run
+	if last.Inventory != r.s.fleet.Name {
+		known = ""
+	}
+	if known == "" {
+		known = r.s.claimedRun()
+	}
+	path, ok := runner.Latest(r.dir)
+	if known != "" {
+		path, ok = runner.JournalPath(r.dir, known)
+	}
+	if ok {
+		if err := r.read(path); err != nil {
+			return err
+		}
+	}
+	switch {
+	case known != "" && r.path == "":
+		r.run, r.adopted = known, true
+	case r.run == "":
+		r.run = runner.NewRunID(time.Now())
+	}
+	return nil
+}
+
+// claimedRun is the run that nodes of the selection are claimed by; "" if none is.
+func (s *session) claimedRun() string {
+	nodes := s.cluster.Nodes()
+	for _, h := range s.hosts {
+		if run := nodes[h.Node].Run; run != "" {
+			return run
+		}
+	}
+	return ""
+}
+
+// read reads a journal of an earlier process, which may still be writing it. One that is finished means a new run.
+func (r *record) read(path string) error {
+	_, p, note, err := runner.ReadJournal(path)
+	if err != nil {
+		return exitWith(exitFailed, err)
+	}
+	if note != "" {
+		fmt.Fprintln(r.s.app.err, "note: "+note)
+	}
+	if p.Finished {
+		return nil
+	}
+	if p.Cluster != "" && p.Cluster != r.uid {
+		return exitWith(exitFailed, fmt.Errorf("%s is the journal of another cluster (kube-system has UID %s there, %s here): check [cluster], or give this inventory a name of its own", path, p.Cluster, r.uid))
+	}
+	r.path, r.progress, r.run = path, p, p.Run
+	return nil
+}
+
+// openJournal opens the run's journal for appending, or begins it.
+func (r *record) openJournal() (fresh bool, err error) {
+	if r.path == "" {
+		r.journal, err = runner.Create(r.dir, r.run)
+		return true, exitWith(exitFailed, err)
+	}
+	r.journal, r.progress, _, err = runner.Open(r.path)
+	return false, exitWith(exitFailed, err)
+}
+
+// unfinished reports whether there is a run to go on with.
+func (r *record) unfinished() bool { return r.path != "" || r.adopted }
+
+// why says how the unfinished run came to stand.
+func (r *record) why() string {
+	switch {
+	case r.progress.Halted != "":
+		return " (halted: " + r.progress.Halted + ")"
+	case r.adopted:
+		return " (no journal here: rebuilt from the cluster)"
+	}
+	return ""
+}
+
+// lock takes the lease, and looks again at which run is unfinished where that changed meanwhile.
+func (r *record) lock(ctx context.Context, wait bool) error {
+	for {
+		lease, err := r.s.cluster.Acquire(ctx, r.holder(), gone)
+		if err == nil {
+			r.lease = lease
+			return r.locked(ctx)
+		}
+		var held *kube.HeldError
+		if !wait || !errors.As(err, &held) {
+			return lockError(err)
+		}
+		fmt.Fprintf(r.s.app.err, "waiting: %v\n", err)
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(time.Duration(held.Seconds()) * time.Second):
+		}
+	}
+}
+
+func (r *record) holder() kube.Holder {
+	return kube.Holder{Identity: identity(), User: username(), Run: r.run, Inventory: r.s.fleet.Name}
+}
+
+// locked says whom the lease was taken from, and reads again what the holder before us may have changed.
+func (r *record) locked(ctx context.Context) error {
+	if took := r.lease.Took(); took != "" {
+		fmt.Fprintln(r.s.app.err, "note: "+took)
+	}
+	before := r.lease.Before()
+	err := r.find(kube.Holder{Run: before[kube.AnnotationRun], Inventory: before[kube.AnnotationInventory]})
+	if err == nil && r.run != r.lease.Annotations()[kube.AnnotationRun] {
+		err = r.lease.Begin(ctx, r.run)
+	}
+	if err != nil {
+		r.unlock()
+	}
+	return err
+}
+
+// paused reports whether somebody, anywhere, asked this run to start nothing new.
+func (r *record) paused() bool { return r.lease.Annotations()[kube.AnnotationPaused] != "" }
+
+// unlock frees the lease; what it says of an unfinished run stays.
+func (r *record) unlock() {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	if r.journal == nil && !r.unfinished() { // nothing began
+		_ = r.lease.Finish(ctx)
+	}
+	if err := r.lease.Release(ctx); err != nil {
+		fmt.Fprintf(r.s.app.err, "note: the lease could not be released, it runs out by itself: %v\n", err)
+	}
+}
+
+// begin opens the journal and writes its first events: started, or resumed and what was adopted.
+func (r *record) begin(plan runner.Plan) error {
+	fresh, err := r.openJournal()
+	if err != nil {
+		return err
+	}
+	kind := runner.EventResumed
+	if fresh {
+		kind = runner.EventStarted
+	}
+	if err := r.add(runner.Event{Event: kind, Data: r.about(plan)}); err != nil {
+		return err
+	}
+	return r.adopt()
+}
+
+// adopt writes down the nodes that the cluster says are claimed by this run, and that the journal doesn't know.
+func (r *record) adopt() error {
+	nodes := r.s.cluster.Nodes()
+	for _, name := range slices.Sorted(maps.Keys(nodes)) {
+		n := nodes[name]
+		if _, known := r.progress.Nodes[name]; n.Run != r.run || known {
+			continue
+		}
+		e := runner.Event{Event: runner.EventAdopted, Node: name, Order: runner.OrderUpgrade, Message: "claimed by this run, says the node"}
+		if n.Failed != "" {
+			e.Data = map[string]string{"failed": n.Failed}
+		}
+		if err := r.add(e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// about is what started and resumed say.
+func (r *record) about(plan runner.Plan) map[string]string {
+	return map[string]string{
+		"cluster": r.uid, "inventory": r.s.fleet.Path, "digest": r.s.fleet.Digest, "version": version(),
+		"nodes": strconv.Itoa(len(plan.Nodes)),
+	}
+}
+
+// add journals an event before the runner has taken over.
+func (r *record) add(e runner.Event) error {
+	e.Version, e.Run, e.Time = 1, r.run, time.Now().UTC()
+	if err := r.journal.Append(&e); err != nil {
+		return exitWith(exitFailed, err)
+	}
+	return r.progress.Apply(e)
+}
+
+// end writes how the run ended for this process, here and on the Lease.
+func (r *record) end(end runner.End, p runner.Progress, sum summary) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	r.progress = p
+	if !end.Finished {
+		return r.lease.Halt(ctx, end.Why)
+	}
+	if err := r.add(runner.Event{Event: runner.EventFinished, Message: end.Why, Data: sum.data()}); err != nil {
+		return err
+	}
+	return r.lease.Finish(ctx)
+}
+
+func (r *record) close() {
+	if r.journal != nil {
+		_ = r.journal.Close()
+	}
+}
+
+func username() string {
+	if u, err := user.Current(); err == nil {
+		return u.Username
+	}
+	return strconv.Itoa(os.Getuid())
+}

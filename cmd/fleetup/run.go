@@ -1,0 +1,198 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/fleetup/fleetup/kube"
+	"github.com/fleetup/fleetup/runner"
+	"github.com/fleetup/fleetup/runner/remote"
+)
+
+// runFlags are the flags of run alone.
+type runFlags struct {
+	plan       string
+	pastBudget []string
+	waitLock   bool
+}
+
+func (a *app) runCommand() *cobra.Command {
+	var rf runFlags
+	c := &cobra.Command{
+		Use:   "run INVENTORY",
+		Short: "Upgrade the fleet, node by node, with zero downtime",
+		Long: `Upgrade the fleet, node by node: cordon, drain, stop the kubelet, upgrade, reboot, verify, uncordon.
+
+An unfinished run of the inventory is picked up: nodes that were in flight first, then those that failed, one by one,
+then the others. Ctrl-C once ends after what is in flight; twice parks it where it is. Either way, run again goes on.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error { return a.run(c.Context(), args[0], rf) },
+	}
+	c.Flags().StringVar(&rf.plan, "plan", "", "carry out the plan in this file (fleetup plan -o FILE), or refuse if it is stale")
+	c.Flags().StringArrayVar(&rf.pastBudget, "past-budget", nil, "NS/PDB that may be violated in this run, after its refusal")
+	c.Flags().BoolVar(&rf.waitLock, "wait-lock", false, "wait while another run holds the lease")
+	return c
+}
+
+// run is the main job.
+func (a *app) run(ctx context.Context, path string, rf runFlags) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	stop, release := a.signals(cancel)
+	defer release()
+	s, err := a.open(ctx, path, rf.pastBudget)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	rec, err := s.record(ctx)
+	if err != nil {
+		return err
+	}
+	defer rec.close()
+	if err := rec.lock(ctx, rf.waitLock); err != nil {
+		return err
+	}
+	defer rec.unlock()
+	if err := s.compile(remote.Fence{Run: rec.run, Epoch: rec.lease.Epoch()}); err != nil {
+		return err
+	}
+	return s.carryOut(ctx, rec, rf, stop)
+}
+
+// carryOut looks, asks, runs and tells how it ended, with the lease held.
+func (s *session) carryOut(ctx context.Context, rec *record, rf runFlags, stop <-chan struct{}) error {
+	found, findings, err := s.preflight(ctx)
+	if err != nil {
+		return err
+	}
+	s.warn(findings)
+	if err := refusal(findings); err != nil {
+		return err
+	}
+	plan, err := runner.Build(s.fleet, s.hosts, s.world(found))
+	if err != nil {
+		return exitWith(exitFailed, err)
+	}
+	if err := s.fresh(rf.plan, plan, found); err != nil {
+		return err
+	}
+	if idle(found) && !rec.unfinished() {
+		return s.nothingToDo(found)
+	}
+	if err := s.ask(plan, found, rec); err != nil {
+		return err
+	}
+	if err := rec.begin(plan); err != nil {
+		return err
+	}
+	return s.watched(ctx, rec, plan, stop)
+}
+
+// watched runs the plan while the zero-downtime proof and the application's own URLs are watched.
+func (s *session) watched(ctx context.Context, rec *record, plan runner.Plan, stop <-chan struct{}) error {
+	s.cluster.run, s.cluster.proof = rec.run, s.cluster.Proof()
+	s.cluster.Guard(rec.lease.Held)
+	web := runner.NewHTTPWatch(s.cluster.targets(s.fleet.HTTP))
+	wctx, done := context.WithCancel(ctx)
+	var watching sync.WaitGroup
+	watching.Go(func() { web.Run(wctx) })
+	defer func() { done(); watching.Wait() }()
+
+	d := s.app.newDisplay(len(plan.Nodes))
+	r := &runner.Runner{
+		Run: rec.run, Plan: plan, Work: s.work, Cluster: s.cluster, Journal: rec.journal, Progress: rec.progress,
+		Show: d.event, Decided: d.decided,
+		Held: rec.lease.Held, Lost: rec.lease.Lost(), Stop: stop, Paused: rec.paused, HTTP: web,
+	}
+	begun := time.Now()
+	end, err := r.Go(ctx)
+	d.close()
+	sum := s.summary(rec.run, end, r.Progress, web, time.Since(begun))
+	if ferr := rec.end(end, r.Progress, sum); err == nil {
+		err = ferr
+	}
+	s.app.showSummary(sum)
+	if err != nil {
+		return exitWith(end.Exit, err)
+	}
+	if end.Exit != exitDone {
+		return silent(end.Exit)
+	}
+	return nil
+}
+
+// warn says what preflight found that doesn't stand against the run.
+func (s *session) warn(findings []runner.Finding) {
+	for _, f := range findings {
+		if !f.Refuse {
+			fmt.Fprintln(s.app.err, "note: "+f.String())
+		}
+	}
+}
+
+// idle reports whether no machine has anything to do.
+func idle(found map[string]*runner.Surveyed) bool {
+	for _, v := range found {
+		if !v.NothingToDo() {
+			return false
+		}
+	}
+	return true
+}
+
+// ask shows the plan's summary on a terminal and asks once.
+func (s *session) ask(plan runner.Plan, found map[string]*runner.Surveyed, rec *record) error {
+	if rec.unfinished() {
+		fmt.Fprintf(s.app.err, "run %s is unfinished%s: going on with it\n", rec.run, rec.why())
+	}
+	if !s.app.terminal() || s.app.flags.yes {
+		return nil
+	}
+	s.app.planText(s.app.err, plan, found, false)
+	return s.app.confirm("go ahead?")
+}
+
+// signals turns the first SIGINT into "end after what is in flight", the second, or SIGTERM or SIGHUP, into "park".
+func (a *app) signals(cancel context.CancelCauseFunc) (<-chan struct{}, func()) {
+	stop, quit := make(chan struct{}), make(chan struct{})
+	got := make(chan os.Signal, 2)
+	signal.Notify(got, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for once := false; ; {
+			select {
+			case <-quit:
+				return
+			case sig := <-got:
+				if sig == syscall.SIGINT && !once {
+					once = true
+					close(stop)
+					fmt.Fprintln(a.err, "\ninterrupted: what is in flight is finished, nothing more is started; once more parks it")
+					continue
+				}
+				cancel(fmt.Errorf("%w (%s)", errSignal, sig))
+			}
+		}
+	})
+	return stop, func() { signal.Stop(got); close(quit); wg.Wait() }
+}
+
+var errSignal = errors.New("asked to end at once")
+
+// lockError explains who holds the lease.
+func lockError(err error) error {
+	var held *kube.HeldError
+	if errors.As(err, &held) {
+		return exitWith(exitHeld, fmt.Errorf("another run holds the lease: %w\nwait for it with --wait-lock, or see `fleetup status`", err))
+	}
+	return exitWith(exitFailed, err)
+}

@@ -1,0 +1,202 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/fleetup/fleetup/inventory"
+	"github.com/fleetup/fleetup/kube"
+	"github.com/fleetup/fleetup/runner"
+	"github.com/fleetup/fleetup/runner/remote"
+)
+
+// session is an inventory with the cluster and the machines that it names, open for one command.
+type session struct {
+	app      *app
+	fleet    *inventory.Fleet
+	hosts    []inventory.Host // selected
+	net      *remote.Net
+	cluster  *cluster
+	machines map[string]*remote.Host // by node name
+	work     map[string]runner.Work
+	stop     context.CancelFunc
+}
+
+// open reads the inventory, binds its playbooks and opens the cluster. Nothing is touched, no machine dialled.
+func (a *app) open(ctx context.Context, path string, pastBudget []string) (*session, error) {
+	f, hosts, err := a.load(path, true, true)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	s := &session{app: a, fleet: f, hosts: hosts, net: a.network(f), stop: cancel}
+	if err := s.compile(remote.Fence{}); err != nil {
+		s.close()
+		return nil, exitWith(exitInventory, err)
+	}
+	k, err := a.openCluster(ctx, f)
+	if err != nil {
+		s.close()
+		return nil, err
+	}
+	s.cluster = newCluster(k, hosts, pastBudget)
+	return s, nil
+}
+
+// compile binds the playbooks to machines that carry the fence.
+func (s *session) compile(fence remote.Fence) error {
+	s.machines = make(map[string]*remote.Host, len(s.hosts))
+	work, err := runner.Compile(s.fleet, s.hosts, func(h inventory.Host) runner.Machine {
+		m := s.net.Host(s.app.login(h), fence)
+		s.machines[h.Node] = m
+		return m
+	})
+	s.work = work
+	return err
+}
+
+// close ends every connection and watch.
+func (s *session) close() {
+	s.stop()
+	if s.cluster != nil {
+		s.cluster.Wait()
+	}
+	s.net.Close()
+}
+
+// situation asks the cluster what preflight wants to know.
+func (s *session) situation(ctx context.Context) (runner.Situation, error) {
+	sit := runner.Situation{Nodes: map[string]runner.SituationNode{}}
+	var err error
+	if sit.OldestAPI, sit.NewestAPI, err = s.cluster.ServerVersion(ctx); err != nil {
+		return sit, fmt.Errorf("cluster: version: %w", err)
+	}
+	if sit.Missing, err = s.cluster.Missing(ctx, s.extraRights()...); err != nil {
+		return sit, fmt.Errorf("cluster: rights: %w", err)
+	}
+	sit.ClockOffset, _ = s.cluster.ClockOffset()
+	sit.Unhealthy = s.cluster.UnhealthyControlPlane("")
+	nodes := s.cluster.Nodes()
+	for _, h := range s.hosts {
+		n, ok := nodes[h.Node]
+		if !ok {
+			continue
+		}
+		sit.Nodes[h.Node] = s.predict(n)
+	}
+	return sit, nil
+}
+
+// extraRights are those that only this run needs.
+func (s *session) extraRights() []kube.Rule {
+	proxy := false
+	for _, h := range s.fleet.HTTP {
+		proxy = proxy || h.Service != ""
+	}
+	return kube.Extra(len(s.cluster.pastBudget) > 0, proxy)
+}
+
+// predict says what a drain of the node would meet now.
+func (s *session) predict(n kube.Node) runner.SituationNode {
+	d := s.cluster.PlanDrain(n.Name, s.cluster.options(n.Name))
+	sn := runner.SituationNode{Kubelet: n.KubeletVersion, Blockers: d.Blockers, Warnings: d.Warnings}
+	for _, p := range d.Refuse {
+		sn.Refused = append(sn.Refused, fmt.Sprintf("pod %s/%s: %s", p.Namespace, p.Name, p.Why))
+	}
+	return sn
+}
+
+// survey looks at all machines, with a line of progress on a terminal.
+func (s *session) survey(ctx context.Context) map[string]*runner.Surveyed {
+	var show func(done, total int)
+	if s.app.terminal() {
+		show = func(done, total int) {
+			fmt.Fprintf(s.app.err, "\rlooking at the machines: %d of %d ", done, total)
+			if done == total {
+				fmt.Fprint(s.app.err, "\r\033[K")
+			}
+		}
+	}
+	return runner.Survey(ctx, s.work, s.fleet.FanOut, show)
+}
+
+// preflight looks at everything, and returns what was found and what stands against a run.
+func (s *session) preflight(ctx context.Context) (map[string]*runner.Surveyed, []runner.Finding, error) {
+	sit, err := s.situation(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	found := s.survey(ctx)
+	if ctx.Err() != nil {
+		return nil, nil, ctx.Err()
+	}
+	return found, runner.Judge(found, sit, s.fleet.Strategy.Unreachable), nil
+}
+
+// refusal is the error of a preflight that found something against the run; nil if it didn't.
+func refusal(findings []runner.Finding) error {
+	var lines []string
+	for _, f := range findings {
+		if f.Refuse {
+			lines = append(lines, f.String())
+		}
+	}
+	if len(lines) == 0 {
+		return nil
+	}
+	return exitWith(exitFailed, errors.New("refused before anything was touched:\n"+strings.Join(lines, "\n")))
+}
+
+// world is what the scheduler's plan needs of the cluster.
+func (s *session) world(found map[string]*runner.Surveyed) runner.World {
+	w := runner.World{Nodes: map[string]runner.WorldNode{}, Unreachable: map[string]string{}}
+	for name, n := range s.cluster.Nodes() {
+		w.Nodes[name] = runner.WorldNode{Labels: n.Labels, ControlPlane: n.ControlPlane, Ready: n.Ready}
+	}
+	for name, v := range found {
+		if v.Err != nil {
+			w.Unreachable[name] = v.Err.Error()
+		}
+		w.KubeadmControlPlane = w.KubeadmControlPlane || v.Work.ControlPlane && v.Work.KubeadmVersion != ""
+	}
+	w.Self = s.self()
+	return w
+}
+
+// self names the nodes that carry this run: where our own pod runs, and those that are a jump host of the fleet.
+func (s *session) self() []string {
+	var self []string
+	if n := s.cluster.SelfNode(); n != "" {
+		self = append(self, n)
+	}
+	jumps := map[string]bool{}
+	for _, h := range s.fleet.Hosts {
+		for _, chain := range h.SSH.Jump {
+			for hop := range strings.SplitSeq(chain, ",") {
+				jumps[hopName(hop)] = true
+			}
+		}
+	}
+	for _, h := range s.hosts {
+		if jumps[h.Name] || jumps[h.Address] {
+			self = append(self, h.Node)
+		}
+	}
+	return self
+}
+
+// hopName is the host of "user@host:port".
+func hopName(hop string) string {
+	hop = strings.TrimSpace(hop)
+	if _, host, ok := strings.Cut(hop, "@"); ok {
+		hop = host
+	}
+	if strings.HasPrefix(hop, "[") {
+		host, _, _ := strings.Cut(hop[1:], "]")
+		return host
+	}
+	host, _, _ := strings.Cut(hop, ":")
+	return host
+}

@@ -1,0 +1,198 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/fleetup/fleetup/inventory"
+	"github.com/fleetup/fleetup/kube"
+	"github.com/fleetup/fleetup/runner"
+)
+
+func (a *app) statusCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "status INVENTORY",
+		Short: "Where every node stands, from the cluster and the journal",
+		Args:  cobra.ExactArgs(1),
+		RunE:  func(c *cobra.Command, args []string) error { return a.status(c.Context(), args[0]) },
+	}
+}
+
+// standing is what status tells.
+type standing struct {
+	Version int          `json:"version"`
+	Run     string       `json:"run,omitempty"`
+	State   string       `json:"state"` // of the run: none, running, unfinished, halted, finished
+	Why     string       `json:"why,omitempty"`
+	Holder  string       `json:"holder,omitempty"`
+	From    []string     `json:"from"` // cluster, journal: what could be read
+	Nodes   []nodeStands `json:"nodes"`
+}
+
+type nodeStands struct {
+	Node    string `json:"node"`
+	Cluster string `json:"cluster,omitempty"` // Ready, NotReady, cordoned, …
+	Kubelet string `json:"kubelet,omitempty"`
+	Run     string `json:"run,omitempty"` // waiting, running, done, …
+	Why     string `json:"why,omitempty"`
+}
+
+func (a *app) status(ctx context.Context, path string) error {
+	f, hosts, err := a.load(path, false, false)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	st := standing{Version: 1, State: "none", From: []string{}}
+	p, ok := a.journaled(f, &st)
+	k, kerr := a.openCluster(ctx, f)
+	var nodes map[string]kube.Node
+	if kerr == nil {
+		defer func() { cancel(); k.Wait() }()
+		st.From = append(st.From, "cluster")
+		nodes = k.Nodes()
+		st.lease(ctx, k)
+	}
+	if kerr != nil && !ok {
+		return fmt.Errorf("there is no journal here, and %w", kerr)
+	}
+	for _, h := range hosts {
+		st.Nodes = append(st.Nodes, stands(h, nodes, p))
+	}
+	if kerr != nil {
+		fmt.Fprintf(a.err, "note: from the journal alone: %v\n", kerr)
+	}
+	return a.showStatus(st)
+}
+
+// journaled reads the newest journal of the inventory, without taking it from a run that writes it.
+func (a *app) journaled(f *inventory.Fleet, st *standing) (runner.Progress, bool) {
+	dir, err := a.stateDir(f.Name)
+	if err != nil {
+		return runner.Progress{}, false
+	}
+	path, ok := runner.Latest(dir)
+	if !ok {
+		return runner.Progress{}, false
+	}
+	_, p, _, err := runner.ReadJournal(path)
+	if err != nil {
+		fmt.Fprintf(a.err, "note: %v\n", err)
+		return runner.Progress{}, false
+	}
+	st.From = append(st.From, "journal")
+	st.Run, st.Why = p.Run, p.Halted
+	switch {
+	case p.Finished:
+		st.State = "finished"
+	case p.Halted != "":
+		st.State = "halted"
+	default:
+		st.State = "unfinished"
+	}
+	return p, true
+}
+
+// lease adds what the Lease says: it outranks the journal.
+func (st *standing) lease(ctx context.Context, k *kube.Cluster) {
+	l, err := k.Lease(ctx)
+	if err != nil {
+		return
+	}
+	if l.Holder.Run != "" {
+		st.Run = l.Holder.Run
+		if st.State == "none" || st.State == "finished" {
+			st.State = "unfinished"
+		}
+	}
+	if l.Halt != "" {
+		st.State, st.Why = "halted", l.Halt
+	}
+	if l.Holder.Identity != "" && l.Left > 0 {
+		st.State, st.Holder = "running", l.Holder.User+" on "+l.Holder.Identity
+	}
+	if l.Paused != "" {
+		st.Why = "paused: " + l.Paused
+	}
+}
+
+// stands puts together what the cluster and the journal say of one node.
+func stands(h inventory.Host, nodes map[string]kube.Node, p runner.Progress) nodeStands {
+	s := nodeStands{Node: h.Node}
+	if n, ok := nodes[h.Node]; ok {
+		s.Kubelet, s.Cluster = n.KubeletVersion, inWords(n)
+		s.Why = n.Failed
+	} else if nodes != nil {
+		s.Cluster = "not in the cluster"
+	}
+	if np, ok := p.Nodes[h.Node]; ok && !p.Finished {
+		s.Run = string(np.State)
+		if np.State == runner.Running && np.Phase != "" {
+			s.Run += ": " + np.Phase
+		}
+		if s.Why == "" {
+			s.Why = np.Why
+		}
+	}
+	return s
+}
+
+// inWords is what kubectl get nodes would say, and who closed the node.
+func inWords(n kube.Node) string {
+	words := []string{"Ready"}
+	if !n.Ready {
+		words[0] = "NotReady"
+	}
+	if n.Unschedulable {
+		words = append(words, "cordoned")
+	}
+	if n.Run != "" {
+		words = append(words, "claimed by "+n.Run)
+	}
+	if n.Failed != "" {
+		words = append(words, "failed")
+	}
+	return strings.Join(words, ", ")
+}
+
+func (a *app) showStatus(st standing) error {
+	if a.json() {
+		return json.NewEncoder(a.out).Encode(st)
+	}
+	if st.Run == "" {
+		fmt.Fprintln(a.out, "no run is known")
+	} else {
+		fmt.Fprintf(a.out, "run %s: %s%s\n", st.Run, st.State, because(st))
+	}
+	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
+	for _, n := range st.Nodes {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", n.Node, n.Cluster, n.Kubelet, n.Run, firstLine(n.Why))
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	fmt.Fprintf(a.out, "(from the %s)\n", strings.Join(st.From, " and the "))
+	return nil
+}
+
+func because(st standing) string {
+	text := ""
+	if st.Holder != "" {
+		text += " (by " + st.Holder + ")"
+	}
+	if st.Why != "" {
+		text += ": " + st.Why
+	}
+	return text
+}
+
+func firstLine(s string) string {
+	first, _, _ := strings.Cut(s, "\n")
+	return first
+}

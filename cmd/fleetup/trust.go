@@ -1,0 +1,143 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/crypto/ssh"
+
+	"github.com/fleetup/fleetup/inventory"
+	"github.com/fleetup/fleetup/runner/remote"
+)
+
+func (a *app) trustCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "trust INVENTORY",
+		Short: "Collect host keys, show their fingerprints, and keep them on yes",
+		Long: `Collect host keys, show their fingerprints, and write them to the first known_hosts file on yes. Compare the
+fingerprints with what the machines' consoles say: whoever answers now will be believed from then on.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error { return a.trust(c.Context(), args[0]) },
+	}
+}
+
+// offered is what one machine showed.
+type offered struct {
+	login remote.Login
+	keys  []ssh.PublicKey
+	err   error
+}
+
+func (a *app) trust(ctx context.Context, path string) error {
+	f, hosts, err := a.load(path, false, false)
+	if err != nil {
+		return err
+	}
+	n := a.network(f)
+	defer n.Close()
+	hops, logins, err := a.machinesToTrust(n, hosts)
+	if err != nil {
+		return err
+	}
+	// What lies behind a jump host can be asked only once that one is trusted.
+	return errors.Join(a.trustAll(ctx, n, hops), a.trustAll(ctx, n, logins))
+}
+
+// machinesToTrust lists the jump hosts, each once and before what lies behind it, and the hosts.
+func (a *app) machinesToTrust(n *remote.Net, hosts []inventory.Host) (hops, logins []remote.Login, err error) {
+	seen := map[string]bool{}
+	for _, h := range hosts {
+		l := a.login(h)
+		logins = append(logins, l)
+		more, err := n.Hops(l)
+		if err != nil {
+			return nil, nil, fmt.Errorf("%s: %w", h.Name, err)
+		}
+		for _, hop := range more {
+			name, _, err := n.KnownAs(hop)
+			if err != nil {
+				return nil, nil, fmt.Errorf("%s: jump host %s: %w", h.Name, hop.Name, err)
+			}
+			if !seen[name] {
+				seen[name] = true
+				hops = append(hops, hop)
+			}
+		}
+	}
+	return hops, logins, nil
+}
+
+// trustAll asks machines for their keys, shows what isn't known yet, and keeps it on yes.
+func (a *app) trustAll(ctx context.Context, n *remote.Net, logins []remote.Login) error {
+	fresh, failed := a.showOffers(n, offers(ctx, n, logins))
+	if len(fresh) == 0 {
+		return failed
+	}
+	if err := a.confirm(fmt.Sprintf("trust %s?", plural(len(fresh), "machine"))); err != nil {
+		return err
+	}
+	for _, o := range fresh {
+		name, files, err := n.KnownAs(o.login)
+		if err == nil {
+			err = remote.Trust(files[0], []string{name}, o.keys, true)
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", o.login.Name, err)
+		}
+		fmt.Fprintf(a.out, "%s: kept in %s\n", o.login.Name, files[0])
+	}
+	return failed
+}
+
+// offers asks every machine for its keys.
+func offers(ctx context.Context, n *remote.Net, logins []remote.Login) []offered {
+	all := make([]offered, len(logins))
+	var wg sync.WaitGroup
+	for i, l := range logins {
+		wg.Go(func() {
+			keys, err := n.HostKeys(ctx, l)
+			all[i] = offered{l, keys, err}
+		})
+	}
+	wg.Wait()
+	return all
+}
+
+// showOffers prints each machine's keys beside what is known of it, and returns those that are not known yet.
+func (a *app) showOffers(n *remote.Net, all []offered) (fresh []offered, failed error) {
+	for _, o := range all {
+		if o.err != nil {
+			fmt.Fprintln(a.err, indent(o.login.Name+": ", o.err.Error()))
+			failed = silent(exitFailed)
+			continue
+		}
+		if a.showOffer(n, o) {
+			fresh = append(fresh, o)
+		}
+	}
+	return fresh, failed
+}
+
+// showOffer prints one machine's keys, and reports whether one of them isn't trusted yet.
+func (a *app) showOffer(n *remote.Net, o offered) bool {
+	fresh := false
+	for _, k := range o.keys {
+		err := n.Check(o.login, k)
+		var wrong *remote.HostKeyError
+		if err == nil || !errors.As(err, &wrong) {
+			continue
+		}
+		fresh = true
+		for _, old := range wrong.Want {
+			fmt.Fprintf(a.out, "%s: KNOWN AS %s (%s:%d)\n", o.login.Name, remote.Fingerprint(old.Key), old.Filename, old.Line)
+		}
+		fmt.Fprintf(a.out, "%s: shows %s\n", o.login.Name, remote.Fingerprint(k))
+	}
+	if !fresh {
+		fmt.Fprintf(a.out, "%s: known\n", o.login.Name)
+	}
+	return fresh
+}

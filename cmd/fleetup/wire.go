@@ -1,0 +1,125 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"maps"
+
+	"github.com/fleetup/fleetup/inventory"
+	"github.com/fleetup/fleetup/kube"
+	"github.com/fleetup/fleetup/runner"
+)
+
+// cluster is a kube.Cluster as the runner wants it: each node is drained by its own host's settings, and the
+// zero-downtime proof hears what the run knows.
+type cluster struct {
+	*kube.Cluster
+	run    string
+	proof  *kube.Proof
+	drains map[string]kube.DrainOptions // by node name
+
+	pastBudget []string
+}
+
+func newCluster(k *kube.Cluster, hosts []inventory.Host, pastBudget []string) *cluster {
+	c := &cluster{Cluster: k, drains: map[string]kube.DrainOptions{}, pastBudget: pastBudget}
+	for _, h := range hosts {
+		c.drains[h.Node] = kube.DrainOptions{
+			IgnoreDaemonSets:   h.Drain.IgnoreDaemonSets,
+			DeleteEmptyDirData: h.Drain.DeleteEmptyDirData,
+			Force:              h.Drain.Force,
+			GracePeriod:        h.Drain.GracePeriod,
+			Timeout:            h.Drain.Timeout,
+			PastBudget:         pastBudget,
+		}
+	}
+	return c
+}
+
+// options are the drain settings of a node.
+func (c *cluster) options(node string) kube.DrainOptions { return c.drains[node] }
+
+// TryDrain implements runner.Drains.
+func (c *cluster) TryDrain(ctx context.Context, node string, waiting func(string)) error {
+	return c.Cluster.TryDrain(ctx, node, c.options(node), waiting)
+}
+
+// Drain implements runner.Drains.
+func (c *cluster) Drain(ctx context.Context, node string, waiting func(string)) error {
+	return c.Cluster.Drain(ctx, node, c.options(node), waiting)
+}
+
+// Facts implements runner.Watch: allocatable resources by their names, and what the node runs.
+func (c *cluster) Facts(node string) map[string]string {
+	n, ok := c.Nodes()[node]
+	if !ok {
+		return nil
+	}
+	facts := maps.Clone(n.Allocatable)
+	if facts == nil {
+		facts = map[string]string{}
+	}
+	facts["kubelet"], facts["kernel"], facts["runtime"] = n.KubeletVersion, n.Kernel, n.Runtime
+	return facts
+}
+
+// Observe implements runner.Watch.
+func (c *cluster) Observe() (map[string]runner.NodeObserved, []string) {
+	nodes := c.Nodes()
+	seen := make(map[string]runner.NodeObserved, len(nodes))
+	for name, n := range nodes {
+		seen[name] = runner.NodeObserved{Ready: n.Ready, Cordoned: n.Unschedulable, Run: n.Run, Failed: n.Failed}
+	}
+	return seen, c.Stranded()
+}
+
+// Event implements runner.Watch.
+func (c *cluster) Event(ctx context.Context, node, reason, message string, warning bool) {
+	c.Cluster.Event(ctx, node, c.run, reason, message, warning)
+}
+
+// Down implements runner.Watch.
+func (c *cluster) Down(node string, down bool) {
+	if c.proof != nil {
+		c.proof.Down(node, down)
+	}
+}
+
+// Draining implements runner.Watch.
+func (c *cluster) Draining(node string, on bool) {
+	if c.proof != nil {
+		c.proof.Draining(node, on)
+	}
+}
+
+// targets are what [verify] http asks all through a run.
+func (c *cluster) targets(checks []inventory.HTTPCheck) []runner.Target {
+	targets := make([]runner.Target, 0, len(checks))
+	for _, h := range checks {
+		t := runner.Target{Name: h.URL, Want: h.Status}
+		if h.Service != "" {
+			t.Name = h.Service + h.Path
+			t.Ask = func(ctx context.Context) (int, error) { return c.ProxyGet(ctx, h.Service, h.Path) }
+		} else {
+			t.Ask = func(ctx context.Context) (int, error) { return get(ctx, h.URL) }
+		}
+		targets = append(targets, t)
+	}
+	return targets
+}
+
+// openCluster opens the API and starts the watches; both end with ctx. A cluster that doesn't answer is an error
+// within the time that people wait for one.
+func (a *app) openCluster(ctx context.Context, f *inventory.Fleet) (*kube.Cluster, error) {
+	k, err := kube.Open(kube.Config{
+		Kubeconfig: f.Cluster.Kubeconfig, Context: f.Cluster.Context, Namespace: f.Cluster.Namespace, Dial: a.dial,
+	})
+	if err != nil {
+		return nil, exitWith(exitFailed, fmt.Errorf("cluster: %w", err))
+	}
+	if err := k.Start(ctx); err != nil {
+		k.Wait()
+		return nil, exitWith(exitFailed, fmt.Errorf("cluster: %w", err))
+	}
+	return k, nil
+}
