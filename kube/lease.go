@@ -21,13 +21,15 @@ const (
 	// leaseMargin is what must be left for anything to be begun: more than an eviction is given.
 	leaseMargin = requestTimeout + 2*time.Second
 
-	AnnotationUser   = "fleetup.io/user"
-	AnnotationHalt   = "fleetup.io/halt"
-	AnnotationPaused = "fleetup.io/paused"
+	AnnotationUser      = "fleetup.io/user"
+	AnnotationInventory = "fleetup.io/inventory"
+	AnnotationHalt      = "fleetup.io/halt"
+	AnnotationPaused    = "fleetup.io/paused"
 )
 
-// Holder is who holds the lease. Identity is the process: machine, boot id, pid and its start.
-type Holder struct{ Identity, User, Run string }
+// Holder is who holds the lease. Identity is the process: machine, boot id, pid and its start. Inventory is the
+// inventory's name, so that a run is taken for unfinished by its own inventory alone.
+type Holder struct{ Identity, User, Run, Inventory string }
 
 // ErrLost says that somebody else took the lease over. It never comes back: this runner must do nothing more.
 var ErrLost = errors.New("lease lost: another run has taken over")
@@ -142,11 +144,11 @@ func fill(l *coordinationv1.Lease, h Holder, now time.Time) {
 	if l.Annotations == nil {
 		l.Annotations = map[string]string{}
 	}
-	l.Annotations[AnnotationRun], l.Annotations[AnnotationUser] = h.Run, h.User
+	l.Annotations[AnnotationRun], l.Annotations[AnnotationUser], l.Annotations[AnnotationInventory] = h.Run, h.User, h.Inventory
 }
 
 func holderOf(l *coordinationv1.Lease) Holder {
-	h := Holder{User: l.Annotations[AnnotationUser], Run: l.Annotations[AnnotationRun]}
+	h := Holder{User: l.Annotations[AnnotationUser], Run: l.Annotations[AnnotationRun], Inventory: l.Annotations[AnnotationInventory]}
 	if l.Spec.HolderIdentity != nil {
 		h.Identity = *l.Spec.HolderIdentity
 	}
@@ -298,6 +300,23 @@ func epochOf(l *coordinationv1.Lease) int64 {
 func (l *Lease) Halt(ctx context.Context, why string) error {
 	return persist(ctx, func(ctx context.Context) error {
 		return l.change(ctx, func(o *coordinationv1.Lease) { annotate(o, AnnotationHalt, why) })
+	})
+}
+
+// Begin writes which run the lease is held for, where that turned out to be another than Acquire was told.
+func (l *Lease) Begin(ctx context.Context, run string) error {
+	return persist(ctx, func(ctx context.Context) error {
+		return l.change(ctx, func(o *coordinationv1.Lease) { annotate(o, AnnotationRun, run) })
+	})
+}
+
+// Finish writes that no run is unfinished: its id and its halt go. Release it afterwards.
+func (l *Lease) Finish(ctx context.Context) error {
+	return persist(ctx, func(ctx context.Context) error {
+		return l.change(ctx, func(o *coordinationv1.Lease) {
+			annotate(o, AnnotationRun, "")
+			annotate(o, AnnotationHalt, "")
+		})
 	})
 }
 

@@ -142,12 +142,17 @@ func (c *Cluster) AwaitServed(ctx context.Context, node string, since time.Time,
 // (kube-apiserver, etcd, …) ready. Without others there is nothing to wait for.
 func (c *Cluster) AwaitControlPlane(ctx context.Context, except string, waiting func(string)) error {
 	return c.await(ctx, except, "wait for the other control-plane members", waiting, func() []string {
-		var ill []string
-		for _, n := range c.nodes.all() {
-			if n.Name != except && isControlPlane(n) {
-				ill = append(ill, memberIll(n, c.podsOn(n.Name))...)
-			}
-		}
-		return ill
+		return c.UnhealthyControlPlane(except)
 	})
+}
+
+// UnhealthyControlPlane lists what is wrong with the control-plane members but one; except may be "".
+func (c *Cluster) UnhealthyControlPlane(except string) []string {
+	var ill []string
+	for _, n := range c.nodes.all() {
+		if n.Name != except && isControlPlane(n) {
+			ill = append(ill, memberIll(n, c.podsOn(n.Name))...)
+		}
+	}
+	return ill
 }
