@@ -70,7 +70,7 @@ func BenchmarkDecide5000(b *testing.B) {
 
 // randomFleet is a fleet, and whether anything on it goes wrong.
 func randomFleet(r *rand.Rand, trouble bool) (*inventory.Fleet, World) {
-	n := 1 + r.IntN(60)
+	n := 1 + r.IntN(40)
 	racks := 1 + r.IntN(8)
 	f := &inventory.Fleet{GroupLimits: map[string]inventory.Amount{}, Strategy: inventory.Strategy{
 		MaxUnavailable: inventory.Amount{N: 1 + r.IntN(6)}, OnFailure: []string{"stop", "quarantine"}[r.IntN(2)],

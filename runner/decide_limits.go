@@ -96,13 +96,12 @@ func (r *room) take(node string, h holder) {
 	r.down[node] = h
 }
 
+// limitsOf returns the limits that hold for a node: cluster-wide ones first, then the others, in the plan's order.
 func (r *room) limitsOf(node string) []int {
 	if len(r.of[node]) == 0 {
 		return r.all
 	}
-	limits := slices.Concat(r.all, r.of[node])
-	slices.Sort(limits) // members are kept in maps: without this two runs could name different limits
-	return limits
+	return slices.Concat(r.all, r.of[node])
 }
 
 func (r *room) countsAs(limit int, node string) string {

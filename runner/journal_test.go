@@ -293,6 +293,37 @@ func TestJournalFollow(t *testing.T) {
 	}
 }
 
+// TestJournalFollowReplacedLine: a whole line that is damaged stands at the end, and the next run puts another there.
+func TestJournalFollowReplacedLine(t *testing.T) {
+	first, err := encode(numbered()[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := encode(numbered(Event{Event: EventSaid})[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &growing{slices.Concat(first, []byte("damaged\n"))}
+	r := NewJournalReader(f)
+	if e, err := r.Next(); err != nil || e.Seq != 1 {
+		t.Fatal(e, err)
+	}
+	if e, err := r.Next(); err != io.EOF {
+		t.Fatal(e, err)
+	}
+	f.data = slices.Concat(first, second)
+	if e, err := r.Next(); err != nil || e.Seq != 2 {
+		t.Error(e, err)
+	}
+}
+
+// growing is a file that may change between two reads.
+type growing struct{ data []byte }
+
+func (g *growing) ReadAt(b []byte, off int64) (int, error) {
+	return bytes.NewReader(g.data).ReadAt(b, off)
+}
+
 func TestJournalModes(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "state", "prod-east")
 	path := write(t, dir, everyKind()[:1])
