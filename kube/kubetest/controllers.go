@@ -28,6 +28,13 @@ func (s *Server) runControllers() {
 	}
 }
 
+// settle gives the lock away and lets the controllers catch up with what was written under it, before whoever wrote is
+// answered: a client that asks again at once never meets a controller that lags.
+func (s *Server) settle() {
+	s.mu.Unlock()
+	s.step()
+}
+
 // step does all that is due, and returns when the next timer is; the lock is given away between tasks.
 func (s *Server) step() time.Duration {
 	for s.ctx.Err() == nil {

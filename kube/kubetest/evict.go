@@ -33,7 +33,7 @@ func (s *Server) serveEviction(c *call) error {
 	s.note(c.line, func(r *Request) { r.DryRun = dry })
 	s.mu.Lock()
 	err := s.evict(c.key(), options, dry)
-	s.mu.Unlock()
+	s.settle()
 	if err != nil {
 		return err
 	}

@@ -122,4 +122,3 @@ func TestDeploymentComesBackElsewhere(t *testing.T) {
 		}
 	})
 }
-

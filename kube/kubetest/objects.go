@@ -35,7 +35,7 @@ func List[T Object](s *Server, ns string) []T {
 // error if the object isn't there.
 func Change[T Object](s *Server, ns, name string, edit func(T)) error {
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	defer s.settle()
 	k := kindOfType(reflect.TypeFor[T]())
 	if _, ok := s.change(k, key{ns, name}, func(o Object) { edit(o.(T)) }); !ok {
 		return apierrors.NewNotFound(k.gr(), name)
@@ -46,7 +46,7 @@ func Change[T Object](s *Server, ns, name string, edit func(T)) error {
 // Add stores copies of objects, status and all. A namespace that isn't there is made.
 func (s *Server) Add(objects ...Object) error {
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	defer s.settle()
 	for _, o := range objects {
 		k := kindOf(o)
 		if k == nil {
@@ -65,7 +65,7 @@ func (s *Server) Add(objects ...Object) error {
 // Delete deletes an object as a client without options does: finalizers and a pod's grace period count.
 func (s *Server) Delete(object Object) error {
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	defer s.settle()
 	k := kindOf(object)
 	if k == nil {
 		return fmt.Errorf("kubetest: no resource stores a %T", object)

@@ -36,7 +36,7 @@ func (s *Server) serveCreate(c *call) error {
 	obj.SetResourceVersion("")
 	s.mu.Lock()
 	r, err := s.create(c.kind, obj, c.dry())
-	s.mu.Unlock()
+	s.settle()
 	if err != nil {
 		return err
 	}
@@ -51,7 +51,7 @@ func (s *Server) serveUpdate(c *call) error {
 	}
 	s.mu.Lock()
 	r, err := s.update(c.kind, obj, c.sub, c.dry())
-	s.mu.Unlock()
+	s.settle()
 	if err != nil {
 		return err
 	}
@@ -66,7 +66,7 @@ func (s *Server) servePatch(c *call) error {
 	}
 	s.mu.Lock()
 	r, err := s.patch(c, body)
-	s.mu.Unlock()
+	s.settle()
 	if err != nil {
 		return err
 	}
@@ -82,7 +82,7 @@ func (s *Server) serveDelete(c *call) error {
 	}
 	s.mu.Lock()
 	last, gone, err := s.delete(c.kind, c.key(), options, c.dry() || len(options.DryRun) > 0)
-	s.mu.Unlock()
+	s.settle()
 	if err != nil {
 		return err
 	}
