@@ -11,7 +11,7 @@ import (
 
 var _ = register("package", stepType{
 	keys: map[string]kind{
-		"names": aList, "one_of": aList, "optional": aList, "version": aString, "hold": aBool, "repository": aString, "starts": aString,
+		"names": aList, "one_of": aList, "optional": aList, "version": aString, "hold": aBool, "repository": aString, "starts": aString, "keep": aList,
 		"upgrade": aString, "security_only": aBool, "exclude": aList, "never": aList,
 	},
 	defaults: Traits{Disruptive: true, Repeatable: true, Timeout: 30 * time.Minute},
@@ -32,8 +32,9 @@ type pkg struct {
 	optional   []string // touched only where they are installed
 	version    string
 	hold       bool
-	repository string // the minor that sources with a minor in their URL are switched to
-	starts     string // a service that must run afterwards
+	repository string   // the minor that sources with a minor in their URL are switched to
+	starts     string   // a service that must run afterwards
+	alsoKept   []string // what else is kept while the repository still has it: a later step replaces it
 }
 
 func buildPackage(b *binding) Step {
@@ -42,7 +43,7 @@ func buildPackage(b *binding) Step {
 	}
 	s := &pkg{
 		base: b.base(), names: b.list("names"), oneOf: b.list("one_of"), optional: b.list("optional"),
-		version: b.version("version"), hold: b.flag("hold", false), repository: b.str("repository"), starts: b.str("starts"),
+		version: b.version("version"), hold: b.flag("hold", false), repository: b.str("repository"), starts: b.str("starts"), alsoKept: b.list("keep"),
 	}
 	for _, key := range []string{"security_only", "exclude", "never"} {
 		if b.has(key) {
@@ -52,7 +53,7 @@ func buildPackage(b *binding) Step {
 	if len(s.all()) == 0 {
 		b.fail("names", "is missing: names, one_of or optional")
 	}
-	for _, name := range s.all() {
+	for _, name := range s.asked() {
 		if !packageName.MatchString(name) {
 			b.fail("names", "%q is no name of a package", name)
 		}
@@ -64,6 +65,9 @@ func buildPackage(b *binding) Step {
 }
 
 func (s *pkg) all() []string { return slices.Concat(s.names, s.oneOf, s.optional) }
+
+// asked are all that the machine is asked about.
+func (s *pkg) asked() []string { return append(s.all(), s.alsoKept...) }
 
 // state is one package as it is on the machine.
 type state struct {
@@ -83,7 +87,7 @@ type found struct {
 
 // look asks for the packages and settles which of them are meant.
 func (s *pkg) look(ctx context.Context, h Host) (found, error) {
-	out, err := h.Run(ctx, withTool("echo \"tool $(tool)\"\ninstalled "+words(s.all()...)+"\n"))
+	out, err := h.Run(ctx, withTool("echo \"tool $(tool)\"\ninstalled "+words(s.asked()...)+"\n"))
 	if err != nil {
 		return found{}, err
 	}
@@ -243,17 +247,22 @@ func (s *pkg) held(f found) []string {
 // keep is the part of the script that keeps the archives of what is installed now, and notes it for Rollback. It comes
 // before the sources are switched: the next minor's repository doesn't have them.
 func (s *pkg) keep(f found, outdated []string) string {
-	script, before := "", ""
-	for _, name := range outdated {
-		if st, ok := f.packages[name]; ok && st.broken == "" {
-			script += "keep_said " + words(name, st.version, st.arch) + "\n"
-			before += name + " " + st.version + " " + st.arch + "\n"
+	list := func(names []string) (lines string) {
+		for _, name := range names {
+			if st, ok := f.packages[name]; ok && st.broken == "" {
+				lines += name + " " + st.version + " " + st.arch + "\n"
+			}
 		}
+		return lines
 	}
-	if before == "" {
-		return ""
+	script := ""
+	if before := list(outdated); before != "" {
+		script = fmt.Sprintf("printf %%s %s >\"$kept/%s.before\"\n", words(before), s.id)
 	}
-	return script + "printf %s " + words(before) + " >\"$kept/" + s.id + ".before\"\n"
+	if all := list(slices.Concat(outdated, s.alsoKept)); all != "" {
+		script += "printf %s " + words(all) + " >\"$kept/.keep\"\nkeep \"$kept/.keep\"\n"
+	}
+	return script
 }
 
 // install is the part of the script that lifts the holds, installs, and holds again even where that fails.

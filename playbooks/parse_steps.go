@@ -79,14 +79,19 @@ func (p *parser) readStep(s *spec, table map[string]any) {
 
 // readKeys reads the keys of the step's own type.
 func (p *parser) readKeys(s *spec, t stepType, own map[string]any, at func(string) string) {
+	line, near := s.line, slices.Sorted(maps.Keys(t.keys))
+	if t.topLevel {
+		near = append(near, slices.Sorted(maps.Keys(commonKeys))...)
+	} else {
+		line = p.find(s.line, s.kind)
+	}
 	for _, key := range slices.Sorted(maps.Keys(own)) {
 		want, known := t.keys[key]
 		if !known {
-			p.problem(p.find(s.line, key), at(key), "unknown key for a %s step%s", s.kind,
-				didYouMean(key, slices.Concat(slices.Sorted(maps.Keys(t.keys)), slices.Sorted(maps.Keys(commonKeys)))))
+			p.problem(p.find(line, key), at(key), "unknown key for a %s step%s", s.kind, didYouMean(key, near))
 			continue
 		}
-		s.keys[key] = p.value(s.line, at(key), key, want, own[key])
+		s.keys[key] = p.value(line, at(key), key, want, own[key])
 	}
 	for _, key := range t.required {
 		if _, ok := own[key]; !ok {

@@ -55,30 +55,37 @@ func (s *patches) pending() string {
 // Check asks the package tool what it would upgrade by the lists that it has. Lists that are older than a day say
 // nothing about today's patches: they make the step due.
 func (s *patches) Check(ctx context.Context, h Host) (Status, error) {
-	out, err := h.Run(ctx, withTool("index_age\n"+s.pending()))
+	out, err := h.Run(ctx, withTool("echo \"tool $(tool)\"\nindex_age\nreboot_required\n"+s.pending()))
 	if err != nil {
 		return Status{}, s.failed("check", err)
 	}
+	return s.status(out), nil
+}
+
+// status decides by what the machine said.
+func (s *patches) status(output string) Status {
 	var status Status
-	updates, age := parsePending(out)
+	updates, age := parsePending(output)
 	for _, u := range updates {
 		status.Changes = append(status.Changes, fmt.Sprintf("%s %s → %s", u.name, u.from, u.to))
 	}
 	if age > indexAge {
 		status.Changes = append(status.Changes, "what is pending is known once the package lists are fetched: "+staleness(age))
 	}
-	if len(status.Changes) > 0 {
-		status.Commands = []string{"apt-get update; apt-get install --only-upgrade …"}
-		return status, nil
-	}
-	required, why, err := RebootRequired(ctx, h)
+	required, why, err := rebootRequired(output)
 	if err != nil {
-		return Status{}, s.failed("check", err)
+		status.Problems = []string{err.Error()}
 	}
-	if required {
-		return Status{Staged: true, Reboot: true, Changes: []string{"a reboot is required: " + why}}, nil
+	switch {
+	case len(status.Changes) > 0 && strings.Contains(output, "tool dnf\n"):
+		status.Commands = []string{"dnf makecache --refresh", "dnf upgrade " + s.which() + " but " + strings.Join(s.never, ", ")}
+	case len(status.Changes) > 0:
+		status.Commands = []string{"apt-get update", "apt-get install --only-upgrade, " + s.which() + " but " + strings.Join(s.never, ", ")}
+	case required:
+		status.Staged, status.Reboot, status.Changes = true, true, []string{"a reboot is required: " + why}
 	}
-	return Status{Clean: true}, nil
+	status.Clean = len(status.Changes) == 0 && err == nil
+	return status
 }
 
 func staleness(age time.Duration) string {

@@ -70,20 +70,19 @@ refresh() {
 	done
 }
 
-# keep NAME VERSION ARCH: the archive of what is installed now stays on the machine, so that going back needs no mirror.
-keep() {
-	kept_file=$(archive "$@") file=$(basename "$(archive "$@")")
-	[ ! -s "$kept_file" ] || return 0
-	dir=$(mktemp -d "$kept/.new.XXXXXX") || return 0
-	if [ -s "/var/cache/apt/archives/$file" ]; then
-		cp "/var/cache/apt/archives/$file" "$dir/"
-	else
-		(cd "$dir" && timeout 120 apt-get -q download "$1=$2" >/dev/null 2>&1) ||
-			(command -v dpkg-repack >/dev/null 2>&1 && cd "$dir" && dpkg-repack "$1" >/dev/null 2>&1) || :
-	fi
-	for new in "$dir"/*.deb; do [ ! -s "$new" ] || mv -f "$new" "$kept_file"; done
-	rm -rf "$dir"
-	[ -s "$kept_file" ]
+# fetch_archives DIR NAME VERSION ARCH...: from the cache, from a repository, or packed again from what is installed.
+fetch_archives() {
+	into=$1 archives=
+	shift
+	while [ $# -gt 0 ]; do
+		file=/var/cache/apt/archives/$(basename "$(archive "$1" "$2" "$3")")
+		if [ -s "$file" ]; then cp "$file" "$into/"; else archives="$archives $1=$2" last=$1; fi
+		shift 3
+	done
+	[ -n "$archives" ] || return 0
+	(cd "$into" && timeout 120 apt-get -q download $archives >/dev/null 2>&1) && return 0
+	case ${archives# } in *' '*) return 1 ;; esac
+	command -v dpkg-repack >/dev/null 2>&1 && (cd "$into" && dpkg-repack "$last" >/dev/null 2>&1)
 }
 
 hold() { apt-mark hold "$@" >/dev/null; }
@@ -94,7 +93,7 @@ downgrade() { aptget install --no-install-recommends --allow-downgrades "$@"; }
 
 # newest NAME WANTED: the newest version that is the wanted one, epoch aside, or goes on from it. madison lists the newest first.
 newest() {
-	apt-cache madison "$1" 2>/dev/null | while IFS=' |' read -r _ version _; do
+	apt-cache madison "$1" 2>/dev/null | sed 's/^[^|]*| *\([^ |]*\).*/\1/' | while read -r version; do
 		case ${version#*:} in "$2" | "$2"[-+~]*) echo "$version" && break ;; esac
 	done
 }

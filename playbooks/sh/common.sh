@@ -1,4 +1,5 @@
 # Every script of fleetup begins with this: what it prints after ":: " is shown to people, the rest is kept as its log.
+# POSIX shell has no local variables: a function that is called within a loop must not set what the loop reads.
 LC_ALL=C
 export LC_ALL
 kept=/var/lib/fleetup/kept

@@ -41,14 +41,15 @@ refresh() {
 	for repo in "$@"; do dnf -q -y --repo="$repo" makecache --refresh </dev/null; done
 }
 
-keep() {
-	kept_file=$(archive "$@")
-	[ ! -s "$kept_file" ] || return 0
-	dir=$(mktemp -d "$kept/.new.XXXXXX") || return 0
-	timeout 120 dnf -q -y --disableexcludes=all --disableplugin=versionlock download --destdir="$dir" "$1-${2#*:}.$3" >/dev/null 2>&1 || :
-	for new in "$dir"/*.rpm; do [ ! -s "$new" ] || mv -f "$new" "$kept_file"; done
-	rm -rf "$dir"
-	[ -s "$kept_file" ]
+# fetch_archives DIR NAME VERSION ARCH...
+fetch_archives() {
+	into=$1 archives=
+	shift
+	while [ $# -gt 0 ]; do
+		archives="$archives $1-${2#*:}.$3"
+		shift 3
+	done
+	timeout 120 dnf -q -y --disableexcludes=all --disableplugin=versionlock download --destdir="$into" $archives >/dev/null 2>&1
 }
 
 hold() {
@@ -111,13 +112,17 @@ kernel_candidates() {
 
 kernel_packages() { echo "kernel-$1"; }
 
+# needs-restarting is a program of dnf-utils, or a command of dnf's own plugins.
 reboot_required() {
-	if ! command -v needs-restarting >/dev/null 2>&1; then
+	code=0
+	if command -v needs-restarting >/dev/null 2>&1; then
+		why=$(needs-restarting -r 2>&1) || code=$?
+	elif dnf -q needs-restarting --help >/dev/null 2>&1; then
+		why=$(dnf -q -C needs-restarting -r 2>&1) || code=$?
+	else
 		echo 'notool'
 		return 0
 	fi
-	code=0
-	why=$(needs-restarting -r 2>&1) || code=$?
 	echo "code $code"
 	case $why in *'eboot is required'*) echo 'says yes' ;; esac
 	printf '%s\n' "$why" | sed -n 's/^ *\* /flag /p'

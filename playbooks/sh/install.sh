@@ -9,9 +9,25 @@ pick() {
 	done
 }
 
-# keep_said NAME VERSION ARCH: a package that couldn't be kept is said, and doesn't stop the upgrade.
-keep_said() {
-	keep "$@" || say "$1 $2 couldn't be kept: no repository has it any more; going back would need its archive"
+# keep LIST: the archives of what is installed now stay on the machine, so that going back needs no mirror. LIST has
+# "NAME VERSION ARCH" a line. Asked for together, and one by one where not all are to be had; what can't be kept is
+# said and doesn't stop the upgrade.
+keep() {
+	missing='' lost='' all=$(mktemp -d "$kept/.new.XXXXXX")
+	while read -r name version arch; do
+		[ -s "$(archive "$name" "$version" "$arch")" ] || missing="$missing $name $version $arch"
+	done <"$1"
+	if [ -n "$missing" ] && ! fetch_archives "$all" $missing; then
+		while read -r name version arch; do
+			[ -s "$(archive "$name" "$version" "$arch")" ] || fetch_archives "$all" "$name" "$version" "$arch" || :
+		done <"$1"
+	fi
+	for new in "$all"/*.deb "$all"/*.rpm; do [ ! -s "$new" ] || mv -f "$new" "$kept/"; done
+	rm -rf "$all"
+	while read -r name version arch; do
+		[ -s "$(archive "$name" "$version" "$arch")" ] || lost="$lost $name $version,"
+	done <"$1"
+	[ -z "$lost" ] || say "not kept, no repository has it any more (going back would need its archive):${lost%,}"
 }
 
 # install_fresh SPEC...: installs; where the lists name archives that the mirror has no more, they are fetched anew.
@@ -46,19 +62,19 @@ go_back() {
 
 # patch_all LIST PATTERN...: upgrades what is listed, "pending NAME OLD NEW ORIGIN" a line, and nothing else.
 patch_all() {
-	list=$1 specs='' lost='' count=0
+	list=$1 specs='' count=0
 	shift
 	while read -r _ name old new _; do
 		specs="$specs $(spec "$name" "$new")" count=$((count + 1))
-		arch=$(installed "$name" | cut -f 3 | head -n 1)
-		keep "$name" "$old" "$arch" || lost="$lost $name"
-	done <"$list"
+		echo "$name $old $(installed "$name" | cut -f 3 | head -n 1)"
+	done <"$list" >"$list.old"
+	[ "$count" -eq 0 ] || keep "$list.old"
+	rm -f "$list.old"
 	rm -f "$list"
 	if [ "$count" -eq 0 ]; then
 		say 'no patches are pending'
 		return 0
 	fi
-	[ -z "$lost" ] || say "not kept, no repository has their old versions any more:$lost"
 	say "upgrading $count packages:$specs"
 	upgrade_only "$specs" "$@"
 }

@@ -148,6 +148,7 @@ dnf)
 	while [ $# -gt 0 ]; do case $1 in --qf) qf=$2; shift 2 ;; --destdir=*) dest=${1#*=}; shift ;; -*) shift ;; *) break ;; esac; done
 	list="$1"
 	case $verb in
+	needs-restarting) exit 1 ;;
 	makecache) did "dnf makecache $repo"; fetch "$repo" ;;
 	repoquery)
 		[ -z "$peek" ] || [ -e "${peek#file://}/Packages" ] || exit 1
