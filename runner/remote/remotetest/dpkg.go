@@ -389,7 +389,7 @@ var field = regexp.MustCompile(`\$\{([^}]*)\}`)
 // dpkgQuery knows -W with -f, as dpkg-query.
 func (m *Machine) dpkgQuery(p *shell.Proc) int {
 	opts, args := options(p.Args[1:], "f showformat")
-	format := opts["f"] + opts["showformat"]
+	format := strings.TrimPrefix(opts["f"]+opts["showformat"], "=") // -f=FORMAT is allowed
 	if format == "" {
 		format = "${Package}\t${Version}\n"
 	}

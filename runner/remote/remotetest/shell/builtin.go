@@ -2,7 +2,6 @@ package shell
 
 import (
 	"fmt"
-	"io"
 	"path"
 	"slices"
 	"sort"
@@ -284,99 +283,6 @@ func typ(s *sh, args []string) int {
 		status = 127
 	}
 	return status
-}
-
-func read(s *sh, args []string) int {
-	raw := false
-	names := args[1:]
-	for len(names) > 0 && strings.HasPrefix(names[0], "-") {
-		raw = raw || names[0] == "-r"
-		names = names[1:]
-	}
-	line, err := readLine(lineReader{s.p.Stdin()}, raw)
-	s.split(line, names, raw)
-	if err != nil {
-		return 1
-	}
-	return 0
-}
-
-func readLine(r io.Reader, raw bool) (string, error) {
-	var line []byte
-	b := make([]byte, 1)
-	for {
-		n, err := r.Read(b)
-		if err != nil {
-			return string(line), err
-		}
-		if n == 0 {
-			continue
-		}
-		if b[0] == '\n' {
-			if !raw && len(line) > 0 && line[len(line)-1] == '\\' {
-				line = line[:len(line)-1]
-				continue
-			}
-			return string(line), nil
-		}
-		line = append(line, b[0])
-	}
-}
-
-func (s *sh) split(line string, names []string, raw bool) {
-	fields := expand.ReadFields(s.cfg, line, len(names), raw)
-	for i, name := range names {
-		value := ""
-		if i < len(fields) {
-			value = fields[i]
-		}
-		s.setVar(name, value)
-	}
-}
-
-func wait(s *sh, args []string) int {
-	jobs := s.jobs
-	if len(args) > 1 {
-		jobs = nil
-		for _, arg := range args[1:] {
-			pid, _ := strconv.Atoi(arg)
-			i := slices.IndexFunc(s.jobs, func(p *Proc) bool { return p.PID == pid })
-			if i < 0 {
-				return 127
-			}
-			jobs = append(jobs, s.jobs[i])
-		}
-	}
-	status := 0
-	for _, job := range jobs {
-		n, ok := s.waitFor(job)
-		if !ok {
-			return n
-		}
-		status = n
-	}
-	if len(args) == 1 {
-		return 0
-	}
-	return status
-}
-
-// waitFor waits for a job or a signal; a caught signal interrupts it.
-func (s *sh) waitFor(job *Proc) (int, bool) {
-	s.p.mu.Lock()
-	pending, poked := slices.Clone(s.p.pending), s.p.poked
-	s.p.mu.Unlock()
-	if len(pending) > 0 {
-		return 128 + pending[0], false
-	}
-	select {
-	case <-job.done:
-		return job.status, true
-	case <-poked:
-		return s.waitFor(job)
-	case <-s.p.Ctx.Done():
-		return 128 + SIGTERM, false
-	}
 }
 
 func getopts(s *sh, args []string) int {

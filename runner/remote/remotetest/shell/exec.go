@@ -372,7 +372,7 @@ func (s *sh) caseClause(c *syntax.CaseClause) {
 		for _, p := range item.Patterns {
 			pat, err := expand.Pattern(s.cfg, p)
 			s.expandErr(err)
-			expr, err := pattern.Regexp(pat, pattern.EntireString)
+			expr, err := pattern.Regexp(dashLast(pat), pattern.EntireString)
 			if err != nil || s.stopped() {
 				continue
 			}
@@ -383,6 +383,11 @@ func (s *sh) caseClause(c *syntax.CaseClause) {
 		}
 	}
 }
+
+// dashLast writes [-x] as [x-]: package pattern takes the first for a broken range.
+func dashLast(pat string) string { return leadingDash.ReplaceAllString(pat, "$1$2$3-]") }
+
+var leadingDash = regexp.MustCompile(`((?:^|[^\\\\])\[)([!^]?)-([^]]+)\]`)
 
 // call runs a simple command: assignments, a function, a builtin, or a program.
 func (s *sh) call(c *syntax.CallExpr) {

@@ -188,6 +188,9 @@ func (w writer) Write(b []byte) (int, error) {
 	if d == nil {
 		return 0, syscall.EBADF
 	}
+	if err := w.p.Ctx.Err(); err != nil {
+		return 0, err // a killed process says no last words
+	}
 	n, err := d.Write(w.p.Ctx, b)
 	if errors.Is(err, syscall.EPIPE) {
 		w.p.Signal(SIGPIPE)
