@@ -180,7 +180,7 @@ func TestReboot(t *testing.T) {
 	n1.Start()
 	n1.WaitLogin(second)
 
-	ssh(t, n1, "systemctl poweroff") // off by itself, it stays off
+	_, _ = n1.SSH("systemctl poweroff") // off by itself, it stays off
 	n1.WaitOff()
 	n1.Start()
 	n1.WaitLogin(second)

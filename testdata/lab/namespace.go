@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"runtime"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -36,9 +37,12 @@ func (l *Lab) makeNamespace(ctx context.Context) error {
 	return nil
 }
 
-// Command is a command that will run inside the lab's network. It is killed when the context or the lab ends.
+// Command is a command that will run inside the lab's network. It is killed when the context or the lab ends; its process
+// is the command itself, not a wrapper of it.
 func (l *Lab) Command(ctx context.Context, name string, arguments ...string) *exec.Cmd {
-	return exec.CommandContext(ctx, "nsenter", append([]string{"--net=" + l.namespacePath(), "--", name}, arguments...)...)
+	cmd := exec.CommandContext(ctx, "nsenter", append([]string{"--net=" + l.namespacePath(), "--", name}, arguments...)...)
+	cmd.WaitDelay = 5 * time.Second // a child of it that keeps its output open must not hang a test
+	return cmd
 }
 
 func (l *Lab) namespacePath() string { return "/run/netns/" + l.Namespace }

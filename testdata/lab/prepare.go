@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
 )
 
 // parts are the folders that prepare.sh made, shared and read by every lab.
@@ -40,6 +41,9 @@ func prepare(ctx context.Context) (parts, error) {
 	var stdout bytes.Buffer
 	cmd := exec.CommandContext(ctx, filepath.Join(sourceDir(), "prepare.sh"))
 	cmd.Stdout, cmd.Stderr = &stdout, os.Stderr
+	// What it compiles with ends with it. What is whole by then is kept.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	if err := cmd.Run(); err != nil {
 		return parts{}, fmt.Errorf("lab: prepare.sh: %w", err)
 	}
