@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"strconv"
 	"sync"
@@ -46,8 +47,9 @@ func (n *Network) Dial(ctx context.Context, network, addr string) (net.Conn, err
 // Close closes all machines.
 func (n *Network) Close() {
 	n.mu.Lock()
-	defer n.mu.Unlock()
-	for _, m := range n.machines {
+	machines := maps.Clone(n.machines)
+	n.mu.Unlock()
+	for _, m := range machines { // without the lock: what they forward looks for machines
 		m.Close()
 	}
 }
