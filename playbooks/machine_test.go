@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 )
 
 // machine is a Host that runs the real scripts with the real /bin/sh over a folder, with testdata/tools.sh as its
@@ -228,5 +227,3 @@ func apply(t *testing.T, s Step, m *machine) string {
 	}
 	return strings.Join(said, "\n")
 }
-
-var year = 365 * 24 * time.Hour
