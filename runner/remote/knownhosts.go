@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 
@@ -144,17 +145,23 @@ func (d *knownDB) algorithms(addr string) []string {
 		}
 	}
 	if d.db != nil {
-		known := d.db.HostKeyAlgorithms(addr)
-		for _, k := range d.db.HostKeys(addr) {
-			if k.Cert { // an authority of one type signs keys of every type
-				add(ssh.SupportedAlgorithms().HostKeys, true)
-				break
+		for _, k := range d.db.HostKeys(strings.ToLower(addr)) {
+			switch {
+			case k.Cert: // an authority of one type signs keys of every type
+				add(certificates(), true)
+			case k.Type() == ssh.KeyAlgoRSA:
+				add([]string{ssh.KeyAlgoRSASHA512, ssh.KeyAlgoRSASHA256}, false)
+			default:
+				add([]string{k.Type()}, false)
 			}
 		}
-		add(known, true)
 	}
 	add(usualHostKeys, false)
 	return algos
+}
+
+func certificates() []string {
+	return slices.DeleteFunc(ssh.SupportedAlgorithms().HostKeys, func(a string) bool { return !strings.Contains(a, "-cert-v01@") })
 }
 
 // usualHostKeys is OpenSSH's order, for machines that known_hosts doesn't hold.

@@ -23,7 +23,7 @@ func (b *bench) ok(l Login) error {
 	return b.host(l).Exec(b.t.Context(), "true", nil, nil, nil)
 }
 
-func certify(t *testing.T, ca ssh.Signer, key ssh.PublicKey, kind uint32, names ...string) *ssh.Certificate {
+func certify(t testing.TB, ca ssh.Signer, key ssh.PublicKey, kind uint32, names ...string) *ssh.Certificate {
 	t.Helper()
 	c := &ssh.Certificate{Key: key, CertType: kind, ValidPrincipals: names, ValidBefore: ssh.CertTimeInfinity}
 	if err := c.SignCert(rand.Reader, ca); err != nil {

@@ -102,10 +102,8 @@ type Net struct {
 	known  *knownFiles
 	slots  chan struct{} // FanOut
 
-	ctx  context.Context // ends with Close
-	stop context.CancelFunc
-	wg   sync.WaitGroup
-
+	ctx    context.Context // ends with Close
+	stop   context.CancelFunc
 	mu     sync.Mutex
 	peers  map[string]*peer
 	routes map[string]*route
@@ -172,10 +170,14 @@ func (n *Net) Close() {
 	n.mu.Unlock()
 	n.stop()
 	for _, p := range peers {
+		if l := p.current(); l != nil {
+			l.close(errClosed)
+		}
+	}
+	for _, p := range peers {
 		p.drop(errClosed)
 	}
 	n.keys.close()
-	n.wg.Wait()
 }
 
 // expandHome replaces a leading ~ by the local user's home.

@@ -32,7 +32,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // server is an sshd whose commands are real ones, run by /bin/sh in a folder of the test's.
 type server struct {
-	t        *testing.T
+	t        testing.TB
 	hostKeys []ssh.Signer
 	network  *network
 	path     string // folder of programs that stand before the machine's own
@@ -76,7 +76,7 @@ func (n *network) Dial(ctx context.Context, _, addr string) (net.Conn, error) {
 	return s.accept(), nil
 }
 
-func newKey(t *testing.T) (ssh.Signer, []byte) {
+func newKey(t testing.TB) (ssh.Signer, []byte) {
 	t.Helper()
 	_, private, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
@@ -93,7 +93,7 @@ func newKey(t *testing.T) (ssh.Signer, []byte) {
 	return signer, pem.EncodeToMemory(block)
 }
 
-func (n *network) server(t *testing.T, addr string) *server {
+func (n *network) server(t testing.TB, addr string) *server {
 	key, _ := newKey(t)
 	s := &server{t: t, hostKeys: []ssh.Signer{key}, network: n, users: map[string][]ssh.PublicKey{}, conns: map[*memnet.Conn]bool{},
 		path: t.TempDir(), home: t.TempDir()}
@@ -329,7 +329,7 @@ func (s *server) program(name, text string) {
 	write(s.t, filepath.Join(s.path, name), "#!/bin/sh\n"+text, 0o755)
 }
 
-func write(t *testing.T, name, text string, mode os.FileMode) {
+func write(t testing.TB, name, text string, mode os.FileMode) {
 	t.Helper()
 	if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
 		t.Fatal(err)
@@ -342,7 +342,7 @@ func write(t *testing.T, name, text string, mode os.FileMode) {
 // bench is a home with a key in it, a network and a Net.
 type bench struct {
 	*network
-	t     *testing.T
+	t     testing.TB
 	home  string
 	user  ssh.Signer
 	net   *Net
@@ -350,7 +350,7 @@ type bench struct {
 	base  string
 }
 
-func newBench(t *testing.T, change ...func(*Options)) *bench {
+func newBench(t testing.TB, change ...func(*Options)) *bench {
 	t.Helper()
 	b := &bench{t: t, home: t.TempDir(), network: &network{servers: map[string]*server{}}}
 	var private []byte
@@ -397,7 +397,7 @@ func (b *bench) host(l Login, f ...Fence) *Host {
 	return b.net.Host(l, append(f, Fence{})[0])
 }
 
-func needs(t *testing.T, programs ...string) {
+func needs(t testing.TB, programs ...string) {
 	t.Helper()
 	for _, p := range programs {
 		if _, err := exec.LookPath(p); err != nil {
@@ -406,7 +406,7 @@ func needs(t *testing.T, programs ...string) {
 	}
 }
 
-func mustContain(t *testing.T, text string, words ...string) {
+func mustContain(t testing.TB, text string, words ...string) {
 	t.Helper()
 	for _, w := range words {
 		if !strings.Contains(text, w) {
@@ -436,7 +436,7 @@ func exists(name string) bool {
 }
 
 // waitFor asks until ok, for five seconds.
-func waitFor(t *testing.T, ok func() bool) {
+func waitFor(t testing.TB, ok func() bool) {
 	t.Helper()
 	for end := time.Now().Add(5 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
