@@ -1,7 +1,6 @@
 package kubetest
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"strings"
@@ -78,8 +77,8 @@ func (s *Server) review(c *call) error {
 		return s.reviewRules(c, may)
 	}
 	var r authorizationv1.SelfSubjectAccessReview
-	if err := json.NewDecoder(c.Body).Decode(&r); err != nil {
-		return apierrors.NewBadRequest(err.Error())
+	if _, err := c.read(&r); err != nil {
+		return err
 	}
 	r.APIVersion, r.Kind = c.kind.apiVersion(), c.kind.name
 	if a := r.Spec.ResourceAttributes; a != nil {
@@ -100,8 +99,8 @@ var allVerbs = []string{"get", "list", "watch", "create", "update", "patch", "de
 // reviewRules tries every verb on every resource.
 func (s *Server) reviewRules(c *call, may Authorizer) error {
 	var r authorizationv1.SelfSubjectRulesReview
-	if err := json.NewDecoder(c.Body).Decode(&r); err != nil {
-		return apierrors.NewBadRequest(err.Error())
+	if _, err := c.read(&r); err != nil {
+		return err
 	}
 	r.APIVersion, r.Kind = c.kind.apiVersion(), c.kind.name
 	ask := func(group, resource string, verbs []string) {

@@ -92,10 +92,10 @@ func with(labels map[string]string, name, value string) map[string]string {
 func (s *Server) roll(d *appsv1.Deployment, current *appsv1.ReplicaSet, old []*appsv1.ReplicaSet) {
 	want := int(*d.Spec.Replicas)
 	surge, unavailable := budgetOfRollout(d)
-	total, up := int(*current.Spec.Replicas), int(countReady(activePods(s.owners.podsOf(current.UID))))
+	total, up := int(*current.Spec.Replicas), s.upOf(current)
 	for _, set := range old {
 		total += int(*set.Spec.Replicas)
-		up += int(countReady(activePods(s.owners.podsOf(set.UID))))
+		up += s.upOf(set)
 	}
 	now := int(*current.Spec.Replicas)
 	target := min(want, now+max(0, want+surge-total))
@@ -106,11 +106,16 @@ func (s *Server) roll(d *appsv1.Deployment, current *appsv1.ReplicaSet, old []*a
 	spare := up - (want - unavailable)
 	for _, set := range old {
 		has := int(*set.Spec.Replicas)
-		pending := has - int(countReady(activePods(s.owners.podsOf(set.UID))))
-		less := min(has, max(0, pending)+max(0, spare))
+		pending := has - s.upOf(set)
+		less := min(has, pending+max(0, spare))
 		spare -= max(0, less-pending)
 		s.scale(set, has-less)
 	}
+}
+
+// upOf counts Ready pods, without those that an order to scale down has yet to end.
+func (s *Server) upOf(set *appsv1.ReplicaSet) int {
+	return int(min(*set.Spec.Replicas, countReady(activePods(s.owners.podsOf(set.UID)))))
 }
 
 // budgetOfRollout resolves maxSurge (rounded up) and maxUnavailable (rounded down) as the real controller does.

@@ -1,7 +1,6 @@
 package kubetest
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -19,8 +18,8 @@ import (
 
 func (s *Server) serveEviction(c *call) error {
 	var e policyv1.Eviction
-	if err := json.NewDecoder(http.MaxBytesReader(c.w, c.Body, 1<<20)).Decode(&e); err != nil {
-		return apierrors.NewBadRequest(err.Error())
+	if _, err := c.read(&e); err != nil {
+		return err
 	}
 	if e.Name != c.log.Name {
 		return apierrors.NewBadRequest("name in URL does not match name in Eviction object")

@@ -1,12 +1,10 @@
 package kubetest
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -91,13 +89,14 @@ func writeJSON(w http.ResponseWriter, code int, body []byte) {
 }
 
 // decode reads the object that a client sent for this request, and holds it to the name and namespace of the path.
-func (c *call) decode(w http.ResponseWriter) (Object, error) {
-	if t := c.Header.Get("Content-Type"); t != "" && !strings.HasPrefix(t, "application/json") {
-		return nil, unsupported(t, "application/json")
-	}
+func (c *call) decode() (Object, error) {
 	obj := c.kind.new()
-	if err := json.NewDecoder(http.MaxBytesReader(w, c.Body, 3<<20)).Decode(obj); err != nil {
-		return nil, apierrors.NewBadRequest(fmt.Sprintf("the object provided is unrecognized: %v", err))
+	empty, err := c.read(obj)
+	if err != nil {
+		return nil, err
+	}
+	if empty {
+		return nil, apierrors.NewBadRequest("the request has no body")
 	}
 	return obj, c.place(obj)
 }

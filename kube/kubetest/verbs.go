@@ -3,7 +3,6 @@ package kubetest
 import (
 	"bytes"
 	"encoding/base64"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -26,7 +25,7 @@ func (s *Server) serveGet(c *call) error {
 }
 
 func (s *Server) serveCreate(c *call) error {
-	obj, err := c.decode(c.w)
+	obj, err := c.decode()
 	if err != nil {
 		return err
 	}
@@ -45,7 +44,7 @@ func (s *Server) serveCreate(c *call) error {
 }
 
 func (s *Server) serveUpdate(c *call) error {
-	obj, err := c.decode(c.w)
+	obj, err := c.decode()
 	if err != nil {
 		return err
 	}
@@ -60,7 +59,7 @@ func (s *Server) serveUpdate(c *call) error {
 }
 
 func (s *Server) servePatch(c *call) error {
-	body, err := io.ReadAll(http.MaxBytesReader(c.w, c.Body, 3<<20))
+	body, err := io.ReadAll(http.MaxBytesReader(c.w, c.Body, bodyLimit))
 	if err != nil {
 		return apierrors.NewBadRequest(err.Error())
 	}
@@ -100,15 +99,11 @@ func (s *Server) serveDelete(c *call) error {
 // deleteOptions come in the body, or in the query where there is no body.
 func (c *call) deleteOptions() (metav1.DeleteOptions, error) {
 	var options metav1.DeleteOptions
-	body, err := io.ReadAll(http.MaxBytesReader(c.w, c.Body, 1<<20))
-	if err != nil {
-		return options, apierrors.NewBadRequest(err.Error())
+	empty, err := c.read(&options)
+	if err != nil || !empty {
+		return options, err
 	}
-	if len(bytes.TrimSpace(body)) > 0 {
-		if err := json.Unmarshal(body, &options); err != nil {
-			return options, apierrors.NewBadRequest(err.Error())
-		}
-	} else if grace, err := strconv.ParseInt(c.query.Get("gracePeriodSeconds"), 10, 64); err == nil {
+	if grace, err := strconv.ParseInt(c.query.Get("gracePeriodSeconds"), 10, 64); err == nil {
 		options.GracePeriodSeconds = &grace
 	}
 	return options, nil
