@@ -74,7 +74,8 @@ func (m *Machine) install() error {
 	}
 	options := fmt.Sprintf("lowerdir=%s,upperdir=%s/upper,workdir=%s/work,volatile", lower, m.dir(), m.dir())
 	if err := unix.Mount("overlay", m.path(""), "overlay", 0, options); err != nil {
-		return fmt.Errorf("%s: mount its root (%s): %w", m.Name, options, err)
+		return fmt.Errorf("%s: mount its root (%s): %w (on an overlay there can't be another: point XDG_CACHE_HOME to a real disk)",
+			m.Name, options, err)
 	}
 	return errors.Join(m.writeFiles(), m.writeSSH())
 }

@@ -17,36 +17,35 @@ mount --bind "$repo" "$root/srv/repo"
 export LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive
 
 install_apt() {
-	local source
 	printf '#!/bin/sh\nexit 101\n' >"$root/usr/sbin/policy-rc.d"
 	chmod +x "$root/usr/sbin/policy-rc.d"
-	source() { echo "deb [trusted=yes] file:/srv/repo/$2/deb/ /" >"$root/etc/apt/sources.list.d/$1.list"; }
-	source kubernetes core:/stable:/v1.36
-	source docker docker
-	source os os
+	repository() { echo "deb [trusted=yes] file:/srv/repo/$2/deb/ /" >"$root/etc/apt/sources.list.d/$1.list"; }
+	repository kubernetes core:/stable:/v1.36
+	repository docker docker
+	repository os os
 	chroot "$root" apt-get -q update
 	chroot "$root" apt-get -q -y install kubelet=1.36.4-1.1 kubeadm=1.36.4-1.1 kubectl=1.36.4-1.1 containerd=2.1.3-1 labpatch labextra
 	chroot "$root" apt-mark hold kubelet kubeadm kubectl containerd
-	source security security
-	source updates updates
+	repository security security
+	repository updates updates
 	chroot "$root" apt-get -q update
 	rm "$root/usr/sbin/policy-rc.d"
 }
 
 install_dnf() {
-	source() {
+	repository() {
 		printf '%s\n' "[$1]" "name=$1" "baseurl=file:///srv/repo/$2/rpm/" enabled=1 gpgcheck=0 "${@:3}" >"$root/etc/yum.repos.d/$1.repo"
 	}
 	mkdir -p "$root/etc/yum.repos.d"
-	source kubernetes core:/stable:/v1.36 'exclude=kubelet kubeadm kubectl'
-	source docker docker
-	source os os
+	repository kubernetes core:/stable:/v1.36 'exclude=kubelet kubeadm kubectl'
+	repository docker docker
+	repository os os
 	chroot "$root" dnf -q -y install lab-release
 	chroot "$root" dnf -q -y install --disableexcludes=kubernetes kubelet-1.36.4 kubeadm-1.36.4 kubectl-1.36.4 containerd-2.1.3 labpatch labextra
 	chroot "$root" dnf -q versionlock add kubelet kubeadm kubectl containerd
 	chroot "$root" systemctl enable kubelet containerd
-	source security security
-	source updates updates
+	repository security security
+	repository updates updates
 	chroot "$root" dnf -q makecache
 }
 

@@ -13,6 +13,7 @@ set -euo pipefail
 out=$1 bin=$2
 files=$(cd "$(dirname "$0")" && pwd)/files
 tree=$out/.tree
+deb_arch=$(dpkg --print-architecture) rpm_arch=$(uname -m)
 
 # place FILE PATH MODE: one of files/ into the tree, its @VERSION@ and @BROKEN@ filled in.
 place() {
@@ -33,7 +34,7 @@ pack() {
 # the kubelet if it wants it to stay down.
 pack_deb() {
 	mkdir -p "$tree/DEBIAN" "$out/$1/deb"
-	printf '%s\n' "Package: $2" "Version: $version-$3" 'Architecture: amd64' 'Maintainer: lab <lab@localhost>' \
+	printf '%s\n' "Package: $2" "Version: $version-$3" "Architecture: $deb_arch" 'Maintainer: lab <lab@localhost>' \
 		'Section: admin' 'Priority: optional' "Description: $2 of the fleetup lab" >"$tree/DEBIAN/control"
 	(cd "$tree" && find etc -type f -name '*.conf' -printf '/%p\n' 2>/dev/null) >"$tree/DEBIAN/conffiles" || true
 	if [ -n "$4" ]; then
@@ -58,7 +59,7 @@ pack_deb() {
 		printf '%s\n' '#!/bin/sh' 'set -e' 'touch /run/reboot-required' 'echo labreboot >>/run/reboot-required.pkgs' >"$tree/DEBIAN/postinst"
 	fi
 	find "$tree/DEBIAN" -name 'p*' -exec chmod 0755 {} +
-	dpkg-deb --root-owner-group -Zzstd -z1 --build "$tree" "$out/$1/deb/$2_$version-$3_amd64.deb" >/dev/null
+	dpkg-deb --root-owner-group -Zzstd -z1 --build "$tree" "$out/$1/deb/$2_$version-$3_$deb_arch.deb" >/dev/null
 	rm -rf "$tree/DEBIAN"
 }
 
@@ -94,7 +95,7 @@ pack_rpm() {
 	fi
 	rm -rf "$out/.rpmbuild" && mkdir -p "$out/.rpmbuild"
 	cp -a "$tree" "$out/.buildroot"
-	rpmbuild --quiet -bb --target x86_64 --buildroot "$out/.buildroot" -D "_topdir $out/.rpmbuild" -D "_rpmdir $out/$1/rpm" \
+	rpmbuild --quiet -bb --target "$rpm_arch" --buildroot "$out/.buildroot" -D "_topdir $out/.rpmbuild" -D "_rpmdir $out/$1/rpm" \
 		-D '_build_name_fmt %%{NAME}-%%{VERSION}-%%{RELEASE}.%%{ARCH}.rpm' -D '_binary_payload w1.zstdio' \
 		-D '__os_install_post %{nil}' -D '_build_id_links none' -D 'debug_package %{nil}' "$out/.spec"
 	rm -rf "$out/.buildroot"
@@ -121,7 +122,7 @@ containerd() { # VERSION yes|no
 	pack docker containerd 1 deb,rpm containerd.service
 }
 
-patch() { # REPOSITORY NAME VERSION FORMATS
+os_package() { # REPOSITORY NAME VERSION FORMATS
 	version=$3
 	install -d "$tree/usr/share/$2" "$tree/etc"
 	echo "$3" >"$tree/usr/share/$2/version"
@@ -148,7 +149,7 @@ advise() {
 		<?xml version="1.0" encoding="UTF-8"?>
 		<updates><update from="lab" status="final" type="security" version="1"><id>LAB-1</id><title>labpatch</title>
 		<severity>Important</severity><issued date="2026-01-01 00:00:00"/><description>labpatch</description><pkglist><collection short="lab"><name>lab</name>
-		<package name="labpatch" version="1.1" release="1" epoch="0" arch="x86_64" src="labpatch-1.1-1.src.rpm"><filename>labpatch-1.1-1.x86_64.rpm</filename></package>
+		<package name="labpatch" version="1.1" release="1" epoch="0" arch="$rpm_arch" src="labpatch-1.1-1.src.rpm"><filename>labpatch-1.1-1.$rpm_arch.rpm</filename></package>
 		</collection></pkglist></update></updates>
 	END
 	mv "$out/.updateinfo.xml" "$out/updateinfo.xml"
@@ -163,13 +164,13 @@ kubernetes 1.37.3 broken
 containerd 2.1.3 no
 containerd 2.1.4 no
 containerd 2.1.5 yes
-patch os labpatch 1.0 deb,rpm
-patch os labextra 1.0 deb,rpm
-patch os lab-release 9 rpm
-patch security labpatch 1.1 deb,rpm
-patch updates labextra 1.1 deb,rpm
-patch reboot labreboot 1.1 deb
-patch reboot linux-firmware 1.1 rpm
+os_package os labpatch 1.0 deb,rpm
+os_package os labextra 1.0 deb,rpm
+os_package os lab-release 9 rpm
+os_package security labpatch 1.1 deb,rpm
+os_package updates labextra 1.1 deb,rpm
+os_package reboot labreboot 1.1 deb
+os_package reboot linux-firmware 1.1 rpm
 
 for minor in v1.36 v1.37; do
 	index "core:/stable:/$minor" obs://build.opensuse.org/isv:kubernetes:core:stable:$minor/deb isv:kubernetes:core:stable:$minor stable
