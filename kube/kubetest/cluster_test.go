@@ -179,22 +179,22 @@ func TestRolloutNeverGoesBelow(t *testing.T) {
 func TestThousandNodes(t *testing.T) {
 	began := time.Now()
 	in(t, 1000, func(t *testing.T, b *bench) {
-		for i := range 90 {
+		for i := range 30 {
 			app := fmt.Sprintf("web%d", i)
 			must(t, b.AddDeployment("shop", app, 100, nil))
 			must(t, b.AddPDB("shop", app, app, "", "10%"))
 		}
 		must(t, b.AddDaemonSet("kube-system", "cni", nil))
 		time.Sleep(10 * time.Second)
-		if n := b.readyPods("shop"); n != 9000 {
+		if n := b.readyPods("shop"); n != 3000 {
 			t.Fatalf("%d pods Ready", n)
 		}
 		all := List[*corev1.Pod](b.Server, "shop")
 		for i := range 100 {
-			must(t, b.evict(all[i*90]))
+			must(t, b.evict(all[i*30]))
 		}
 		time.Sleep(10 * time.Second)
-		if n := b.readyPods("shop"); n != 9000 {
+		if n := b.readyPods("shop"); n != 3000 {
 			t.Errorf("%d pods Ready after 100 evictions", n)
 		}
 		for _, p := range List[*policyv1.PodDisruptionBudget](b.Server, "shop") {

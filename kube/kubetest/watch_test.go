@@ -183,3 +183,10 @@ func TestLogForgetsTheOldest(t *testing.T) {
 		t.Errorf("since %d: %d changes from %d, %v", logSize, len(changes), changes[0].rv, ok)
 	}
 }
+
+// tooBusyUntil answers 429 with Retry-After 5 s.
+func tooBusyUntil(end time.Time) func(*http.Request) (int, time.Duration, bool) {
+	return func(*http.Request) (int, time.Duration, bool) {
+		return http.StatusTooManyRequests, 5 * time.Second, time.Now().Before(end)
+	}
+}
