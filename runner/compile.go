@@ -118,7 +118,9 @@ func (c *compiler) problems(u inventory.Use, err error) {
 			continue
 		}
 		key := u.Key
-		if p.Key != "" {
+		if k, ok := u.ParamKeys[p.Key]; ok {
+			key = k
+		} else if p.Key != "" {
 			key += "." + p.Key
 		}
 		c.add(c.fleet.Problem(key, p.Message))

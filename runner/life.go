@@ -22,6 +22,7 @@ type life struct {
 	state   map[string]string // what the claim recorded; nil while unclaimed
 	light   bool              // no change needs the node drained: it stays open, and phases that close it are passed over
 	stopped playbooks.Stop    // what we have stopped
+	since   time.Time         // when it was stopped or rebooted last: Ready counts from then
 	booted  string            // boot id when the phases that may change it began
 	changed []string          // what was applied, for people
 	last    string            // the last wait that was told

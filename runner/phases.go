@@ -120,7 +120,7 @@ func (l *life) stop(ctx context.Context) error {
 		return err
 	}
 	l.r.Cluster.Down(l.w.Node, true)
-	l.stopped = what
+	l.stopped, l.since = what, time.Now()
 	return l.run(ctx, "stop the kubelet", stopScript(what))
 }
 

@@ -86,6 +86,7 @@ func (l *life) rebootNow(ctx context.Context) error {
 	l.r.Cluster.Down(l.w.Node, true)
 	l.r.Cluster.Event(ctx, l.w.Node, "FleetupReboot", "rebooting", false)
 	begun := time.Now()
+	l.since = begun
 	err = within(ctx, l.w.RebootTimeout, "the reboot", func(ctx context.Context) error {
 		return l.w.Machine.Reboot(ctx, before)
 	})
@@ -98,13 +99,15 @@ func (l *life) rebootNow(ctx context.Context) error {
 
 // start starts the runtime and the kubelet, and waits until the node is whole again; the cordon stays.
 func (l *life) start(ctx context.Context) error {
-	begun := time.Now()
+	if l.since.IsZero() { // what an earlier process did is not known to the second
+		l.since = time.Now()
+	}
 	if err := l.run(ctx, "start the kubelet", startScript); err != nil {
 		return err
 	}
 	l.stopped = playbooks.StopNothing
 	return within(ctx, l.w.VerifyTimeout, "the kubelet's start", func(ctx context.Context) error {
-		if err := l.awaitReady(ctx, l.w.KubeletVersion, begun); err != nil {
+		if err := l.awaitReady(ctx, l.w.KubeletVersion, l.since); err != nil {
 			return err
 		}
 		l.r.Cluster.Down(l.w.Node, false)
