@@ -182,7 +182,7 @@ func TestFault38StepNames(t *testing.T) {
 	b.machine("n1:22")
 	mark := filepath.Join(b.home, "mark")
 	h := b.host(Login{Name: "n1"}, fence("run $(touch "+mark+")", 1))
-	for _, name := range []string{"a b", "$(touch " + mark + ")", "../../x", "'", "a\nb", strings.Repeat("long", 100), "日本", ".", "-n", "a/b", "a_b"} {
+	for _, name := range []string{"a b", "$(touch " + mark + ")", "../../x", "'", "a\nb", strings.Repeat("long", 100), "-n", "a/b"} {
 		out, err := h.Do(t.Context(), name, "echo 'it is' \"$(echo me)\"", nil)
 		if err != nil || out != "it is me\n" {
 			t.Errorf("%q: %q %v", name, out, err)

@@ -65,12 +65,15 @@ type stage struct {
 	file string
 }
 
+// makeStage makes the file too: what root writes into it stays the user's.
+const makeStage = `d=$(mktemp -d /var/tmp/fleetup-XXXXXXXX) && : >"$d/file" && chmod 0600 "$d/file" && echo "$d"`
+
 // stage makes the place for a file: beside the target for root, else in a private folder of the user's.
 func (h *Host) stage(ctx context.Context, l *link, to string) (stage, error) {
 	if l.uid == "0" {
 		return stage{file: path.Join(path.Dir(to), "."+path.Base(to)+"."+marker())}, nil
 	}
-	dir, err := h.asUser(ctx, l, "make a temporary folder", "mktemp -d /var/tmp/fleetup-XXXXXXXX")
+	dir, err := h.asUser(ctx, l, "make a temporary folder", makeStage)
 	dir = strings.TrimSpace(dir)
 	return stage{dir: dir, file: dir + "/file"}, err
 }
@@ -157,7 +160,7 @@ func (h *Host) downloadOn(ctx context.Context, l *link, what, from, to string) e
 
 // expose copies a file that root may read to where the user may.
 func (s stage) expose(from string) string {
-	return fmt.Sprintf("set -e\ncat %s >%s\nchown --reference=%s %s\n", quote(from), quote(s.file), quote(s.dir), quote(s.file))
+	return fmt.Sprintf("set -e\ncat %s >%s\n", quote(from), quote(s.file))
 }
 
 func (h *Host) fetch(ctx context.Context, c *sftp.Client, from, to string) error {

@@ -1,0 +1,78 @@
+package remote
+
+import (
+	"errors"
+	"os"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/fleetup/fleetup/runner/remote/remotetest"
+	"golang.org/x/crypto/ssh"
+	"golang.org/x/crypto/ssh/knownhosts"
+)
+
+// TestSimulatedMachine runs everything on a machine of remotetest, with its own sudo, systemd and reboots.
+func TestSimulatedMachine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var m *remotetest.Machine
+		b := newBench(t)
+		m, err := remotetest.New(remotetest.Options{Name: "n1", AuthorizedKeys: []ssh.PublicKey{b.user.PublicKey()}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer m.Close()
+		b.net.o.Dial, b.net.o.Base, b.net.o.systemdDir = m.Dial, "/var/lib/fleetup", "/run/systemd/system"
+		defer b.net.Close()
+		b.know(knownhosts.Line([]string{"n1:22"}, m.HostKey()))
+		ctx := t.Context()
+		for i, user := range []string{"root", "ops"} {
+			h := b.host(Login{Name: "n1", User: user}, fence("run-"+user, int64(i+1)))
+			if out, err := h.Run(ctx, "id -u; cat"); err != nil || out != "0\n" {
+				t.Fatalf("%s: %q, %v", user, out, err)
+			}
+			out, err := h.Do(ctx, "step", "for i in 1 2 3; do echo $i; sleep 20; done; exit 3", func(l string) {
+				if l == "2" {
+					m.Drop()
+				}
+			})
+			var exit *ExitError
+			if !errors.As(err, &exit) || exit.Status != 3 || out != "1\n2\n3\n" {
+				t.Errorf("%s: %q, %v", user, out, err)
+			}
+			from, data := randomFile(t, 100_000)
+			if err := h.Upload(ctx, from, "/opt/file", 0o644); err != nil {
+				t.Errorf("%s: %v", user, err)
+			}
+			if got, err := m.ReadFile("/opt/file"); err != nil || string(got) != string(data) {
+				t.Errorf("%s: %d bytes, %v", user, len(got), err)
+			}
+			if err := h.Download(ctx, "/opt/file", from+".back"); err != nil {
+				t.Errorf("%s: %v", user, err)
+			}
+			if got, err := os.ReadFile(from + ".back"); err != nil || string(got) != string(data) {
+				t.Errorf("%s: %d bytes, %v", user, len(got), err)
+			}
+			if err := h.Sweep(ctx, "run-"+user); err != nil {
+				t.Errorf("%s: %v", user, err)
+			}
+			before, err := h.BootID(ctx)
+			if err != nil || before != m.BootID() {
+				t.Errorf("%s: %q, %v", user, before, err)
+			}
+			if err := h.Reboot(ctx, before); err != nil || m.BootID() == before {
+				t.Errorf("%s: %v", user, err)
+			}
+		}
+		h := b.host(Login{Name: "n1"}, fence("again", 5))
+		go func() {
+			time.Sleep(30 * time.Second)
+			m.Reboot()
+		}()
+		_, err = h.Do(ctx, "cut short", "echo begun; sleep 600", nil)
+		var cut *InterruptedError
+		if !errors.As(err, &cut) {
+			t.Error(err)
+		}
+	})
+}
