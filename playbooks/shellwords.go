@@ -1,6 +1,7 @@
 package playbooks
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -18,15 +19,16 @@ func shellWords(script string) string {
 		return standIn(len(names) - 1)
 	})
 	file, err := syntax.NewParser(syntax.Variant(syntax.LangPOSIX)).Parse(strings.NewReader(stand), "")
-	if err != nil {
+	asBash, err2 := syntax.NewParser(syntax.Variant(syntax.LangBash)).Parse(strings.NewReader(stand), "")
+	if err = errors.Join(err, err2); err != nil {
 		for i := len(names) - 1; i >= 0; i-- {
 			err = fmt.Errorf("%s", strings.ReplaceAll(err.Error(), standIn(i), names[i]))
 		}
 		return "is no script for /bin/sh: " + err.Error()
 	}
-	whole := wholeWords(file)
+	whole, wholeInBash := wholeWords(file), wholeWords(asBash) // Red Hat's /bin/sh is bash, which knows (( )) besides
 	for i, name := range names {
-		if !whole[standIn(i)] {
+		if !whole[standIn(i)] || !wholeInBash[standIn(i)] {
 			return name + " must stand as a word of its own, outside of quotes: fleetup quotes it. Elsewhere, take it by way of  set -- " + name + "  and \"$1\""
 		}
 	}
@@ -58,7 +60,7 @@ func wholeWords(file *syntax.File) map[string]bool {
 func takenApart(word *syntax.Word, parents []syntax.Node) bool {
 	for i, parent := range parents {
 		switch parent := parent.(type) {
-		case *syntax.ArithmExp, *syntax.ParamExp:
+		case *syntax.ArithmExp, *syntax.ArithmCmd, *syntax.LetClause, *syntax.TestClause, *syntax.DeclClause, *syntax.ParamExp:
 			return true
 		case *syntax.CmdSubst:
 			if parent.Backquotes {

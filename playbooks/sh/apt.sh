@@ -94,7 +94,7 @@ downgrade() { aptget install --no-install-recommends --allow-downgrades "$@"; }
 # newest NAME WANTED: the newest version that is the wanted one, epoch aside, or goes on from it. madison lists the newest first.
 newest() {
 	apt-cache madison "$1" 2>/dev/null | sed 's/^[^|]*| *\([^ |]*\).*/\1/' | while read -r version; do
-		case ${version#*:} in "$2" | "$2"[-+~]*) echo "$version" && break ;; esac
+		case ${version#*:} in "$2" | "$2"-* | "$2"+* | "$2"~*) echo "$version" && break ;; esac
 	done
 }
 spec() { printf '%s=%s' "$1" "$2"; }

@@ -63,7 +63,7 @@ downgrade() { dnf_free install "$@" || dnf_free downgrade "$@"; }
 
 newest() {
 	dnf -q -C --disableexcludes=all --disableplugin=versionlock --showduplicates repoquery --qf '%{epoch}:%{version}-%{release}' "$1" 2>/dev/null |
-		sort -V | while read -r version; do case ${version#*:} in "$2" | "$2"[-+~]*) echo "$version" ;; esac; done | tail -n 1
+		sort -V | while read -r version; do case ${version#*:} in "$2" | "$2"-* | "$2"+* | "$2"~*) echo "$version" ;; esac; done | tail -n 1
 }
 spec() { printf '%s-%s' "$1" "$2"; }
 archive() { printf '%s/%s-%s.%s.rpm' "$kept" "$1" "${2#*:}" "$3"; }
