@@ -147,7 +147,7 @@ func TestClaimOfAnotherRun(t *testing.T) {
 		_, err = w.open().Claim(w.ctx, "n1", "run-2", nil)
 		var other interface{ ClaimedBy() string }
 		if !errors.As(err, &other) || other.ClaimedBy() != "run-1" {
-			t.Fatalf("got %v", err)
+			w.Fatalf("got %v", err)
 		}
 		w.must(w.c.Release(w.ctx, "n1", "run-2", nil))
 		w.must(w.c.Untaint(w.ctx, "n1", "run-2"))

@@ -2,6 +2,7 @@ package kube
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -10,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	utilnet "k8s.io/apimachinery/pkg/util/net"
@@ -157,12 +159,16 @@ func (c *Cluster) ProxyGet(ctx context.Context, service, path string) (status in
 	if !ok || name == "" {
 		return 0, fmt.Errorf("service %q: want namespace/name:port", service)
 	}
-	result := c.core.RESTClient().Get().Namespace(namespace).Resource("services").Name(name).SubResource("proxy").
-		Suffix(strings.Split(strings.TrimPrefix(path, "/"), "/")...).MaxRetries(0).Do(ctx).StatusCode(&status)
+	err = c.core.RESTClient().Get().Namespace(namespace).Resource("services").Name(name).SubResource("proxy").
+		Suffix(strings.Split(strings.TrimPrefix(path, "/"), "/")...).MaxRetries(0).Do(ctx).StatusCode(&status).Error()
+	var answer apierrors.APIStatus
+	if errors.As(err, &answer) {
+		status = int(answer.Status().Code)
+	}
 	if status != 0 && status != http.StatusServiceUnavailable {
 		return status, nil
 	}
-	return status, result.Error()
+	return status, err
 }
 
 // SelfNode is the node that this process's own pod runs on: $NODE_NAME where the manifest sets it, else looked up by

@@ -43,7 +43,7 @@ func TestDrain(t *testing.T) {
 	inWorld(t, shop, func(w *world) {
 		before := w.evictable("n1")
 		if before == 0 {
-			t.Fatal("nothing to drain")
+			w.Fatal("nothing to drain")
 		}
 		w.must(w.c.TryDrain(w.ctx, "n1", ownPods(), nil))
 		w.claim("n1")
@@ -66,12 +66,12 @@ func TestDrain(t *testing.T) {
 // A drain of thirty pods is thirty dry evictions and thirty real ones, and it ends when the last pod does.
 func TestDrainRequests(t *testing.T) {
 	inWorld(t, func(w *world) {
-		w.must(w.AddDeployment("shop", "web", 30, nil))
 		w.must(kubetest.Change(w.Server, "", "n2", func(n *corev1.Node) { n.Spec.Unschedulable = true }))
 		w.must(kubetest.Change(w.Server, "", "n3", func(n *corev1.Node) { n.Spec.Unschedulable = true }))
+		w.must(w.AddDeployment("shop", "web", 30, nil))
 	}, func(w *world) {
 		if n := w.evictable("n1"); n != 30 {
-			t.Fatalf("%d pods on n1", n)
+			w.Fatalf("%d pods on n1", n)
 		}
 		w.claim("n1")
 		w.ForgetRequests()
@@ -150,7 +150,7 @@ func TestDrainBlocked(t *testing.T) {
 			err := call(w.ctx, "n1", o, heard.say)
 			var blocked interface{ Blocked() []string }
 			if !errors.As(err, &blocked) || len(blocked.Blocked()) != 1 || !strings.Contains(err.Error(), "node n1: drain") {
-				t.Fatalf("got %v", err)
+				w.Fatalf("got %v", err)
 			}
 			if took := time.Since(began); took < 5*time.Minute || took > 5*time.Minute+2*time.Second {
 				t.Errorf("took %s", took)
@@ -181,7 +181,7 @@ func TestFault11TwoBudgets(t *testing.T) {
 		err := w.c.TryDrain(w.ctx, node, o, heard.say)
 		heard.heard(t, "more than one budget (a, b)")
 		if blocked := new(BlockedError); !errors.As(err, &blocked) {
-			t.Fatalf("got %v", err)
+			w.Fatalf("got %v", err)
 		}
 		o.PastBudget = []string{"shop/a"}
 		if w.c.TryDrain(w.ctx, node, o, nil) == nil {
@@ -245,7 +245,7 @@ func TestFault14Finalizer(t *testing.T) {
 		err := w.c.Drain(w.ctx, p.Spec.NodeName, o, heard.say)
 		heard.heard(t, "pod shop/"+p.Name, "finalizer backup.example.com/wait", "of a pod of ReplicaSet web")
 		if blocked := new(BlockedError); !errors.As(err, &blocked) || len(blocked.By) != 1 {
-			t.Fatalf("got %v", err)
+			w.Fatalf("got %v", err)
 		}
 		if left := kubetest.Get[*corev1.Pod](w.Server, "shop", p.Name); left == nil || len(left.Finalizers) != 1 {
 			t.Error("the finalizer was stripped")
@@ -388,10 +388,10 @@ func TestDrainWaitsForVolumes(t *testing.T) {
 
 func TestDrainOfPodsThatComeBack(t *testing.T) {
 	inWorld(t, func(w *world) {
-		w.must(w.AddDeployment("shop", "agent", 3, nil))
 		for _, n := range []string{"n2", "n3"} {
 			w.must(kubetest.Change(w.Server, "", n, func(n *corev1.Node) { n.Spec.Unschedulable = true }))
 		}
+		w.must(w.AddDeployment("shop", "agent", 3, nil))
 	}, func(w *world) {
 		w.claim("n1")
 		tolerate := func(p *corev1.Pod) {

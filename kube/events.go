@@ -3,6 +3,7 @@ package kube
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -14,6 +15,8 @@ import (
 type eventSender struct{ queue chan *corev1.Event }
 
 const waitingEvents = 256
+
+var eventCount atomic.Uint64 // two Events of one instant need two names
 
 func newEventSender() eventSender { return eventSender{make(chan *corev1.Event, waitingEvents)} }
 
@@ -39,7 +42,7 @@ func newEvent(node, run, reason, message string, warning bool, at time.Time) *co
 	return &corev1.Event{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: metav1.NamespaceDefault, // where kubectl looks for a Node's
-			Name:      fmt.Sprintf("%s.%x", node, at.UnixNano()),
+			Name:      fmt.Sprintf("%s.%x.%x", node, at.UnixNano(), eventCount.Add(1)),
 		},
 		InvolvedObject: corev1.ObjectReference{APIVersion: "v1", Kind: "Node", Name: node},
 		Reason:         reason, Message: fmt.Sprintf("run %s: %s", run, message), Type: kind, Count: 1,

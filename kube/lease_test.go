@@ -34,7 +34,7 @@ func TestFault05TwoHolders(t *testing.T) {
 		_, err = w.open().Acquire(w.ctx, bob, func(string) bool { return false })
 		held := new(HeldError)
 		if !errors.As(err, &held) || held.Holder != alice || held.Seconds() < 24 || held.Seconds() > 31 {
-			t.Fatalf("got %v", err)
+			w.Fatalf("got %v", err)
 		}
 		w.must(mine.Release(w.ctx))
 		w.must(mine.Release(w.ctx))
@@ -82,7 +82,7 @@ func TestFault07ExpiredIsTakenOverHaltStays(t *testing.T) {
 		time.Sleep(20 * time.Second)
 		other := w.open()
 		if _, err := other.Acquire(w.ctx, bob, nil); err == nil {
-			t.Fatal("taken over before it ran out")
+			w.Fatal("taken over before it ran out")
 		}
 		time.Sleep(12 * time.Second)
 		l, err := other.Acquire(w.ctx, bob, nil)

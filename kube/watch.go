@@ -271,7 +271,22 @@ func follow[L runtime.Object](ctx context.Context, name string, from lister[L], 
 		Logger:  new(logr.Discard()),
 		Backoff: &wait.Backoff{Duration: 500 * time.Millisecond, Cap: 8 * time.Second, Steps: 6, Factor: 2, Jitter: 0.5},
 	})
-	reflector.RunWithContext(klog.NewContext(ctx, logr.Discard()))
+	run(klog.NewContext(ctx, logr.Discard()), reflector)
+}
+
+// run is Reflector.Run without its error handler, which sleeps on a clock of the whole process's.
+func run(ctx context.Context, reflector *cache.Reflector) {
+	var pauses backoff
+	for ctx.Err() == nil {
+		began := time.Now()
+		err := reflector.ListAndWatchWithContext(ctx) // our own functions have noted what went wrong
+		if time.Since(began) > time.Minute {
+			pauses = backoff{}
+		}
+		if sleep(ctx, pauses.pause(err)) != nil {
+			return
+		}
+	}
 }
 
 // apiTrouble remembers which watches stand still, why, and since when.
