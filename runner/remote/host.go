@@ -26,6 +26,16 @@ type Host struct {
 // Name returns the login's name.
 func (h *Host) Name() string { return h.login.Name }
 
+// Expect says that the machine was reached before, by an earlier process say: also the first login is tried until ctx
+// ends, for a machine that may be rebooting.
+func (h *Host) Expect() error {
+	p, err := h.machine()
+	if err == nil {
+		p.expect()
+	}
+	return err
+}
+
 // Close closes the connection to the machine. A later call dials again.
 func (h *Host) Close() error {
 	h.mu.Lock()
@@ -113,7 +123,7 @@ func (h *Host) run(ctx context.Context, what, script string) (string, error) {
 // script runs text as root on l and turns its exit status into an error.
 func (h *Host) script(ctx context.Context, l *link, what, text string, out io.Writer) error {
 	var errw tailBuffer
-	status, err := h.asRoot(ctx, l, text, out, &errw)
+	status, err := h.asRoot(ctx, l, text, true, out, &errw)
 	if err != nil {
 		return err
 	}
@@ -166,7 +176,7 @@ func (h *Host) Exec(ctx context.Context, cmd string, stdin io.Reader, stdout, st
 	if err != nil {
 		return err
 	}
-	status, err := l.exec(ctx, command{line: cmd, in: stdin, out: stdout, errw: stderr})
+	status, err := l.exec(ctx, command{line: cmd, in: stdin, kill: true, out: stdout, errw: stderr})
 	switch {
 	case err != nil:
 		return h.named(cmd, err)

@@ -24,8 +24,8 @@ func (h *Host) Reboot(ctx context.Context, before string) error {
 	if before == "" {
 		return fmt.Errorf("host %s: reboot: the boot id before it is unknown", h.login.Name)
 	}
-	if p, err := h.machine(); err == nil {
-		p.expect() // after a restart of fleetup the machine may be down already
+	if err := h.Expect(); err != nil { // after a restart of fleetup the machine may be down already
+		return err
 	}
 	_, err := h.run(ctx, "ask for the reboot", fmt.Sprintf(rebootScript, quote(before), quote(h.net.o.systemdDir)))
 	var exit *ExitError

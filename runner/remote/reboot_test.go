@@ -207,3 +207,27 @@ func TestNewSessionThatHangsEndsWithTheContext(t *testing.T) {
 		r.wg.Wait()
 	})
 }
+
+func TestExpectTriesTheFirstLoginUntilTheContextEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		r := newRebooter(b)
+		b.set("n1:22", nil)
+		h := b.host(Login{Name: "n1"})
+		if _, err := h.BootID(t.Context()); err == nil {
+			t.Fatal("nobody was there")
+		}
+		if err := h.Expect(); err != nil {
+			t.Fatal(err)
+		}
+		go func() {
+			time.Sleep(3 * time.Minute)
+			b.set("n1:22", r.server)
+		}()
+		if id, err := h.BootID(t.Context()); err != nil || id != "boot-1" {
+			t.Errorf("%q, %v", id, err)
+		}
+		b.net.Close()
+		r.wg.Wait()
+	})
+}

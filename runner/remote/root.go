@@ -81,24 +81,24 @@ func (h *Host) probeRoot(ctx context.Context, l *link) (rootWay, error) {
 
 // tryPassword uses the password once before anything else does, so that a wrong one is tried once and not by many.
 func (h *Host) tryPassword(ctx context.Context, l *link) error {
-	_, err := h.withPassword(ctx, l, ":\n", io.Discard, io.Discard)
+	_, err := h.withPassword(ctx, l, ":\n", false, io.Discard, io.Discard)
 	return err
 }
 
 // asRoot runs a script as root, with output to out and errw, and returns its exit status. Errors are those of link.exec,
-// or a SudoError.
-func (h *Host) asRoot(ctx context.Context, l *link, script string, out, errw io.Writer) (int, error) {
+// or a SudoError. kill says whether the script may be ended in its middle when ctx ends; else it is left to itself.
+func (h *Host) asRoot(ctx context.Context, l *link, script string, kill bool, out, errw io.Writer) (int, error) {
 	way, err := h.rootWay(ctx, l)
 	if err != nil {
 		return 0, err
 	}
 	if way.password {
-		return h.withPassword(ctx, l, script, out, errw)
+		return h.withPassword(ctx, l, script, kill, out, errw)
 	}
 	m := marker()
 	var complaint tailBuffer
 	started := &afterMarker{marker: m, w: out}
-	status, err := l.exec(ctx, command{line: way.prefix + fmt.Sprintf(shell, m), in: strings.NewReader(script), out: started,
+	status, err := l.exec(ctx, command{line: way.prefix + fmt.Sprintf(shell, m), in: strings.NewReader(script), kill: kill, out: started,
 		errw: io.MultiWriter(errw, &complaint)})
 	if err == nil && !started.seen() {
 		err = h.notStarted(complaint.String() + started.junk())
@@ -115,7 +115,7 @@ var errWrongPassword = errors.New("wrong sudo password")
 
 // withPassword runs a script below sudo -S. The password is written when the prompt is seen, the script when our shell
 // says that it reads: the one never becomes the other. A second prompt ends it.
-func (h *Host) withPassword(ctx context.Context, l *link, script string, out, errw io.Writer) (int, error) {
+func (h *Host) withPassword(ctx context.Context, l *link, script string, kill bool, out, errw io.Writer) (int, error) {
 	if err := h.peer.deniedBefore(); err != nil {
 		return 0, err
 	}
@@ -136,7 +136,7 @@ func (h *Host) withPassword(ctx context.Context, l *link, script string, out, er
 		h.answer(ctx, n, feed, cancel)
 	}}
 	line := fmt.Sprintf("sudo -S -p %s ", shellescape.Quote(prompt.marker)) + fmt.Sprintf(shell, m)
-	status, err := l.exec(ctx, command{line: line, in: in, out: started, errw: prompt})
+	status, err := l.exec(ctx, command{line: line, in: in, kill: kill, out: started, errw: prompt})
 	return status, h.sudoOutcome(err, started.seen(), complaint.String()+started.junk())
 }
 

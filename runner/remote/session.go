@@ -20,6 +20,7 @@ type command struct {
 	before    func(ssh.Channel) error // pty and the like
 	subsystem string                  // instead of line
 	shell     bool                    // instead of line
+	kill      bool                    // it ends with ctx, as far as sshd may end it
 }
 
 // gate passes writes on until it is shut, so that nothing is written for a caller that has gone.
@@ -66,7 +67,7 @@ func (l *link) exec(ctx context.Context, c command) (int, error) {
 	defer errw.close()
 	defer l.wg.Go(func() { // closing waits for the wire, and this caller may be in a hurry
 		defer release()
-		if ctx.Err() != nil {
+		if c.kill && ctx.Err() != nil {
 			ch.SendRequest("signal", false, ssh.Marshal(struct{ Signal string }{"TERM"}))
 		}
 		ch.Close()

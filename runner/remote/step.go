@@ -34,7 +34,7 @@ func (h *Host) Do(ctx context.Context, name, script string, line func(string)) (
 	err := h.again(ctx, what, func(l *link) error {
 		var errw tailBuffer
 		sent = true
-		status, err := h.asRoot(ctx, l, h.stepScript(name, script, mode, s.offset), s, &errw)
+		status, err := h.asRoot(ctx, l, h.stepScript(name, script, mode, s.offset), false, s, &errw)
 		switch {
 		case s.offset > 0 || strings.Contains(errw.String(), "fleetup-alive"):
 			mode = "attach"
@@ -119,7 +119,7 @@ func (h *Host) stepScript(name, script, mode string, offset int64) string {
 		claim = fenceScript + claim
 	}
 	b.WriteString(locked(base, claim, "claim", base, strconv.FormatInt(h.fence.Epoch, 10), folder, step, unit, h.net.o.systemdDir, mode, temp))
-	fmt.Fprintf(&b, "\ncode=$?\nrm -f %s %s.wrapper\ni=0\ncase $code in\n0) ;;\n%d) i=39 ;;\n*) exit $code ;;\nesac\n",
+	fmt.Fprintf(&b, "\ncode=$?\nrm -f %s %s.wrapper\ni=0\ncase $code in\n0) ;;\n%d) i=19 ;;\n*) exit $code ;;\nesac\n",
 		quote(temp), quote(temp), exitInterrupted)
 	fmt.Fprintf(&b, "dir=%s unit=%s systemd=%s off=%d\n", quote(dir), quote(unit), quote(h.net.o.systemdDir), offset)
 	b.WriteString(stateScript + followScript)

@@ -1,10 +1,10 @@
 # follow: writes the output of the step in $dir from byte $off on as it comes, and how it ended to standard error.
-# $i is 39 where it is known to have ended.
+# $i is 19 where it is known to have ended.
 while :; do
 	ended=
 	if [ -e "$dir/rc" ]; then
 		ended=1
-	elif [ $((i % 40)) = 39 ] && ! alive "$dir" "$unit" "$systemd" && [ ! -e "$dir/rc" ]; then
+	elif [ $((i % 20)) = 19 ] && ! alive "$dir" "$unit" "$systemd" && [ ! -e "$dir/rc" ]; then
 		ended=1
 	fi
 	size=$(wc -c <"$dir/output" 2>/dev/null) || size=0
