@@ -101,6 +101,11 @@ func (w *fakeWorld) Claim(ctx context.Context, node, run string, facts map[strin
 	return state, err
 }
 
+func (w *fakeWorld) Note(_ context.Context, node, _ string, facts map[string]string) error {
+	w.do(node, "", func(n *fakeNode) { maps.Copy(n.state, facts) })
+	return nil
+}
+
 func (w *fakeWorld) Untaint(_ context.Context, node, _ string) error {
 	w.do(node, "untaint", func(n *fakeNode) { n.tainted = false })
 	return nil

@@ -23,7 +23,8 @@ type life struct {
 	light   bool              // no change needs the node drained: it stays open, and phases that close it are passed over
 	stopped playbooks.Stop    // what we have stopped
 	since   time.Time         // when it was stopped or rebooted last: Ready counts from then
-	booted  string            // boot id when the phases that may change it began
+	booted  string            // boot id at the claim
+	applied string            // boot id after the last step that was applied here
 	changed []string          // what was applied, for people
 	last    string            // the last wait that was told
 }
@@ -100,11 +101,11 @@ func (l *life) waiting(what string) {
 // wants that; anything else stays cordoned, with why, and its kubelet is brought back where that is possible.
 func (l *life) ended(ctx context.Context, err error) error {
 	var b interface{ Blocked() []string }
-	if errors.As(err, &b) && l.w.OnBlocked == onBlockedRequeue {
+	if errors.As(err, &b) && l.w.OnBlocked == onBlockedRequeue && l.state[begun] == "" {
 		return l.blocked(ctx, b.Blocked())
 	}
 	why := fmt.Sprintf("%s: %v", l.phase, err)
-	if l.state != nil {
+	if l.state != nil || l.r.claimed(l.w.Node) {
 		if l.stopped > playbooks.StopNothing {
 			l.bringBack(ctx)
 		}
@@ -150,11 +151,42 @@ func (l *life) held(ctx context.Context) error {
 	}
 }
 
+// begun is the key of the claim's state that says that the machine was touched: from then on the node isn't simply
+// given back.
+const begun = "begun"
+
+// touch notes on the node, before the first effect on the machine, that there is one.
+func (l *life) touch(ctx context.Context) error {
+	if l.light || l.state[begun] != "" {
+		return nil
+	}
+	if err := l.r.Cluster.Note(ctx, l.w.Node, l.r.Run, map[string]string{begun: l.phase}); err != nil {
+		return err
+	}
+	l.state[begun] = l.phase
+	return nil
+}
+
 // look asks every step where it stands.
 func (l *life) look(ctx context.Context) error {
-	items, err := Look(ctx, l.w)
-	l.items = items
-	return err
+	return l.ask(ctx, func(ctx context.Context) (err error) {
+		l.items, err = Look(ctx, l.w)
+		return err
+	})
+}
+
+// ask bounds a question to the machine: a lost connection is dialled again that long, which covers a boot.
+func (l *life) ask(ctx context.Context, f func(context.Context) error) error {
+	return within(ctx, l.w.RebootTimeout, "an answer of the machine", f)
+}
+
+// bootID asks for the machine's boot id.
+func (l *life) bootID(ctx context.Context) (id string, err error) {
+	err = l.ask(ctx, func(ctx context.Context) error {
+		id, err = l.w.Machine.BootID(ctx)
+		return err
+	})
+	return id, err
 }
 
 // Look runs every step's Check on the node. It changes nothing.
@@ -208,7 +240,7 @@ func (l *life) facts(ctx context.Context) (map[string]string, error) {
 	if facts == nil {
 		facts = map[string]string{}
 	}
-	boot, err := l.w.Machine.BootID(ctx)
+	boot, err := l.bootID(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -74,7 +74,7 @@ func (l *life) settle(ctx context.Context) error {
 // drain empties the node. A node whose machine has been rebooted since its claim was drained before, and is not
 // drained again: what runs there now is what comes back by itself.
 func (l *life) drain(ctx context.Context) error {
-	boot, err := l.w.Machine.BootID(ctx)
+	boot, err := l.bootID(ctx)
 	if err != nil || boot != l.booted {
 		return err
 	}
@@ -119,6 +119,9 @@ func (l *life) stop(ctx context.Context) error {
 	if err := l.held(ctx); err != nil {
 		return err
 	}
+	if err := l.touch(ctx); err != nil {
+		return err
+	}
 	l.r.Cluster.Down(l.w.Node, true)
 	l.stopped, l.since = what, time.Now()
 	return l.run(ctx, "stop the kubelet", stopScript(what))
@@ -148,6 +151,9 @@ func (l *life) step(ctx context.Context, i *Item) error {
 		return err
 	}
 	t := i.Step.Traits()
+	if err := l.touch(ctx); err != nil {
+		return err
+	}
 	if err := l.tell(Event{Event: EventStep, Step: i.Step.Name(), Message: strings.Join(i.Status.Changes, ", ")}); err != nil {
 		return err
 	}
@@ -156,7 +162,7 @@ func (l *life) step(ctx context.Context, i *Item) error {
 		if err := l.rebootHere(ctx); err != nil {
 			return err
 		}
-	} else if err := l.applied(ctx, i, t); err != nil {
+	} else if err := l.install(ctx, i, t); err != nil {
 		return err
 	}
 	if err := l.again(ctx, i); err != nil {
@@ -166,9 +172,9 @@ func (l *life) step(ctx context.Context, i *Item) error {
 	return l.tell(Event{Event: EventChanged, Step: i.Step.Name(), Message: strings.Join(before, ", ")})
 }
 
-// applied runs the step's Apply within its timeout. One that an interruption cut short runs again where it is safe
+// install runs the step's Apply within its timeout. One that an interruption cut short runs again where it is safe
 // to repeat or where its check has become clean since, and fails otherwise.
-func (l *life) applied(ctx context.Context, i *Item, t playbooks.Traits) error {
+func (l *life) install(ctx context.Context, i *Item, t playbooks.Traits) error {
 	apply := func() error {
 		return within(ctx, t.Timeout, "apply", func(ctx context.Context) error {
 			return i.Step.Apply(ctx, l.w.Machine, l.say)
@@ -179,7 +185,7 @@ func (l *life) applied(ctx context.Context, i *Item, t playbooks.Traits) error {
 		return err
 	}
 	l.say(fmt.Sprintf("step %q was cut short: %v", i.Step.Name(), err))
-	st, cerr := i.Step.Check(ctx, l.w.Machine)
+	st, cerr := l.checked(ctx, i.Step)
 	switch {
 	case cerr != nil:
 		return cerr
@@ -193,7 +199,10 @@ func (l *life) applied(ctx context.Context, i *Item, t playbooks.Traits) error {
 
 // again asks the step's own check after its Apply.
 func (l *life) again(ctx context.Context, i *Item) error {
-	st, err := i.Step.Check(ctx, l.w.Machine)
+	st, err := l.checked(ctx, i.Step)
+	if err == nil {
+		l.applied, err = l.bootID(ctx)
+	}
 	if err != nil {
 		return fmt.Errorf("check after apply: %w", err)
 	}
@@ -203,6 +212,14 @@ func (l *life) again(ctx context.Context, i *Item) error {
 		return fmt.Errorf("applied without an error, and still differs: %s", strings.Join(st.Changes, ", "))
 	}
 	return nil
+}
+
+func (l *life) checked(ctx context.Context, s playbooks.Step) (st playbooks.Status, err error) {
+	err = l.ask(ctx, func(ctx context.Context) error {
+		st, err = s.Check(ctx, l.w.Machine)
+		return err
+	})
+	return st, err
 }
 
 // verify asks all steps once more, and what each wants asked of the running node.

@@ -38,26 +38,43 @@ func (l *life) wantsReboot(ctx context.Context) (string, error) {
 			return fmt.Sprintf("step %q shows only after it", i.Step.Name()), nil
 		}
 	}
-	boot, err := l.w.Machine.BootID(ctx)
+	boot, err := l.bootID(ctx)
 	if err != nil {
 		return "", err
 	}
+	if boot != l.lastBoot() {
+		return "", nil // rebooted since, by an earlier process perhaps
+	}
 	if l.w.RebootPolicy == rebootAlways {
-		if boot == l.booted {
-			return `reboot = "always"`, nil
-		}
-		return "", nil
+		return `reboot = "always"`, nil
 	}
 	for _, i := range l.items {
-		if i.Status.Reboot && boot == l.booted {
+		if i.Status.Reboot {
 			return fmt.Sprintf("step %q wants it", i.Step.Name()), nil
 		}
 	}
-	required, why, err := playbooks.RebootRequired(ctx, l.w.Machine)
-	if err != nil || !required {
-		return "", err
+	return l.required(ctx)
+}
+
+// lastBoot is the boot in which the last change was made, as far as this process knows: the claim's, unless it has
+// applied a step itself.
+func (l *life) lastBoot() string {
+	if l.applied != "" {
+		return l.applied
 	}
-	return why, nil
+	return l.booted
+}
+
+// required asks the operating system.
+func (l *life) required(ctx context.Context) (why string, err error) {
+	err = l.ask(ctx, func(ctx context.Context) error {
+		required, reason, err := playbooks.RebootRequired(ctx, l.w.Machine)
+		if required {
+			why = reason
+		}
+		return err
+	})
+	return why, err
 }
 
 // rebootHere is the reboot step: it reboots where it stands, and stops again what the steps after it need stopped.
@@ -76,7 +93,7 @@ func (l *life) rebootHere(ctx context.Context) error {
 
 // rebootNow reboots the machine from the boot that it runs now.
 func (l *life) rebootNow(ctx context.Context) error {
-	before, err := l.w.Machine.BootID(ctx)
+	before, err := l.bootID(ctx)
 	if err != nil {
 		return err
 	}

@@ -24,6 +24,8 @@ type Claims interface {
 	// Claim cordons, taints, labels and annotates the node in one update, and returns the state that the node's
 	// annotation records: facts, and what was found. A node that run has claimed already keeps its first state.
 	Claim(ctx context.Context, node, run string, facts map[string]string) (map[string]string, error)
+	// Note adds facts to the state of our claim.
+	Note(ctx context.Context, node, run string, facts map[string]string) error
 	// Untaint takes the taint off and keeps all else.
 	Untaint(ctx context.Context, node, run string) error
 	// Release gives the node back as it was found: uncordoned if and only if the claim cordoned it. last, where not

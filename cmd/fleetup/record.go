@@ -242,7 +242,7 @@ func (r *record) end(end runner.End, p runner.Progress, sum summary) error {
 	defer cancel()
 	r.progress = p
 	if !end.Finished {
-		return r.lease.Halt(ctx, end.Why)
+		return r.lease.Halt(ctx, p.Halted)
 	}
 	if err := r.add(runner.Event{Event: runner.EventFinished, Message: end.Why, Data: sum.data()}); err != nil {
 		return err
