@@ -90,3 +90,21 @@ func TestPreflightOnMachines(t *testing.T) {
 		t.Errorf("without a package tool: %+v, %v", f, err)
 	}
 }
+
+// TestFault23FullDisks: too little room is found before anything is touched, in /boot and in /var.
+func TestFault23FullDisks(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t, "apt", "linux-image-6.1.0-51-amd64 6.1.1-1")
+	m.source("os", m.repository("os", "linux-image-6.1.0-56-amd64 6.1.9-1"))
+	m.remove("bin/df")
+	m.write("bin/df", "#!/bin/sh\nfor d in \"$@\"; do :; done\nd=/${d##*/}\necho Filesystem Blocks Used Available Capacity Mounted\necho x 1000000 980000 20000 98% $d\n")
+	m.must(os.Chmod(m.root+"/bin/df", 0o755))
+	f, err := Preflight(t.Context(), m, Wanted{})
+	if problems := strings.Join(f.Problems, "\n"); err != nil || !strings.Contains(problems, "/var has 19 MiB free") || !strings.Contains(problems, "/boot has 19 MiB free") {
+		t.Errorf("preflight: %+v, %v", f, err)
+	}
+	status := check(t, bind(t, "", "kernel", map[string]any{"version": "6.1.0-56-amd64"}, Target{})[0], m)
+	if len(status.Problems) != 1 || !strings.Contains(status.Problems[0], "/boot has 19 MiB free") {
+		t.Errorf("kernel: %+v", status)
+	}
+}

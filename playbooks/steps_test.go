@@ -275,3 +275,36 @@ func TestCleanup(t *testing.T) {
 		}
 	}
 }
+
+// TestDesignExample is the playbook that the documentation shows.
+func TestDesignExample(t *testing.T) {
+	t.Parallel()
+	steps := own(t, `
+description = "Flash NIC firmware"
+[params]
+image   = { required = true, help = "path of the image on this machine" }
+version = { required = true }
+[[steps]]
+name   = "send the image"
+upload = { from = "{{.image}}", to = "/var/tmp/nic.bin", mode = "0600" }     # SFTP: temporary name, fsync, POSIX rename
+[[steps]]
+name     = "flash"
+check    = "nicfw version | grep -qx {{.version}}"                           # exit 0: clean
+apply    = "nicfw flash /var/tmp/nic.bin"
+verify   = "nicfw selftest"
+rollback = "nicfw restore"
+timeout  = "20m"
+reboot   = true
+disruptive = true
+repeatable = true
+`, map[string]any{"image": "nic $(x).bin", "version": "1.2 'beta'"})
+	if len(steps) != 2 || steps[0].Traits().Disruptive || !steps[1].Traits().Disruptive || !steps[1].Traits().Repeatable {
+		t.Fatalf("%+v", steps)
+	}
+	if flash := steps[1].(*command); flash.check != `nicfw version | grep -qx '1.2 '"'"'beta'"'"''` || !flash.reboot {
+		t.Errorf("%+v", flash)
+	}
+	if from := steps[0].(*upload).from; !filepath.IsAbs(from) || filepath.Base(from) != "nic $(x).bin" {
+		t.Errorf("from = %q", from)
+	}
+}

@@ -66,7 +66,7 @@ prepare() {
 refresh() {
 	if [ $# -eq 0 ]; then aptget update; return; fi
 	for file in "$@"; do
-		aptget update -o "Dir::Etc::sourcelist=$file" -o Dir::Etc::sourceparts=- -o APT::Get::List-Cleanup=0
+		aptget update -o APT::Update::Error-Mode=any -o "Dir::Etc::sourcelist=$file" -o Dir::Etc::sourceparts=- -o APT::Get::List-Cleanup=0
 	done
 }
 
