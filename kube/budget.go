@@ -101,7 +101,7 @@ func arithmetic(b budget) string {
 func (c *Cluster) held(b budget) string {
 	text := arithmetic(b)
 	var ill []string
-	for _, p := range c.podsIn(b.Namespace) {
+	for _, p := range c.pods.of(inNamespace(b.Namespace)) {
 		if selects(b.Spec.Selector, p.Labels) && !podReady(p) && !finished(p) && !ending(p) {
 			ill = append(ill, p.Name+" "+whyNotReady(p))
 		}
@@ -137,9 +137,4 @@ func shorten(list []string, most int) string {
 		return strings.Join(list, ", ")
 	}
 	return fmt.Sprintf("%s and %d more", strings.Join(list[:most], ", "), len(list)-most)
-}
-
-// podsIn lists a namespace's pods: rarely wanted, so no table is grouped that way.
-func (c *Cluster) podsIn(namespace string) []pod {
-	return slices.DeleteFunc(c.pods.all(), func(p pod) bool { return p.Namespace != namespace })
 }

@@ -92,7 +92,7 @@ func (c *Cluster) send(ctx context.Context, p pod, request func(context.Context)
 	if err := c.guard.check(); err != nil {
 		return err
 	}
-	c.stranded.evicting(p, c.pods.of(""))
+	c.stranded.evicting(p, c.pods.of(onNode("")))
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	return request(ctx)

@@ -72,7 +72,7 @@ func (c *Cluster) podsOn(node string) []pod {
 	if node == "" {
 		return nil
 	}
-	list := c.pods.of(node)
+	list := c.pods.of(onNode(node))
 	slices.SortFunc(list, func(a, b pod) int { return cmp.Compare(keyOf(a), keyOf(b)) })
 	return list
 }

@@ -58,7 +58,7 @@ func (s *stranded) concerns(p pod) bool {
 // says: "shop/web-x: 0/4 nodes are available: …". Pods that were unplaced before our first eviction don't count.
 func (c *Cluster) Stranded() []string {
 	var list []string
-	for _, p := range c.pods.of("") {
+	for _, p := range c.pods.of(onNode("")) {
 		if message, can := unschedulable(p); can && !ending(p) && c.stranded.concerns(p) {
 			list = append(list, keyOf(p)+": "+message)
 		}

@@ -17,7 +17,7 @@ import (
 // tables is all that the run watches.
 type tables struct {
 	nodes       *table[*corev1.Node]
-	pods        *table[*corev1.Pod] // grouped by node; "" holds those that have none yet
+	pods        *table[*corev1.Pod] // grouped by onNode and inNamespace
 	budgets     *table[*policyv1.PodDisruptionBudget]
 	services    *table[*corev1.Service]
 	slices      *table[*discoveryv1.EndpointSlice] // grouped by Service, "namespace/name"
@@ -29,15 +29,19 @@ type tables struct {
 func newTables() tables {
 	return tables{
 		nodes:       newTable(trimNode, nil),
-		pods:        newTable(trimPod, func(p *corev1.Pod) string { return p.Spec.NodeName }),
+		pods:        newTable(trimPod, func(p *corev1.Pod) []string { return []string{onNode(p.Spec.NodeName), inNamespace(p.Namespace)} }),
 		budgets:     newTable(trimBudget, nil),
 		services:    newTable(trimService, nil),
-		slices:      newTable(trimSlice, serviceOf),
-		attachments: newTable(trimAttachment, func(a *storagev1.VolumeAttachment) string { return a.Spec.NodeName }),
+		slices:      newTable(trimSlice, func(s *discoveryv1.EndpointSlice) []string { return []string{serviceOf(s)} }),
+		attachments: newTable(trimAttachment, func(a *storagev1.VolumeAttachment) []string { return []string{a.Spec.NodeName} }),
 		volumes:     newTable(trimVolume, nil),
 		daemonSets:  newTable(trimDaemonSet, nil),
 	}
 }
+
+// onNode and inNamespace are the groups of pods; onNode("") holds those that have no node yet.
+func onNode(name string) string      { return "node " + name }
+func inNamespace(name string) string { return "namespace " + name }
 
 // watchOf is one kind as Start needs it.
 type watchOf struct {

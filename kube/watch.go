@@ -43,7 +43,7 @@ func (s *signal) fire() {
 // Objects in it are never changed, only replaced: readers share them.
 type table[T metav1.Object] struct {
 	trim    func(T)
-	groupBy func(T) string      // the group under which of() finds an object; nil: its namespace
+	groupBy func(T) []string    // the groups under which of() finds an object; nil: its namespace
 	hook    func(before, now T) // called under no lock, in the order of events; either may be nil
 	relist  func(all map[string]T)
 	changes signal
@@ -55,10 +55,10 @@ type table[T metav1.Object] struct {
 	once   sync.Once
 }
 
-func newTable[T metav1.Object](trim func(T), groupBy func(T) string) *table[T] {
+func newTable[T metav1.Object](trim func(T), groupBy func(T) []string) *table[T] {
 	t := &table[T]{trim: trim, groupBy: groupBy, items: map[string]T{}, groups: map[string]map[string]T{}, synced: make(chan struct{})}
 	if groupBy == nil {
-		t.groupBy = func(o T) string { return o.GetNamespace() }
+		t.groupBy = func(o T) []string { return []string{o.GetNamespace()} }
 	}
 	t.changes.init()
 	return t
@@ -123,11 +123,12 @@ func older[T metav1.Object](now, before T, there bool) bool {
 func (t *table[T]) set(key string, object T) {
 	t.drop(key)
 	t.items[key] = object
-	group := t.groupBy(object)
-	if t.groups[group] == nil {
-		t.groups[group] = map[string]T{}
+	for _, group := range t.groupBy(object) {
+		if t.groups[group] == nil {
+			t.groups[group] = map[string]T{}
+		}
+		t.groups[group][key] = object
 	}
-	t.groups[group][key] = object
 }
 
 func (t *table[T]) drop(key string) {
@@ -135,10 +136,11 @@ func (t *table[T]) drop(key string) {
 	if !ok {
 		return
 	}
-	group := t.groupBy(before)
 	delete(t.items, key)
-	if delete(t.groups[group], key); len(t.groups[group]) == 0 {
-		delete(t.groups, group)
+	for _, group := range t.groupBy(before) {
+		if delete(t.groups[group], key); len(t.groups[group]) == 0 {
+			delete(t.groups, group)
+		}
 	}
 }
 
