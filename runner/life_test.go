@@ -41,7 +41,7 @@ func (f *fleet) process(show func(Event, context.CancelFunc)) (End, Progress) {
 	ctx, cancel := context.WithCancel(f.t.Context())
 	defer cancel()
 	j, p, kind := f.journal()
-	defer j.Close() //nolint:errcheck // a test's
+	defer j.Close()
 	r := &Runner{
 		Run: testRun, Plan: f.plan, Work: f.work, Cluster: f.w, Journal: j, Progress: p,
 		Held: func() error { return nil }, Lost: make(chan struct{}), Stop: make(chan struct{}),

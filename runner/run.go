@@ -132,7 +132,7 @@ func (r *Runner) untilAgain(d Decision) time.Duration {
 func (r *Runner) broken(cancel context.CancelCauseFunc, ended chan error, inflight int, why error) (End, error) {
 	cancel(why)
 	for ; inflight > 0; inflight-- {
-		<-ended
+		_ = <-ended
 	}
 	var j *journalError
 	switch {

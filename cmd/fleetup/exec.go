@@ -49,9 +49,8 @@ func (a *app) exec(ctx context.Context, path, command string) error {
 	if err != nil {
 		return err
 	}
-	cancel := func(error) {}
-	ctx, cancel = context.WithCancelCause(ctx)
-	_, release := a.signals(func(err error) { cancel(err) })
+	ctx, cancel := context.WithCancelCause(ctx)
+	_, release := a.signals(cancel)
 	defer release()
 	defer cancel(nil)
 	n := a.network(f)
