@@ -61,6 +61,8 @@ func (s *Server) control(t task) {
 		s.syncNode(t.key)
 	case runKubelet:
 		s.post(t.name)
+	case runNodeLease:
+		s.renew(t.name)
 	case runBudget:
 		s.syncBudget(t.key)
 	case runService:

@@ -23,6 +23,7 @@ type kubelet struct {
 	posted  bool      // has told its status since it runs
 	stopped time.Time // when it was stopped
 	next    time.Time // its next heartbeat
+	renews  time.Time // its lease's next renewal
 }
 
 // heartbeat is how often a kubelet posts its status unchanged, as nodeStatusReportFrequency.
@@ -125,6 +126,8 @@ func (s *Server) post(node string) {
 	if !first {
 		return
 	}
+	k.renews = time.Time{}
+	s.renew(node)
 	for _, p := range s.pods.on(node) {
 		if l := s.life(p); !l.alive && ready(p) {
 			s.change(pods, keyOf(p), func(o Object) { showRestarted(o.(*corev1.Pod)) })

@@ -20,6 +20,7 @@ const (
 	runScheduler
 	runNode
 	runKubelet
+	runNodeLease
 	runBudget
 	runService
 	runReplicaSet
