@@ -63,7 +63,7 @@ func causeOf(err error) string {
 // sendEviction asks for one eviction of the pod with this UID, once: client-go's own retries would hide a Retry-After.
 // The server is given as long as we wait, so that a request that we gave up isn't carried out later.
 func (c *Cluster) sendEviction(ctx context.Context, p pod, o DrainOptions, dry bool) error {
-	return c.send(ctx, p, func(ctx context.Context) error {
+	return c.send(ctx, p, dry, func(ctx context.Context) error {
 		return c.core.RESTClient().Post().Namespace(p.Namespace).Resource("pods").Name(p.Name).SubResource("eviction").
 			MaxRetries(0).Timeout(requestTimeout).
 			Body(&policyv1.Eviction{
@@ -75,14 +75,14 @@ func (c *Cluster) sendEviction(ctx context.Context, p pod, o DrainOptions, dry b
 
 // sendDelete goes past the budgets. Only for what DrainOptions.PastBudget names.
 func (c *Cluster) sendDelete(ctx context.Context, p pod, o DrainOptions, dry bool) error {
-	return c.send(ctx, p, func(ctx context.Context) error {
+	return c.send(ctx, p, dry, func(ctx context.Context) error {
 		return c.core.RESTClient().Delete().Namespace(p.Namespace).Resource("pods").Name(p.Name).
 			MaxRetries(0).Timeout(requestTimeout).Body(deleteOptions(p, o, dry)).Do(ctx).Error()
 	})
 }
 
 // send waits for its turn, so that a thousand pods aren't a thousand requests at once, and asks the guard last.
-func (c *Cluster) send(ctx context.Context, p pod, request func(context.Context) error) error {
+func (c *Cluster) send(ctx context.Context, p pod, dry bool, request func(context.Context) error) error {
 	select {
 	case c.sending <- true:
 		defer func() { <-c.sending }()
@@ -92,7 +92,9 @@ func (c *Cluster) send(ctx context.Context, p pod, request func(context.Context)
 	if err := c.guard.check(); err != nil {
 		return err
 	}
-	c.stranded.evicting(p, c.pods.of(onNode("")))
+	if !dry {
+		c.stranded.evicting(p, c.pods.of(onNode("")))
+	}
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	return request(ctx)

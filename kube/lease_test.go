@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -125,15 +126,15 @@ func TestLeaseOfAProcessThatIsGone(t *testing.T) {
 // The runner is stopped for longer than the lease lasts, another takes over, and it is let go on: no effect after that.
 func TestFault06StoppedAndContinued(t *testing.T) {
 	inWorld(t, nil, func(w *world) {
-		stopped := time.Duration(0)
+		var stopped atomic.Int64
 		began := time.Now()
-		c := w.openConfig(Config{Boottime: func() time.Duration { return time.Since(began) + stopped }})
+		c := w.openConfig(Config{Boottime: func() time.Duration { return time.Since(began) + time.Duration(stopped.Load()) }})
 		ctx, cancel := context.WithCancel(w.ctx)
 		defer cancel()
 		l, err := c.Acquire(ctx, alice, nil)
 		w.must(err)
 		c.Guard(l.Held)
-		stopped = time.Minute // by the boot clock; timers of this process haven't run
+		stopped.Store(int64(time.Minute)) // by the boot clock; timers of this process haven't run
 		if err := l.Held(); !errors.Is(err, ErrDoubt) {
 			t.Errorf("held %v", err)
 		}
