@@ -244,6 +244,8 @@ func (m fakeMachine) Do(ctx context.Context, _, _ string, _ func(string)) (strin
 func (m fakeMachine) Upload(context.Context, string, string, fs.FileMode) error { return nil }
 func (m fakeMachine) Download(context.Context, string, string) error            { return nil }
 func (m fakeMachine) Close() error                                              { return nil }
+func (m fakeMachine) Expect() error                                             { return nil }
+func (m fakeMachine) Sweep(ctx context.Context, _ string) error                 { return ctx.Err() }
 
 func (m fakeMachine) BootID(ctx context.Context) (string, error) {
 	return fmt.Sprintf("boot-%d", m.w.see(m.node).boot), ctx.Err()

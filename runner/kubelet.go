@@ -11,7 +11,9 @@ import (
 
 // stopScript stops the kubelet, and the container runtime where what says so, in a way that installing a package
 // can't undo. `systemctl mask --runtime` writes below /run, which a unit in /etc outranks: there a drop-in whose
-// condition always fails does the same. Both are gone after a reboot.
+// condition always fails does the same. Both are gone after a reboot. A unit is stopped before it is masked: a masked
+// one has lost its ExecStop and its KillMode, and stopping containerd like that kills every container; it is stopped
+// again only where a socket started it in between.
 func stopScript(what playbooks.Stop) string {
 	units := "kubelet"
 	if what >= playbooks.StopRuntime {
@@ -23,6 +25,7 @@ func stopScript(what playbooks.Stop) string {
 const stopBody = `rc=0
 for u in $units; do
 	systemctl cat "$u.service" >/dev/null 2>&1 || continue
+	systemctl stop "$u.service" || rc=1
 	if [ -e "/etc/systemd/system/$u.service" ]; then
 		mkdir -p "/run/systemd/system/$u.service.d"
 		printf '[Unit]\nConditionPathExists=/run/fleetup/never\n' >"/run/systemd/system/$u.service.d/fleetup.conf"
@@ -30,6 +33,7 @@ for u in $units; do
 	else
 		systemctl mask --runtime "$u.service" >/dev/null 2>&1 || rc=1
 	fi
+	systemctl is-active --quiet "$u.service" || continue
 	systemctl stop "$u.service" || rc=1
 done
 exit $rc

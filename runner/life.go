@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,6 +28,7 @@ type life struct {
 	applied string            // boot id after the last step that was applied here
 	changed []string          // what was applied, for people
 	last    string            // the last wait that was told
+	fails   int               // orders that failed on this node before, says the journal
 }
 
 // errParked ends an order without an outcome: the node stays as it is, and the next run goes on with it.
@@ -38,9 +40,11 @@ var errSettled = errors.New("settled")
 // live takes the node through its order, and tells the journal how it ended. It returns errParked, an error of the
 // journal itself, or nil.
 func (r *Runner) live(ctx context.Context, o Order) error {
-	l := &life{r: r, w: r.Work[o.Node], order: o.Name}
-	if l.w.Machine != nil {
-		defer l.w.Machine.Close() //nolint:errcheck // a connection that fails to close is closed
+	l := &life{r: r, w: r.Work[o.Node], order: o.Name, fails: r.failsOf(o.Node)}
+	defer l.w.Machine.Close()
+	l.tryAgain()
+	if r.claimed(o.Node) {
+		_ = l.w.Machine.Expect() // what is wrong with the way to it, its first use says
 	}
 	err := l.phases(ctx)
 	var broken *journalError
@@ -109,7 +113,7 @@ func (l *life) ended(ctx context.Context, err error) error {
 		if l.stopped > playbooks.StopNothing {
 			l.bringBack(ctx)
 		}
-		if ferr := l.r.Cluster.Fail(ctx, l.w.Node, l.r.Run, why); ferr != nil {
+		if ferr := errors.Join(l.count(ctx), l.r.Cluster.Fail(ctx, l.w.Node, l.r.Run, why)); ferr != nil {
 			l.say("the reason could not be written to the node: " + ferr.Error())
 		}
 		l.r.Cluster.Draining(l.w.Node, false)
@@ -199,7 +203,21 @@ func Look(ctx context.Context, w Work) ([]Item, error) {
 		}
 		items = append(items, Item{Step: s, Status: st})
 	}
+	settleReboots(items)
 	return items, nil
+}
+
+// settleReboots makes a reboot step clean where all others of its playbook are settled: by itself it has no end.
+func settleReboots(items []Item) {
+	for n := range items {
+		t := items[n].Step.Traits()
+		due := slices.ContainsFunc(items, func(i Item) bool {
+			return i.Step.Traits().Playbook == t.Playbook && !i.Step.Traits().Reboots && !i.settled()
+		})
+		if t.Reboots && !due {
+			items[n].Status = playbooks.Status{Clean: true}
+		}
+	}
 }
 
 // todo names the steps that aren't clean.

@@ -316,3 +316,66 @@ func (w *fakeWorld) standing() map[string]string {
 	}
 	return all
 }
+
+// A playbook's bare reboot step has no end by itself: it counts only beside a change of the same playbook.
+func TestLifeRebootStep(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newFakeWorld("n1")
+		flash := w.kubeletStep("n1", "2")
+		flash.traits.Playbook = "nic"
+		again := fakeStep{w: w, node: "n1", want: "-", traits: playbooks.Traits{Playbook: "nic", Reboots: true, Disruptive: true, Timeout: time.Hour}}
+		f := newFleet(t, w, w.work("n1", flash, again))
+		if end, _ := f.process(nil); end.Exit != 0 || w.see("n1").boot != 1 {
+			t.Fatalf("end %+v: %v", end, w.of("n1"))
+		}
+		f.dir = t.TempDir()
+		if _, p := f.process(nil); !p.Nodes["n1"].UpToDate || w.see("n1").boot != 1 {
+			t.Errorf("the second run: %+v, %v", p.Nodes["n1"], w.of("n1"))
+		}
+	})
+}
+
+// A detached step keeps its result under its name: an order that tries again must not find the old failure.
+func TestLifeTriesAgainUnderNewNames(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newFakeWorld("n1")
+		var names []string
+		s := namedStep{w.kubeletStep("n1", "2"), true}
+		wk := w.work("n1", &s)
+		wk.Machine = namingMachine{fakeMachine{w, "n1"}, &names}
+		f := newFleet(t, w, wk)
+		if end, _ := f.process(nil); end.Exit != 1 {
+			t.Fatalf("end %+v", end)
+		}
+		s.broken = false
+		if end, _ := f.process(nil); end.Exit != 0 {
+			t.Fatalf("end %+v: %s", end, w.see("n1").failed)
+		}
+		if d := cmp.Diff([]string{"install", "install.1"}, names); d != "" {
+			t.Error(d)
+		}
+	})
+}
+
+// namedStep runs something detached first.
+type namedStep struct {
+	fakeStep
+	broken bool
+}
+
+func (s *namedStep) Apply(ctx context.Context, h playbooks.Host, say func(string)) error {
+	if _, err := h.Do(ctx, "install", "", nil); err != nil || s.broken {
+		return errors.New("broken")
+	}
+	return s.fakeStep.Apply(ctx, h, say)
+}
+
+type namingMachine struct {
+	fakeMachine
+	names *[]string
+}
+
+func (m namingMachine) Do(_ context.Context, name, _ string, _ func(string)) (string, error) {
+	*m.names = append(*m.names, name)
+	return "", nil
+}

@@ -51,6 +51,7 @@ func (l *life) claim(ctx context.Context) error {
 		return err
 	}
 	l.booted = l.state["boot_id"]
+	l.tryAgain()
 	if again {
 		return nil
 	}
@@ -162,10 +163,10 @@ func (l *life) step(ctx context.Context, i *Item) error {
 		if err := l.rebootHere(ctx); err != nil {
 			return err
 		}
+		i.Status.Clean = true
 	} else if err := l.install(ctx, i, t); err != nil {
 		return err
-	}
-	if err := l.again(ctx, i); err != nil {
+	} else if err := l.again(ctx, i); err != nil {
 		return err
 	}
 	l.changed = append(l.changed, before...)
@@ -257,6 +258,9 @@ func (l *life) uncordon(ctx context.Context) error {
 	}
 	if err := l.r.Cluster.Release(ctx, l.w.Node, l.r.Run, last); err != nil {
 		return err
+	}
+	if err := l.w.Machine.Sweep(ctx, l.r.Run); err != nil {
+		l.say("what earlier runs left on the machine could not be removed: " + err.Error())
 	}
 	l.r.Cluster.Draining(l.w.Node, false)
 	l.r.Cluster.Event(ctx, l.w.Node, "FleetupDone", "verified and given back: "+l.summary(), false)

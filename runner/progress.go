@@ -104,6 +104,7 @@ var nodeChanges = map[Kind]func(*NodeProgress, Event){
 	},
 	EventFailed: func(n *NodeProgress, e Event) {
 		n.settle(Failed, e)
+		n.Fails++
 		if e.Phase != "" {
 			n.Phase = e.Phase
 		}

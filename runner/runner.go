@@ -88,3 +88,10 @@ func (r *Runner) awaitHTTP(ctx context.Context, waiting func(string)) error {
 	}
 	return r.HTTP.AwaitGood(ctx, waiting)
 }
+
+// failsOf is how often an order failed on the node, says the journal.
+func (r *Runner) failsOf(node string) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.Progress.Nodes[node].Fails
+}

@@ -15,6 +15,10 @@ type Machine interface {
 	// Reboot reboots the machine if its boot id is still before, and returns once the boot id has changed and a login
 	// succeeds. Safe to repeat.
 	Reboot(ctx context.Context, before string) error
+	// Expect says that the machine may be booting just now: its first login is tried again as long as any other.
+	Expect() error
+	// Sweep removes what other runs left of their detached steps; best effort.
+	Sweep(ctx context.Context, keep string) error
 	// Close ends the connection; the machine may be used again afterwards, over a new one.
 	Close() error
 }
