@@ -108,7 +108,7 @@ func (p plan) prepare() string {
 // describe puts the plan into a Status.
 func (p plan) describe(s *pkg, f found, outdated []string, status *Status) {
 	for _, c := range p.changes {
-		status.Changes = append(status.Changes, fmt.Sprintf("%s: %s → %s", c.file, c.uri, c.url()))
+		status.Changes = append(status.Changes, c.describe())
 	}
 	var specs []string
 	for _, name := range outdated {

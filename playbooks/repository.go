@@ -1,6 +1,7 @@
 package playbooks
 
 import (
+	"path"
 	"regexp"
 	"slices"
 	"strings"
@@ -23,6 +24,11 @@ type change struct {
 
 // url is the source's URL after the change.
 func (c change) url() string { return strings.Replace(c.uri, c.from, c.to, 1) }
+
+// describe says what changes, "kubernetes.list: v1.36 → v1.37"; the step's output has the whole URL.
+func (c change) describe() string {
+	return path.Base(c.file) + ": " + path.Base(c.from) + " → " + path.Base(c.to)
+}
 
 // index is what a machine's package tool knows without asking the network.
 type index struct {

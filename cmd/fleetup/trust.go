@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/spf13/cobra"
@@ -121,13 +122,14 @@ func (a *app) showOffers(n *remote.Net, all []offered) (fresh []offered, failed 
 	return fresh, failed
 }
 
-// showOffer prints one machine's keys, and reports whether one of them isn't trusted yet.
+// showOffer prints one machine's keys, and reports whether it isn't trusted yet. Once it has proved itself by a key
+// that is known, keys of types that nobody keeps of it are no news; another key of a kept type is.
 func (a *app) showOffer(n *remote.Net, o offered) bool {
+	known := slices.ContainsFunc(o.keys, func(k ssh.PublicKey) bool { return n.Check(o.login, k) == nil })
 	fresh := false
 	for _, k := range o.keys {
-		err := n.Check(o.login, k)
 		var wrong *remote.HostKeyError
-		if err == nil || !errors.As(err, &wrong) {
+		if !errors.As(n.Check(o.login, k), &wrong) || known && !keptType(wrong, k) {
 			continue
 		}
 		fresh = true
@@ -140,4 +142,9 @@ func (a *app) showOffer(n *remote.Net, o offered) bool {
 		fmt.Fprintf(a.out, "%s: known\n", o.login.Name)
 	}
 	return fresh
+}
+
+// keptType reports whether known_hosts holds a key of this one's type.
+func keptType(wrong *remote.HostKeyError, k ssh.PublicKey) bool {
+	return slices.ContainsFunc(wrong.Want, func(old remote.KnownKey) bool { return old.Key.Type() == k.Type() })
 }
