@@ -22,7 +22,9 @@ func (d *drain) due(left []*leaver) []*leaver {
 		case l.budgeted == "":
 			list = append(list, l)
 		case room[l.budgeted] > 0:
-			room[l.budgeted]--
+			if room[l.budgeted]--; room[l.budgeted] == 0 {
+				room[l.budgeted] = -1
+			}
 			list = append(list, l)
 		case over && room[l.budgeted] == 0: // a watch that lags must not hold us up for ever
 			room[l.budgeted] = -1

@@ -208,6 +208,7 @@ func TestBelongs(t *testing.T) {
 		{"taint not tolerated", set(func(*corev1.PodSpec) {}), []corev1.Taint{{Key: "gpu", Value: "a", Effect: corev1.TaintEffectNoSchedule}}, false},
 		{"preference", set(func(*corev1.PodSpec) {}), []corev1.Taint{{Key: "gpu", Effect: corev1.TaintEffectPreferNoSchedule}}, true},
 		{"a cordon is no reason", set(func(*corev1.PodSpec) {}), []corev1.Taint{{Key: corev1.TaintNodeUnschedulable, Effect: corev1.TaintEffectNoSchedule}}, true},
+		{"not every taint of Kubernetes' own", set(func(*corev1.PodSpec) {}), []corev1.Taint{{Key: corev1.TaintNodeOutOfService, Effect: corev1.TaintEffectNoExecute}}, false},
 		{"taint tolerated", set(func(s *corev1.PodSpec) { s.Tolerations = []corev1.Toleration{{Key: "gpu", Value: "a"}} }),
 			[]corev1.Taint{{Key: "gpu", Value: "a", Effect: corev1.TaintEffectNoSchedule}}, true},
 	}

@@ -82,6 +82,12 @@ func lacking(before map[string]string, now corev1.ResourceList) []string {
 	return list
 }
 
+// toleratedByAll are the taints that the controller lets every DaemonSet pod tolerate (AddOrUpdateDaemonPodTolerations).
+var toleratedByAll = []string{
+	corev1.TaintNodeNotReady, corev1.TaintNodeUnreachable, corev1.TaintNodeDiskPressure, corev1.TaintNodeMemoryPressure,
+	corev1.TaintNodePIDPressure, corev1.TaintNodeUnschedulable, corev1.TaintNodeNetworkUnavailable,
+}
+
 // belongs says that the DaemonSet controller wants a pod on the node (pkg/controller/daemon, NodeShouldRunDaemonPod):
 // selector and required affinity match, and every taint that keeps pods off is tolerated. Conditions' taints are always.
 func belongs(d *appsv1.DaemonSet, n *corev1.Node) bool {
@@ -93,7 +99,7 @@ func belongs(d *appsv1.DaemonSet, n *corev1.Node) bool {
 		return false
 	}
 	for _, t := range n.Spec.Taints {
-		if t.Effect != corev1.TaintEffectPreferNoSchedule && !strings.HasPrefix(t.Key, "node.kubernetes.io/") && !tolerated(s.Tolerations, t) {
+		if t.Effect != corev1.TaintEffectPreferNoSchedule && !slices.Contains(toleratedByAll, t.Key) && !tolerated(s.Tolerations, t) {
 			return false
 		}
 	}
