@@ -170,11 +170,11 @@ func TestDrainWaitsForVolumes(t *testing.T) {
 			w.must(w.Add(v))
 			w.must(w.Attach(volume, node))
 		}
+		time.Sleep(time.Second)
 		later(40*time.Second, func() {
-			w.must(w.Delete(w.c.attachments.all()[0].DeepCopy()))
 			for _, a := range w.c.attachments.all() {
 				if volumeOf(a) == "pv-1" {
-					_ = w.Delete(a.DeepCopy())
+					w.must(w.Delete(a.DeepCopy()))
 				}
 			}
 		})
