@@ -1,0 +1,93 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// TestScript runs the scripts of testdata/script: each is a short session of a user with fleetup, and says what is
+// printed and which code it exits with. `fleetup 65 run inventory.toml` expects exit code 65; what goes before it
+// (`box 3`, `break-host n2`) makes the data centre that it works on, as hall_test.go explains. Each script has a
+// bubble of virtual time to itself, in which a reboot takes its 20 seconds and the script a few milliseconds.
+func TestScript(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join("..", "..", "testdata", "script", "*.txtar"))
+	if err != nil || len(files) == 0 {
+		t.Fatal("no scripts", err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				testscript.RunT(bubble{t}, testscript.Params{
+					Files: []string{file}, WorkdirRoot: t.TempDir(), Setup: setUp, Cmds: scriptCommands(),
+				})
+			})
+		})
+	}
+}
+
+// bubble is a test whose script runs in the test's own goroutine: a bubble of virtual time has no subtests.
+type bubble struct{ *testing.T }
+
+func (b bubble) Run(_ string, f func(testscript.T)) { f(b) }
+func (b bubble) Parallel()                          {}
+func (b bubble) Verbose() bool                      { return testing.Verbose() }
+
+// setUp gives a script its own home for state and its own hall.
+func setUp(env *testscript.Env) error {
+	env.Setenv("XDG_STATE_HOME", filepath.Join(env.WorkDir, "state"))
+	s := &hall{dir: env.WorkDir, began: time.Now()}
+	env.Values[hallKey{}] = s
+	env.Defer(s.close)
+	return nil
+}
+
+// runFleetup is the command `fleetup CODE ARGUMENT...`: the program in this process, with the box as its network.
+func runFleetup(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 1 {
+		ts.Fatalf("usage: fleetup EXIT-CODE ARGUMENT...")
+	}
+	want, err := strconv.Atoi(args[0])
+	if err != nil {
+		ts.Fatalf("fleetup %s: the expected exit code comes first", args[0])
+	}
+	s := hallOf(ts)
+	a := &app{
+		out: ts.Stdout(), err: &locked{w: ts.Stderr()}, getenv: ts.Getenv,
+		notify:   func(chan<- os.Signal) func() { return func() {} },
+		boottime: func() time.Duration { return time.Since(s.began) }}
+	if s.box != nil {
+		a.dial = s.box.Dial
+	}
+	if got := a.main(s.context(), absolute(ts, args[1:])); got != want {
+		ts.Fatalf("exit code %d, want %d", got, want)
+	}
+}
+
+// absolute makes the arguments that name files independent of the working directory, which all scripts share.
+func absolute(ts *testscript.TestScript, args []string) []string {
+	args = slices.Clone(args)
+	for i, arg := range args {
+		if arg == "--" {
+			break
+		}
+		flag, file, joined := strings.Cut(arg, "=")
+		ext := filepath.Ext(arg)
+		switch {
+		case ext != ".toml" && ext != ".plan" && !strings.HasSuffix(arg, "-fleet"):
+		case joined && strings.HasPrefix(flag, "-"):
+			args[i] = flag + "=" + ts.MkAbs(file)
+		default:
+			args[i] = ts.MkAbs(arg)
+		}
+	}
+	return args
+}
