@@ -37,10 +37,16 @@ func (l *Lab) Apply(yaml string) {
 func (l *Lab) kubectl(stdin string, arguments ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(l.ctx, 5*time.Minute)
 	defer cancel()
-	cmd := l.Command(ctx, filepath.Join(l.parts.bin, "kubectl"), append([]string{"--kubeconfig=" + l.Kubeconfig}, arguments...)...)
-	cmd.Env = l.environment()
+	cmd := l.KubectlCommand(ctx, arguments...)
 	cmd.Stdin = strings.NewReader(stdin)
 	return output(cmd)
+}
+
+// KubectlCommand is kubectl as the administrator, about to run: for tests that read what it writes to stderr.
+func (l *Lab) KubectlCommand(ctx context.Context, arguments ...string) *exec.Cmd {
+	cmd := l.Command(ctx, filepath.Join(l.parts.bin, "kubectl"), append([]string{"--kubeconfig=" + l.Kubeconfig}, arguments...)...)
+	cmd.Env = l.environment()
+	return cmd
 }
 
 // WaitReady waits until a machine's node is Ready and its kubelet says the version, with its v ("": any).
