@@ -2,7 +2,6 @@ package playbooks
 
 import (
 	"context"
-	"embed"
 	"fmt"
 	"regexp"
 	"strings"
@@ -64,40 +63,6 @@ func (b *binding) base() base {
 		b.fail("stop", "what stops the kubelet is disruptive")
 	}
 	return s
-}
-
-//go:embed sh/*.sh
-var library embed.FS
-
-// lib returns the named parts of the shell library behind common.sh, which all of them need.
-func lib(names ...string) string {
-	all := part("common")
-	for _, name := range names {
-		all += part(name)
-	}
-	return all
-}
-
-// part is one file of the shell library, without its comments: it is sent to every machine.
-func part(name string) string {
-	text, err := library.ReadFile("sh/" + name + ".sh")
-	if err != nil {
-		panic(err) // the file is embedded: only a typo in this package gets here
-	}
-	return comment.ReplaceAllString(string(text), "")
-}
-
-var comment = regexp.MustCompile(`(?m)^#.*\n|^\n`)
-
-// withTool is a script that has the functions of the machine's own package tool: apt.sh's or dnf.sh's. A machine with
-// neither is told so.
-func withTool(body string) string {
-	return lib("install") + chooseTool("fail 'this machine has neither apt nor dnf: install one, or leave its package steps out'") + body
-}
-
-// chooseTool is the part of a script that takes the functions of one package tool; without one, otherwise is done.
-func chooseTool(otherwise string) string {
-	return "case $(tool) in\napt)\n" + part("apt") + ";;\ndnf)\n" + part("dnf") + ";;\n*) " + otherwise + " ;;\nesac\n"
 }
 
 // said passes those lines on that are meant for people, without their mark; the rest is the package tool's own.

@@ -44,7 +44,7 @@ func TestPackageUpgrade(t *testing.T) {
 			s := kubelet(t, "1.37.2")
 			status := check(t, s, m)
 			changes := strings.Join(status.Changes, "\n")
-			for _, want := range []string{"v1.36/", "v1.37/", "kubelet", "1.36.4-1.1 → ", "1.37.2-1.1", "kubectl"} {
+			for _, want := range []string{"v1.36 → v1.37", "kubelet", "1.36.4-1.1 → ", "1.37.2-1.1", "kubectl"} {
 				if !strings.Contains(changes, want) {
 					t.Errorf("changes lack %q:\n%s", want, changes)
 				}
@@ -203,7 +203,7 @@ func TestFault21PackageLock(t *testing.T) {
 // TestFault22NoQuestions: debconf, conffiles and needrestart are told not to ask.
 func TestFault22NoQuestions(t *testing.T) {
 	t.Parallel()
-	script := part("apt")
+	script := aptShell.sent()
 	for _, want := range []string{"DEBIAN_FRONTEND=noninteractive", "APT_LISTCHANGES_FRONTEND=none", "NEEDRESTART_MODE=l", "UCF_FORCE_CONFFOLD=1", "--force-confdef", "--force-confold", "</dev/null"} {
 		if !strings.Contains(script, want) {
 			t.Errorf("apt.sh lacks %s", want)

@@ -35,7 +35,7 @@ const (
 
 // Preflight looks at a machine's system, read-only. An error means that it couldn't be asked.
 func Preflight(ctx context.Context, h Host, w Wanted) (Findings, error) {
-	out, err := h.Run(ctx, lib("preflight")+chooseTool(":")+"survey\n")
+	out, err := h.Run(ctx, lib(preflightShell)+chooseTool(":")+"survey\n")
 	if err != nil {
 		return Findings{}, fmt.Errorf("preflight: %w", err)
 	}

@@ -1,8 +1,9 @@
 package playbooks
 
 import (
-	"io/fs"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -12,12 +13,12 @@ import (
 // TestLibraryIsPOSIX: the library, and what the built-in playbooks bring, is read by dash as by bash.
 func TestLibraryIsPOSIX(t *testing.T) {
 	t.Parallel()
-	files, err := fs.Glob(library, "sh/*.sh")
+	files, err := filepath.Glob("sh/*.sh")
 	if err != nil || len(files) < 5 {
 		t.Fatal(files, err)
 	}
 	for _, file := range files {
-		text, err := library.ReadFile(file)
+		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -26,7 +27,7 @@ func TestLibraryIsPOSIX(t *testing.T) {
 		}
 	}
 	cmd := exec.Command("/bin/sh", "-n")
-	cmd.Stdin = strings.NewReader(lib("service", "preflight") + withTool("true\n"))
+	cmd.Stdin = strings.NewReader(lib(serviceShell, preflightShell) + withTool("true\n"))
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Errorf("%v: %s", err, out)
 	}
@@ -37,8 +38,8 @@ func TestSameFunctions(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"holder", "installed", "candidates", "peek", "prepare", "refresh", "fetch_archives", "hold", "unhold", "install",
 		"downgrade", "newest", "spec", "archive", "pending", "index_age", "upgrade_only", "kernels", "kernel_candidates", "kernel_packages", "reboot_required"} {
-		for _, tool := range []string{"apt", "dnf"} {
-			if !strings.Contains(part(tool), "\n"+name+"() {") && !strings.HasPrefix(part(tool), name+"() {") {
+		for tool, part := range map[string]shellPart{"apt": aptShell, "dnf": dnfShell} {
+			if !strings.Contains("\n"+part.sent(), "\n"+name+"() {") {
 				t.Errorf("%s.sh has no %s", tool, name)
 			}
 		}

@@ -54,7 +54,7 @@ func buildService(b *binding) Step {
 // Check asks systemd.
 func (s *service) Check(ctx context.Context, h Host) (Status, error) {
 	unit := words(s.unit)
-	script := lib("service") + "state " + unit + "\n"
+	script := lib(serviceShell) + "state " + unit + "\n"
 	if s.state == "restarted" {
 		script += "fresh " + unit + " " + quote(s.files) + "\n"
 	}
@@ -99,7 +99,7 @@ func (s *service) status(is map[string]string) Status {
 func (s *service) Apply(ctx context.Context, h Host, say func(string)) error {
 	ctx, cancel := context.WithTimeout(ctx, s.traits.Timeout)
 	defer cancel()
-	script := lib("service")
+	script := lib(serviceShell)
 	if s.enabled != nil {
 		script += fmt.Sprintf("switch_on %s %t\n", words(s.unit), *s.enabled)
 	}
@@ -122,7 +122,7 @@ func (s *service) Verify(ctx context.Context, h Host) error {
 
 // verifyActive fails with the unit's last log lines where it doesn't run.
 func (s *base) verifyActive(ctx context.Context, h Host, unit string) error {
-	if _, err := h.Run(ctx, lib("service")+"runs "+words(unit)+"\n"); err != nil {
+	if _, err := h.Run(ctx, lib(serviceShell)+"runs "+words(unit)+"\n"); err != nil {
 		return s.failed("verify", err)
 	}
 	return nil

@@ -41,7 +41,7 @@ var errSettled = errors.New("settled")
 // journal itself, or nil.
 func (r *Runner) live(ctx context.Context, o Order) error {
 	l := &life{r: r, w: r.Work[o.Node], order: o.Name, fails: r.failsOf(o.Node)}
-	defer l.w.Machine.Close()
+	defer func() { _ = l.w.Machine.Close() }()
 	l.tryAgain()
 	if r.claimed(o.Node) {
 		_ = l.w.Machine.Expect() // what is wrong with the way to it, its first use says

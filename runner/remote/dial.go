@@ -215,7 +215,10 @@ func (p *peer) refused(err error, shown *shownKey) error {
 		return &LoginError{Host: p.e.name, User: p.e.user, Address: p.e.addr(), Tried: shown.tried, Notes: shown.notes, Err: err}
 	}
 	var algorithms *ssh.AlgorithmNegotiationError
-	c := p.unreachable(err).(*ConnectError)
-	c.early = !errors.As(err, &algorithms)
-	return c
+	failed := p.unreachable(err)
+	var connect *ConnectError
+	if errors.As(failed, &connect) {
+		connect.early = !errors.As(err, &algorithms)
+	}
+	return failed
 }

@@ -3,8 +3,6 @@ package remote
 import (
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"strings"
 )
 
@@ -123,11 +121,6 @@ func (e *ConnectError) Unwrap() error { return e.Err }
 
 // Unreachable tells callers that don't import this package what happened.
 func (e *ConnectError) Unreachable() bool { return true }
-
-// lost reports whether err is about the connection rather than about what was asked for.
-func lost(err error) bool {
-	return errors.Is(err, errLost) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed)
-}
 
 // permanent reports whether dialling again can't help: a host key that isn't trusted, a config that can't be read.
 func permanent(err error) bool {

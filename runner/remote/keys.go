@@ -142,7 +142,7 @@ func (k *keyring) agentKeys() []cachedSigner {
 		return k.agent
 	}
 	k.asked = true
-	conn, err := net.Dial("unix", k.net.o.agentSock)
+	conn, err := (&net.Dialer{}).DialContext(k.net.ctx, "unix", k.net.o.agentSock)
 	if err != nil {
 		k.net.o.Log(fmt.Sprintf("ssh agent: %v", err))
 		return nil

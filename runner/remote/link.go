@@ -2,6 +2,7 @@ package remote
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"sync"
@@ -107,7 +108,7 @@ func (l *link) keepalive(every time.Duration) {
 		asked := time.Now()
 		l.wg.Go(func() {
 			defer close(answered)
-			l.client.SendRequest("keepalive@openssh.com", true, nil) // an error means that the link died: Wait says so
+			_, _, _ = l.client.SendRequest("keepalive@openssh.com", true, nil) // an error means that the link died: Wait says so
 		})
 		if !l.answered(answered, asked, every) {
 			l.close(fmt.Errorf("%w: nothing heard for %s", errLost, 2*every))
@@ -154,7 +155,7 @@ func (l *link) session(ctx context.Context) (ssh.Channel, <-chan *ssh.Request, f
 		}
 		others := len(l.sessions) > 1
 		<-l.sessions
-		if _, refused := err.(*ssh.OpenChannelError); !refused || !others {
+		if !channelRefused(err) || !others {
 			return nil, nil, nil, err
 		}
 		if err := pause(ctx, 100*time.Millisecond); err != nil { // a lower MaxSessions: wait for one of ours to end
@@ -176,7 +177,7 @@ func (l *link) open(ctx context.Context) (ssh.Channel, <-chan *ssh.Request, erro
 	})
 	select {
 	case o := <-got:
-		if _, refused := o.err.(*ssh.OpenChannelError); o.err != nil && !refused {
+		if o.err != nil && !channelRefused(o.err) {
 			o.err = fmt.Errorf("%w: %w", errLost, o.err)
 		}
 		return o.ch, o.reqs, o.err
@@ -186,11 +187,17 @@ func (l *link) open(ctx context.Context) (ssh.Channel, <-chan *ssh.Request, erro
 		l.wg.Go(func() {
 			if o := <-got; o.err == nil {
 				go ssh.DiscardRequests(o.reqs) // ends with the channel
-				o.ch.Close()
+				_ = o.ch.Close()
 			}
 		})
 		return nil, nil, context.Cause(ctx)
 	}
+}
+
+// channelRefused tells a machine that gives no further session from a connection that was lost.
+func channelRefused(err error) bool {
+	var refused *ssh.OpenChannelError
+	return errors.As(err, &refused)
 }
 
 // pause waits, or returns why ctx ended.

@@ -122,15 +122,15 @@ func (h *Host) withPassword(ctx context.Context, l *link, script string, kill bo
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	in, feed := io.Pipe()
-	defer in.Close()
+	defer func() { _ = in.Close() }()
 	late := time.AfterFunc(promptTimeout, func() { cancel(errNoAnswer(promptTimeout)) })
 	defer late.Stop()
 	m := marker()
 	var complaint tailBuffer
 	started := &afterMarker{marker: m, w: out, then: func() {
 		late.Stop()
-		io.WriteString(feed, script)
-		feed.Close()
+		_, _ = io.WriteString(feed, script)
+		_ = feed.Close()
 	}}
 	prompt := &promptWatch{marker: "prompt-" + m, w: io.MultiWriter(errw, &complaint), asked: func(n int) {
 		h.answer(ctx, n, feed, cancel)
@@ -151,7 +151,7 @@ func (h *Host) answer(ctx context.Context, n int, feed io.Writer, cancel context
 		cancel(fmt.Errorf("sudo password: %w", err))
 		return
 	}
-	io.WriteString(feed, strings.TrimRight(password, "\r\n")+"\n")
+	_, _ = io.WriteString(feed, strings.TrimRight(password, "\r\n")+"\n")
 }
 
 func (h *Host) sudoOutcome(err error, started bool, said string) error {
@@ -246,13 +246,17 @@ func (p *promptWatch) Write(b []byte) (int, error) {
 		if !found {
 			break
 		}
-		p.w.Write(before)
+		if _, err := p.w.Write(before); err != nil {
+			return 0, err
+		}
 		p.held = bytes.Clone(rest)
 		p.n++
 		p.asked(p.n)
 	}
 	keep := partial(p.held, p.marker)
-	p.w.Write(p.held[:len(p.held)-keep])
+	if _, err := p.w.Write(p.held[:len(p.held)-keep]); err != nil {
+		return 0, err
+	}
 	p.held = bytes.Clone(p.held[len(p.held)-keep:])
 	return len(b), nil
 }

@@ -68,9 +68,9 @@ func (l *link) exec(ctx context.Context, c command) (int, error) {
 	defer l.wg.Go(func() { // closing waits for the wire, and this caller may be in a hurry
 		defer release()
 		if c.kill && ctx.Err() != nil {
-			ch.SendRequest("signal", false, ssh.Marshal(struct{ Signal string }{"TERM"}))
+			_, _ = ch.SendRequest("signal", false, ssh.Marshal(struct{ Signal string }{"TERM"}))
 		}
-		ch.Close()
+		_ = ch.Close()
 	})
 	if err := l.start(ctx, ch, c); err != nil {
 		return 0, err
@@ -80,7 +80,7 @@ func (l *link) exec(ctx context.Context, c command) (int, error) {
 	if c.in != nil {
 		go feed(ch, c.in) // ends with the channel, or when in does
 	} else {
-		ch.CloseWrite()
+		_ = ch.CloseWrite()
 	}
 	return l.wait(ctx, exit, streams, &last)
 }
@@ -124,14 +124,14 @@ func request(ch ssh.Channel, c command) error {
 func copyStreams(ch ssh.Channel, out, errw io.Writer, done chan<- struct{}) {
 	defer close(done)
 	var wg sync.WaitGroup
-	wg.Go(func() { io.Copy(out, ch) })
-	wg.Go(func() { io.Copy(errw, ch.Stderr()) })
+	wg.Go(func() { _, _ = io.Copy(out, ch) })
+	wg.Go(func() { _, _ = io.Copy(errw, ch.Stderr()) })
 	wg.Wait()
 }
 
 func feed(ch ssh.Channel, in io.Reader) {
-	io.Copy(ch, in)
-	ch.CloseWrite()
+	_, _ = io.Copy(ch, in)
+	_ = ch.CloseWrite()
 }
 
 // wait returns the exit status once the output has ended too, or has been still for a while.
@@ -195,7 +195,7 @@ func watchExit(reqs <-chan *ssh.Request, exit chan<- int) {
 			}
 		}
 		if r.WantReply {
-			r.Reply(false, nil)
+			_ = r.Reply(false, nil)
 		}
 	}
 }
@@ -225,9 +225,9 @@ func (l *link) subsystem(ctx context.Context, name string, do func(io.ReadWriteC
 		return err
 	}
 	defer release()
-	defer ch.Close()
+	defer func() { _ = ch.Close() }()
 	l.wg.Go(func() { ssh.DiscardRequests(reqs) })
-	defer context.AfterFunc(ctx, func() { ch.Close() })()
+	defer context.AfterFunc(ctx, func() { _ = ch.Close() })()
 	if err := l.start(ctx, ch, command{subsystem: name}); err != nil {
 		return err
 	}

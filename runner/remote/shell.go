@@ -25,7 +25,7 @@ func (h *Host) Shell(ctx context.Context, in *os.File, out, errw io.Writer) erro
 		if err != nil {
 			return fmt.Errorf("host %s: shell: make the terminal raw: %w", h.login.Name, err)
 		}
-		defer term.Restore(fd, restore)
+		defer func() { _ = term.Restore(fd, restore) }()
 		ctx, stop := context.WithCancel(ctx)
 		defer stop()
 		c.before = func(ch ssh.Channel) error { return h.terminal(ctx, l, ch, fd) }
@@ -67,7 +67,7 @@ func (h *Host) terminal(ctx context.Context, l *link, ch ssh.Channel, fd int) er
 				return
 			}
 			if w, h, err := term.GetSize(fd); err == nil {
-				ch.SendRequest("window-change", false, ssh.Marshal(struct{ Columns, Rows, Width, Height uint32 }{uint32(w), uint32(h), 0, 0}))
+				_, _ = ch.SendRequest("window-change", false, ssh.Marshal(struct{ Columns, Rows, Width, Height uint32 }{uint32(w), uint32(h), 0, 0}))
 			}
 		}
 	})

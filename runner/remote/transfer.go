@@ -99,7 +99,7 @@ func (s stage) clean(h *Host, l *link) {
 	}
 	ctx, stop := context.WithTimeout(h.net.ctx, h.peer.e.timeout)
 	defer stop()
-	h.asUser(ctx, l, "clean up", fmt.Sprintf("rm -rf %s", quote(orElse(s.dir, s.file)))) // the upload's own error is the one to show
+	_, _ = h.asUser(ctx, l, "clean up", fmt.Sprintf("rm -rf %s", quote(orElse(s.dir, s.file)))) // the upload's own error is the one to show
 }
 
 // send copies a local file over SFTP and syncs it there.
@@ -118,7 +118,7 @@ func (h *Host) send(ctx context.Context, l *link, from, to string) (size int64, 
 		if err != nil {
 			return fmt.Errorf("create %s: %w", to, err)
 		}
-		defer out.Close()
+		defer func() { _ = out.Close() }()
 		if err := out.Chmod(0o600); err != nil {
 			return err
 		}
@@ -168,7 +168,7 @@ func (h *Host) fetch(ctx context.Context, c *sftp.Client, from, to string) error
 	if err != nil {
 		return fmt.Errorf("open %s: %w", from, err)
 	}
-	defer in.Close()
+	defer func() { _ = in.Close() }()
 	info, err := in.Stat()
 	if err != nil {
 		return err
@@ -177,7 +177,7 @@ func (h *Host) fetch(ctx context.Context, c *sftp.Client, from, to string) error
 	if err != nil {
 		return err
 	}
-	defer out.Cleanup()
+	defer func() { _ = out.Cleanup() }()
 	counted := h.progress(ctx, nil, from, info.Size())
 	counted.w = out
 	n, err := in.WriteTo(counted)
@@ -197,7 +197,7 @@ func (h *Host) sftp(ctx context.Context, l *link, do func(*sftp.Client) error) e
 		if err != nil {
 			return fmt.Errorf("start SFTP (is the subsystem sftp set in sshd_config?): %w", err)
 		}
-		defer c.Close()
+		defer func() { _ = c.Close() }()
 		return do(c)
 	})
 }
