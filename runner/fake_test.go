@@ -20,7 +20,8 @@ type fakeWorld struct {
 	nodes   map[string]*fakeNode
 	effects []string // "n1: claim", in order
 	changed chan struct{}
-	blocked map[string][]string // nodes whose drain budgets refuse
+	blocked map[string][]string       // nodes whose drain budgets refuse
+	after   func(node, effect string) // looks at the world after each effect, under its lock; may be nil
 }
 
 // fakeNode is both sides of one node: the Node object and the machine.
@@ -54,8 +55,18 @@ func (w *fakeWorld) do(node, effect string, f func(*fakeNode)) {
 	if effect != "" {
 		w.effects = append(w.effects, node+": "+effect)
 	}
+	if w.after != nil {
+		w.after(node, effect)
+	}
 	close(w.changed)
 	w.changed = make(chan struct{})
+}
+
+// with runs f under the world's lock.
+func (w *fakeWorld) with(f func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	f()
 }
 
 func (w *fakeWorld) see(node string) fakeNode {
@@ -101,8 +112,16 @@ func (w *fakeWorld) Claim(ctx context.Context, node, run string, facts map[strin
 	return state, err
 }
 
-func (w *fakeWorld) Note(_ context.Context, node, _ string, facts map[string]string) error {
-	w.do(node, "", func(n *fakeNode) { maps.Copy(n.state, facts) })
+func (w *fakeWorld) Note(_ context.Context, node, run string, facts map[string]string) error {
+	return w.held(node, run, "", func(n *fakeNode) { maps.Copy(n.state, facts) })
+}
+
+// held is do for what only the run that holds the node may do.
+func (w *fakeWorld) held(node, run, effect string, f func(*fakeNode)) error {
+	if has := w.see(node).run; has != run {
+		return fmt.Errorf("held by %q", has)
+	}
+	w.do(node, effect, f)
 	return nil
 }
 
@@ -128,9 +147,8 @@ func (w *fakeWorld) Release(ctx context.Context, node, _ string, last map[string
 	return nil
 }
 
-func (w *fakeWorld) Fail(_ context.Context, node, _, why string) error {
-	w.do(node, "fail", func(n *fakeNode) { n.failed, n.tainted = why, false })
-	return nil
+func (w *fakeWorld) Fail(_ context.Context, node, run, why string) error {
+	return w.held(node, run, "fail", func(n *fakeNode) { n.failed, n.tainted = why, false })
 }
 
 // blockedError is what a drain returns that budgets refuse.

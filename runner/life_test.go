@@ -152,7 +152,7 @@ func TestLifeReboots(t *testing.T) {
 	}
 }
 
-func TestLifeKeepsAHumansCordon(t *testing.T) {
+func TestFault17AHumansCordonIsKept(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := newFakeWorld("n1", "n2")
 		w.nodes["n1"].cordoned = true
@@ -168,7 +168,7 @@ func TestLifeKeepsAHumansCordon(t *testing.T) {
 	})
 }
 
-func TestLifeBlockedIsGivenBack(t *testing.T) {
+func TestFault16BlockedDrainIsGivenBack(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := newFakeWorld("n1", "n2")
 		w.blocked["n1"] = []string{"budget shop/web needs 3 healthy pods and has 3"}
@@ -206,8 +206,8 @@ func TestLifeFailedStaysClosedWithWhy(t *testing.T) {
 	})
 }
 
-// Fault 30.
-func TestLifeCrashingKubeletEndsTheWait(t *testing.T) {
+// The kubelet's own lines are shown, and the wait ends at once.
+func TestFault30CrashingKubeletEndsTheWait(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := newFakeWorld("n1")
 		w.nodes["n1"].crashes = true
@@ -240,8 +240,8 @@ func TestLifeInterruptedStep(t *testing.T) {
 	}
 }
 
-// Fault 18.
-func TestLifeUncordonedInBetweenIsClosedAgain(t *testing.T) {
+// Another controller uncordons before the reboot.
+func TestFault18UncordonedInBetweenIsClosedAgain(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := newFakeWorld("n1")
 		wk := w.work("n1", w.kubeletStep("n1", "2"))
@@ -258,9 +258,9 @@ func TestLifeUncordonedInBetweenIsClosedAgain(t *testing.T) {
 	})
 }
 
-// TestKillSweep ends the process at every journal write of a run of three nodes, lets the next process go on, and
+// TestFault01KillAtEachEvent ends the process at every journal write of a run of three nodes, lets the next process go on, and
 // compares the end with that of an undisturbed run (fault 1).
-func TestKillSweep(t *testing.T) {
+func TestFault01KillAtEachEvent(t *testing.T) {
 	world := func() (*fakeWorld, []Work) {
 		w := newFakeWorld("n1", "n2", "n3")
 		w.nodes["n3"].cordoned = true
