@@ -1,32 +1,27 @@
 package remote
 
 import (
-	"bufio"
-	"bytes"
-	"errors"
 	"fmt"
-	"io/fs"
 	"net"
-	"os"
 	"os/user"
-	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
-
-	"github.com/kevinburke/ssh_config"
 )
 
 // endpoint is one hop with every setting resolved.
 type endpoint struct {
 	name    string // for people
-	host    string // what known_hosts is asked for
+	host    string // what is dialled, and what known_hosts is asked for
+	alias   string // HostKeyAlias: what known_hosts is asked for instead
 	port    int
 	user    string
 	idents  []string
-	only    bool // idents alone, not the agent's other keys
-	known   []string
+	only    bool     // idents alone, not the agent's other keys
+	certs   []string // CertificateFile, besides KEY-cert.pub
+	known   []string // the user's known_hosts files
+	system  []string // those for all users
 	timeout time.Duration
 }
 
@@ -34,122 +29,18 @@ func (e endpoint) addr() string { return net.JoinHostPort(e.host, strconv.Itoa(e
 
 // key identifies the connection: what would be the same login.
 func (e endpoint) key() string {
-	return fmt.Sprintf("%s@%s %q %q", e.user, e.addr(), e.idents, e.known)
+	return fmt.Sprintf("%s@%s %s %q %q %q", e.user, e.addr(), e.alias, e.idents, e.certs, e.known)
 }
 
-// sshConfig is ~/.ssh/config, read once.
-type sshConfig struct {
-	file, home string
-	once       sync.Once
-	parsed     *ssh_config.Config
-	err        error
-}
-
-func (c *sshConfig) load() error {
-	c.once.Do(func() { c.parsed, c.err = readConfig(c.file, c.home) })
-	return c.err
-}
-
-func readConfig(file, home string) (*ssh_config.Config, error) {
-	data, err := os.ReadFile(file)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	if err := refuseMatch(file, home, data, 0); err != nil {
-		return nil, err
-	}
-	parsed, err := ssh_config.DecodeBytes(data)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", file, err)
-	}
-	return parsed, nil
-}
-
-// refuseMatch looks for Match lines that the parser would get wrong: it takes `Match host a exec "…"` for a list of
-// host patterns, and so applies what follows without running the command.
-func refuseMatch(file, home string, data []byte, depth int) error {
-	lines := bufio.NewScanner(bytes.NewReader(data))
-	for n := 1; lines.Scan(); n++ {
-		words := strings.Fields(strings.Replace(lines.Text(), "=", " ", 1))
-		if len(words) < 2 {
-			continue
-		}
-		switch strings.ToLower(words[0]) {
-		case "match":
-			if !plainMatch(words[1:]) {
-				return fmt.Errorf("%s:%d: %s: only `Match all` and `Match host PATTERN` are understood; fleetup doesn't run commands "+
-					"of ssh_config to find out: name the settings in the inventory's [ssh], or point to a config without it",
-					file, n, strings.TrimSpace(lines.Text()))
-			}
-		case "include":
-			if err := refuseIncluded(words[1:], home, depth); err != nil {
-				return err
-			}
-		}
-	}
-	return lines.Err()
-}
-
-func plainMatch(words []string) bool {
-	switch strings.ToLower(words[0]) {
-	case "all":
-		return len(words) == 1
-	case "host":
-		return len(words) == 2 && !strings.Contains(words[1], ",")
-	}
-	return false
-}
-
-func refuseIncluded(patterns []string, home string, depth int) error {
-	if depth > 5 {
-		return nil // the parser says so
-	}
-	for _, p := range patterns {
-		p = expandHome(home, p)
-		if !filepath.IsAbs(p) {
-			p = filepath.Join(home, ".ssh", p)
-		}
-		files, _ := filepath.Glob(p)
-		for _, f := range files {
-			data, err := os.ReadFile(f)
-			if err != nil {
-				continue
-			}
-			if err := refuseMatch(f, home, data, depth+1); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// get returns the first value of key for any of the aliases, "" where there is none.
-func (c *sshConfig) get(key string, aliases ...string) string {
-	if all := c.all(key, aliases...); len(all) > 0 {
-		return all[0]
-	}
-	return ""
-}
-
-func (c *sshConfig) all(key string, aliases ...string) []string {
-	if c.parsed == nil {
-		return nil
-	}
-	for _, a := range aliases {
-		if all, err := c.parsed.GetAll(a, key); err == nil && len(all) > 0 {
-			return all
-		}
-	}
-	return nil
-}
+// files are all known_hosts files that are asked.
+func (e endpoint) files() []string { return slices.Concat(e.known, e.system) }
 
 // resolve returns where l leads: the endpoint, and the alternatives of jump chains before it (none: direct).
 func (n *Net) resolve(l Login) (endpoint, [][]endpoint, error) {
-	if err := n.config.load(); err != nil {
-		return endpoint{}, nil, &setupError{l.Name, err}
+	for _, c := range []*sshConfig{n.config, n.system} {
+		if err := c.load(); err != nil {
+			return endpoint{}, nil, &setupError{l.Name, err}
+		}
 	}
 	e, err := n.endpoint(l)
 	if err != nil {
@@ -157,9 +48,9 @@ func (n *Net) resolve(l Login) (endpoint, [][]endpoint, error) {
 	}
 	jumps := l.Jump
 	if len(jumps) == 0 {
-		if j := n.config.get("ProxyJump", l.Address, l.Name); j != "" && j != "none" {
+		if j := n.setting("ProxyJump", l.Address, l.Name); j != "" && j != "none" {
 			jumps = []string{j}
-		} else if p := n.config.get("ProxyCommand", l.Address, l.Name); p != "" && p != "none" {
+		} else if p := n.setting("ProxyCommand", l.Address, l.Name); p != "" && p != "none" {
 			return endpoint{}, nil, &setupError{l.Name, fmt.Errorf("%s sets ProxyCommand for it, which fleetup doesn't run: "+
 				"use ProxyJump there, or jump in the inventory's [ssh]", n.o.ConfigFile)}
 		}
@@ -185,7 +76,7 @@ func (n *Net) chain(jump string, l Login) ([]endpoint, error) {
 		if j.User, j.Address, j.Port, err = splitHop(hop); err != nil {
 			return nil, fmt.Errorf("jump %q: %w", jump, err)
 		}
-		if j.User == "" && n.config.get("User", j.Address) == "" {
+		if j.User == "" && n.setting("User", j.Address) == "" {
 			j.User = l.User
 		}
 		j.Name = j.Address
@@ -221,12 +112,12 @@ func splitHop(hop string) (name, host string, port int, err error) {
 func (n *Net) endpoint(l Login) (endpoint, error) {
 	e := endpoint{name: l.Name, host: l.Address, port: l.Port, user: l.User, idents: l.IdentityFiles, only: len(l.IdentityFiles) > 0,
 		known: l.KnownHosts, timeout: l.ConnectTimeout}
-	c, aliases := n.config, []string{l.Address, l.Name}
+	aliases := []string{l.Address, l.Name}
 	if e.timeout <= 0 {
 		e.timeout = 10 * time.Second
 	}
 	if e.user == "" {
-		e.user = c.get("User", aliases...)
+		e.user = n.setting("User", aliases...)
 	}
 	if e.user == "" {
 		u, err := user.Current()
@@ -236,30 +127,36 @@ func (n *Net) endpoint(l Login) (endpoint, error) {
 		e.user = u.Username
 	}
 	if e.port == 0 {
-		port, err := strconv.Atoi(orElse(c.get("Port", aliases...), "22"))
+		port, err := strconv.Atoi(orElse(n.setting("Port", aliases...), "22"))
 		if err != nil {
-			return e, fmt.Errorf("%s: Port: %w", c.file, err)
+			return e, fmt.Errorf("%s: Port: %w", n.o.ConfigFile, err)
 		}
 		e.port = port
 	}
-	if name := c.get("HostName", l.Address); name != "" {
+	if name := n.setting("HostName", l.Address); name != "" {
 		e.host = strings.NewReplacer("%h", l.Address, "%%", "%").Replace(name)
 	}
+	e.alias = n.setting("HostKeyAlias", aliases...)
 	n.files(&e, aliases)
 	return e, nil
 }
 
-// files fills in identity and known_hosts files, with ~ and the tokens of ssh_config(5) expanded.
+// files fills in identity, certificate and known_hosts files, with ~ and the tokens of ssh_config(5) expanded.
 func (n *Net) files(e *endpoint, aliases []string) {
 	if !e.only {
-		e.idents = n.config.all("IdentityFile", aliases...)
-		e.only = strings.EqualFold(n.config.get("IdentitiesOnly", aliases...), "yes")
+		e.idents = n.settings("IdentityFile", aliases...)
+		e.only = strings.EqualFold(n.setting("IdentitiesOnly", aliases...), "yes")
 	}
 	if len(e.known) == 0 {
-		e.known = strings.Fields(n.config.get("UserKnownHostsFile", aliases...))
+		e.known = strings.Fields(n.setting("UserKnownHostsFile", aliases...))
 	}
 	if len(e.known) == 0 {
 		e.known = []string{"~/.ssh/known_hosts", "~/.ssh/known_hosts2"}
+	}
+	e.certs = n.settings("CertificateFile", aliases...)
+	e.system = strings.Fields(n.setting("GlobalKnownHostsFile", aliases...))
+	if len(e.system) == 0 {
+		e.system = []string{n.o.SystemDir + "/ssh_known_hosts", n.o.SystemDir + "/ssh_known_hosts2"}
 	}
 	local, _ := user.Current()
 	if local == nil {
@@ -268,7 +165,9 @@ func (n *Net) files(e *endpoint, aliases []string) {
 	tokens := strings.NewReplacer("%d", n.o.home, "%h", e.host, "%n", aliases[0], "%p", strconv.Itoa(e.port), "%r", e.user,
 		"%u", local.Username, "%%", "%")
 	e.idents = expandAll(n.o.home, e.idents, tokens)
+	e.certs = expandAll(n.o.home, e.certs, tokens)
 	e.known = expandAll(n.o.home, e.known, tokens)
+	e.system = expandAll(n.o.home, e.system, tokens)
 }
 
 func expandAll(home string, files []string, tokens *strings.Replacer) []string {

@@ -130,7 +130,7 @@ type shownKey struct {
 }
 
 func (p *peer) clientConfig() (*ssh.ClientConfig, *shownKey, error) {
-	known, err := p.net.known.open(p.e.known)
+	known, err := p.net.known.open(p.e.files())
 	if err != nil {
 		return nil, nil, &setupError{p.e.name, err}
 	}
@@ -146,7 +146,7 @@ func (p *peer) clientConfig() (*ssh.ClientConfig, *shownKey, error) {
 	}
 	cfg := &ssh.ClientConfig{
 		Config: modern(), User: p.e.user, Auth: []ssh.AuthMethod{ssh.PublicKeys(all...)},
-		HostKeyAlgorithms: known.algorithms(p.e.addr()), ClientVersion: "SSH-2.0-fleetup",
+		HostKeyAlgorithms: known.algorithms(p.e), ClientVersion: "SSH-2.0-fleetup",
 	}
 	cfg.HostKeyCallback = func(_ string, _ net.Addr, key ssh.PublicKey) error {
 		shown.err = known.check(p.e, key)

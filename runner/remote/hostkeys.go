@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"golang.org/x/crypto/ssh"
-	"golang.org/x/crypto/ssh/knownhosts"
 )
 
 // errSeen ends a handshake when the key has been shown.
@@ -106,7 +105,7 @@ func (n *Net) Check(l Login, key ssh.PublicKey) error {
 	if err != nil {
 		return err
 	}
-	known, err := n.known.open(e.known)
+	known, err := n.known.open(e.files())
 	if err != nil {
 		return &setupError{e.name, err}
 	}
@@ -120,7 +119,7 @@ func (n *Net) KnownAs(l Login) (name string, files []string, err error) {
 	if err != nil {
 		return "", nil, err
 	}
-	return knownhosts.Normalize(e.addr()), e.known, nil
+	return e.knownNames()[0], e.known, nil
 }
 
 // Fingerprint names a key as ssh-keygen -l does: its type and SHA256:….

@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -49,7 +50,7 @@ type keyring struct {
 func (k *keyring) signers(e endpoint) ([]cachedSigner, []string, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	id := fmt.Sprintf("%q %v", e.idents, e.only)
+	id := fmt.Sprintf("%q %q %v", e.idents, e.certs, e.only)
 	if s, ok := k.cache[id]; ok {
 		return s, k.notes[id], nil
 	}
@@ -57,7 +58,9 @@ func (k *keyring) signers(e endpoint) ([]cachedSigner, []string, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	all := order(files, k.agentKeys(), e.only)
+	certs, more := readCerts(e.certs)
+	notes = append(notes, more...)
+	all := order(files, certs, k.agentKeys(), e.only)
 	if len(all) > maxKeys {
 		notes = append(notes, fmt.Sprintf("%d more keys weren't offered, because sshd hangs up after %d: name the right one in ssh.identity_files",
 			len(all)-maxKeys, maxKeys))
@@ -99,8 +102,9 @@ func (k *keyring) load(e endpoint) (files []*keyFile, notes []string, err error)
 }
 
 // order sorts as pubkey_prepare of OpenSSH's sshconnect2.c does. only leaves out what the files don't name.
-func order(files []*keyFile, inAgent []cachedSigner, only bool) []cachedSigner {
-	var certs, named, others, rest []cachedSigner
+func order(files []*keyFile, apart []namedCert, inAgent []cachedSigner, only bool) []cachedSigner {
+	var named, others, rest []cachedSigner
+	certs := pairedCerts(files, apart, inAgent)
 	used := map[int]bool{}
 	for _, f := range files {
 		signer := cachedSigner{f, f.name}
@@ -130,6 +134,50 @@ func order(files []*keyFile, inAgent []cachedSigner, only bool) []cachedSigner {
 		}
 	}
 	return append(append(append(certs, named...), others...), rest...)
+}
+
+// namedCert is a certificate that ssh_config's CertificateFile names, apart from its key.
+type namedCert struct {
+	*ssh.Certificate
+	file string
+}
+
+func readCerts(files []string) (certs []namedCert, notes []string) {
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			notes = append(notes, fmt.Sprintf("certificate: %v", err))
+			continue
+		}
+		pub, _, _, _, err := ssh.ParseAuthorizedKey(data)
+		if c, ok := pub.(*ssh.Certificate); err == nil && ok {
+			certs = append(certs, namedCert{c, file})
+		} else {
+			notes = append(notes, file+" holds no certificate")
+		}
+	}
+	return certs, notes
+}
+
+// pairedCerts pairs certificates with the private halves of their keys, in files or in the agent.
+func pairedCerts(files []*keyFile, apart []namedCert, inAgent []cachedSigner) []cachedSigner {
+	halves := slices.Clone(inAgent)
+	for _, f := range files {
+		if f.private != nil || f.locked != nil {
+			halves = append(halves, cachedSigner{f, f.name})
+		}
+	}
+	var out []cachedSigner
+	for _, c := range apart {
+		i := slices.IndexFunc(halves, func(s cachedSigner) bool { return sameKey(s.PublicKey(), c.Key) })
+		if i < 0 {
+			continue
+		}
+		if s, err := ssh.NewCertSigner(c.Certificate, halves[i].Signer); err == nil {
+			out = append(out, cachedSigner{s, c.file})
+		}
+	}
+	return out
 }
 
 func sameKey(a, b ssh.PublicKey) bool {

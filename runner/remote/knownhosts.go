@@ -4,13 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net"
 	"os"
-	"slices"
 	"strings"
 	"sync"
 
-	"github.com/skeema/knownhosts"
 	"golang.org/x/crypto/ssh"
 	xknownhosts "golang.org/x/crypto/ssh/knownhosts"
 )
@@ -41,11 +38,13 @@ func (e *HostKeyError) Error() string {
 	case len(e.Want) > 0:
 		return where + fmt.Sprintf("changed: it shows %s, known is %s; if the machine was reinstalled or its board replaced, "+
 			"compare the key on its console and accept it with `fleetup trust`", shown, describeKnown(e.Want))
-	case isCert(e.Key):
-		return where + fmt.Sprintf("%s: %v", shown, e.Err)
 	}
-	return where + fmt.Sprintf("unknown: it shows %s and %s doesn't know it; compare it and accept it with `fleetup trust`",
-		shown, strings.Join(e.Files, ", "))
+	why := ""
+	if e.Err != nil {
+		why = fmt.Sprintf(" (%v)", e.Err)
+	}
+	return where + fmt.Sprintf("unknown: it shows %s and %s doesn't know it%s; compare it and accept it with `fleetup trust`",
+		shown, strings.Join(e.Files, ", "), why)
 }
 
 func (e *HostKeyError) Unwrap() error { return e.Err }
@@ -60,8 +59,6 @@ func (e *HostKeyError) HostKey() string {
 	}
 	return "unknown"
 }
-
-func isCert(k ssh.PublicKey) bool { _, ok := k.(*ssh.Certificate); return ok }
 
 // describe names a key as ssh-keygen -l does: type and SHA-256 fingerprint.
 func describe(k ssh.PublicKey) string {
@@ -79,14 +76,9 @@ func describeKnown(keys []KnownKey) string {
 	return strings.Join(all, ", ")
 }
 
-// knownDB is some known_hosts files, compiled.
-type knownDB struct {
-	db    *knownhosts.HostKeyDB // nil: none of the files exists
-	stamp string                // what the files looked like when they were read
-}
-
-// knownFiles compiles known_hosts files once, and again when one has changed.
+// knownFiles reads known_hosts files once, and again when one has changed.
 type knownFiles struct {
+	log   func(string)
 	mu    sync.Mutex
 	cache map[string]*knownDB
 }
@@ -98,24 +90,19 @@ func (k *knownFiles) open(files []string) (*knownDB, error) {
 	if c := k.cache[id]; c != nil && c.stamp == stamp {
 		return c, nil
 	}
-	var there []string
+	d := &knownDB{stamp: stamp}
 	for _, f := range files {
-		if _, err := os.Stat(f); err == nil {
-			there = append(there, f)
-		} else if !errors.Is(err, fs.ErrNotExist) {
+		text, err := os.ReadFile(f)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, err
 		}
+		d.read(f, text)
 	}
-	c := &knownDB{stamp: stamp}
-	if len(there) > 0 {
-		db, err := knownhosts.NewDB(there...)
-		if err != nil {
-			return nil, err
-		}
-		c.db = db
+	for _, note := range d.notes {
+		k.log("known_hosts: " + note)
 	}
-	k.cache[id] = c
-	return c, nil
+	k.cache[id] = d
+	return d, nil
 }
 
 func stampOf(files []string) string {
@@ -128,64 +115,4 @@ func stampOf(files []string) string {
 		}
 	}
 	return s.String()
-}
-
-// algorithms returns the host key algorithms to ask for, those that known_hosts holds first: a server shows the first
-// that it has, and with another key than the known one an unchanged machine would look changed. The rest follows, so
-// that the key of a machine that was reinstalled is seen and can be named. Certificates only where an authority is known.
-func (d *knownDB) algorithms(addr string) []string {
-	var algos []string
-	seen := map[string]bool{ssh.KeyAlgoRSA: true, ssh.CertAlgoRSAv01: true, ssh.InsecureKeyAlgoDSA: true, ssh.InsecureCertAlgoDSAv01: true}
-	add := func(list []string, certs bool) {
-		for _, a := range list {
-			if isCert := strings.Contains(a, "-cert-v01@"); !seen[a] && (certs || !isCert) {
-				seen[a] = true
-				algos = append(algos, a)
-			}
-		}
-	}
-	if d.db != nil {
-		for _, k := range d.db.HostKeys(strings.ToLower(addr)) {
-			switch {
-			case k.Cert: // an authority of one type signs keys of every type
-				add(certificates(), true)
-			case k.Type() == ssh.KeyAlgoRSA:
-				add([]string{ssh.KeyAlgoRSASHA512, ssh.KeyAlgoRSASHA256}, false)
-			default:
-				add([]string{k.Type()}, false)
-			}
-		}
-	}
-	add(usualHostKeys, false)
-	return algos
-}
-
-func certificates() []string {
-	return slices.DeleteFunc(ssh.SupportedAlgorithms().HostKeys, func(a string) bool { return !strings.Contains(a, "-cert-v01@") })
-}
-
-// usualHostKeys is OpenSSH's order, for machines that known_hosts doesn't hold.
-var usualHostKeys = []string{ssh.KeyAlgoED25519, ssh.KeyAlgoECDSA256, ssh.KeyAlgoECDSA384, ssh.KeyAlgoECDSA521,
-	ssh.KeyAlgoRSASHA512, ssh.KeyAlgoRSASHA256}
-
-// check decides about a key that e showed.
-func (d *knownDB) check(e endpoint, key ssh.PublicKey) error {
-	bad := &HostKeyError{Host: e.name, Address: xknownhosts.Normalize(e.addr()), Key: key, Files: e.known}
-	if d.db == nil {
-		return bad
-	}
-	nowhere := &net.TCPAddr{IP: net.IPv4zero, Port: 22} // the name decides, never the address it happens to have
-	err := d.db.HostKeyCallback()(strings.ToLower(e.addr()), nowhere, key)
-	var mismatch *xknownhosts.KeyError
-	var revoked *xknownhosts.RevokedError
-	switch {
-	case err == nil:
-		return nil
-	case errors.As(err, &mismatch):
-		bad.Want = mismatch.Want
-	case errors.As(err, &revoked):
-		bad.Revoked = &revoked.Revoked
-	}
-	bad.Err = err
-	return bad
 }

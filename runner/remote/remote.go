@@ -70,6 +70,9 @@ type Options struct {
 	FanOut int
 	// ConfigFile is an ssh_config; default ~/.ssh/config. It need not exist.
 	ConfigFile string
+	// SystemDir holds ssh_config, ssh_known_hosts and ssh_known_hosts2 for all users, read after the user's own; default
+	// /etc/ssh.
+	SystemDir string
 	// Passphrase is asked for the passphrase of a key file, once a key; nil: such keys work through the agent alone.
 	Passphrase func(ctx context.Context, file string) ([]byte, error)
 	// Dial makes the TCP connections; default net.Dialer's.
@@ -97,7 +100,8 @@ type Fence struct {
 // Net holds the connections to a fleet. Its methods may be called from several goroutines.
 type Net struct {
 	o      Options
-	config *sshConfig
+	config *sshConfig // the user's
+	system *sshConfig // for all users of this machine
 	keys   *keyring
 	known  *knownFiles
 	slots  chan struct{} // FanOut
@@ -115,9 +119,10 @@ func New(o Options) *Net {
 	o.defaults()
 	n := &Net{o: o, slots: make(chan struct{}, o.FanOut), peers: map[string]*peer{}, routes: map[string]*route{}}
 	n.ctx, n.stop = context.WithCancel(context.Background())
-	n.config = &sshConfig{file: o.ConfigFile, home: o.home}
+	n.config = &sshConfig{file: o.ConfigFile, home: o.home, log: o.Log}
+	n.system = &sshConfig{file: filepath.Join(o.SystemDir, "ssh_config"), home: o.home, system: o.SystemDir, log: o.Log}
 	n.keys = &keyring{net: n, cache: map[string][]cachedSigner{}, files: map[string]*keyFile{}}
-	n.known = &knownFiles{cache: map[string]*knownDB{}}
+	n.known = &knownFiles{log: o.Log, cache: map[string]*knownDB{}}
 	return n
 }
 
@@ -131,6 +136,9 @@ func (o *Options) defaults() {
 	}
 	if o.ConfigFile == "" {
 		o.ConfigFile = filepath.Join(o.home, ".ssh", "config")
+	}
+	if o.SystemDir == "" {
+		o.SystemDir = "/etc/ssh"
 	}
 	if o.Dial == nil {
 		o.Dial = (&net.Dialer{}).DialContext

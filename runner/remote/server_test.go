@@ -24,7 +24,12 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if addr := os.Getenv(pipeTo); addr != "" {
+		pipe(addr)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // server is an sshd whose commands are real ones, run by /bin/sh in a folder of the test's.
 type server struct {

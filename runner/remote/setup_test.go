@@ -44,7 +44,7 @@ func newBench(t testing.TB, change ...func(*Options)) *bench {
 	b.base = filepath.Join(t.TempDir(), "base")
 	write(t, filepath.Join(b.home, ".ssh", "id_ed25519"), string(private), 0o600)
 	write(t, b.known, "", 0o600)
-	o := Options{Dial: b.Dial, Base: b.base, home: b.home, systemdDir: filepath.Join(b.home, "no-systemd"),
+	o := Options{Dial: b.Dial, Base: b.base, home: b.home, SystemDir: filepath.Join(b.home, "etc"), systemdDir: filepath.Join(b.home, "no-systemd"),
 		Log: func(s string) { t.Log(s) }}
 	for _, f := range change {
 		f(&o)
