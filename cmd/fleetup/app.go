@@ -9,11 +9,13 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
 	"github.com/fleetup/fleetup/inventory"
+	"github.com/fleetup/fleetup/runner"
 )
 
 // app is one invocation: its streams, its flags, and the ways out to the network, which the demo replaces.
@@ -24,6 +26,12 @@ type app struct {
 	getenv func(string) string
 
 	dial func(ctx context.Context, network, addr string) (net.Conn, error) // nil: the real network
+
+	// What tests in virtual time replace of a process; nil or "": the real one.
+	notify   func(chan<- os.Signal) (stop func()) // sends signals to the channel
+	boottime func() time.Duration                 // the clock of the lease
+	identity string                               // who holds the lease
+	wrap     func(*runner.Runner)                 // puts faults between a run and the world
 
 	flags struct {
 		limit    string

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -60,13 +61,15 @@ func (r *record) find(last kube.Holder) error {
 	if known != "" {
 		path, ok = runner.JournalPath(r.dir, known)
 	}
+	over := false
 	if ok {
-		if err := r.read(path); err != nil {
+		var err error
+		if over, err = r.read(path); err != nil {
 			return err
 		}
 	}
 	switch {
-	case known != "" && r.path == "":
+	case known != "" && r.path == "" && !over:
 		r.run, r.adopted = known, true
 	case r.run == "":
 		r.run = runner.NewRunID(time.Now())
@@ -85,23 +88,24 @@ func (s *session) claimedRun() string {
 	return ""
 }
 
-// read reads a journal of an earlier process, which may still be writing it. One that is finished means a new run.
-func (r *record) read(path string) error {
+// read reads a journal of an earlier process, which may still be writing it. over: it is finished, which means a new
+// run, whatever the Lease says: the process died before it could tell.
+func (r *record) read(path string) (over bool, err error) {
 	_, p, note, err := runner.ReadJournal(path)
 	if err != nil {
-		return exitWith(exitFailed, err)
+		return false, exitWith(exitFailed, err)
 	}
 	if note != "" {
 		fmt.Fprintln(r.s.app.err, "note: "+note)
 	}
 	if p.Finished {
-		return nil
+		return true, nil
 	}
 	if p.Cluster != "" && p.Cluster != r.uid {
-		return exitWith(exitFailed, fmt.Errorf("%s is the journal of another cluster (kube-system has UID %s there, %s here): check [cluster], or give this inventory a name of its own", path, p.Cluster, r.uid))
+		return false, exitWith(exitFailed, fmt.Errorf("%s is the journal of another cluster (kube-system has UID %s there, %s here): check [cluster], or give this inventory a name of its own", path, p.Cluster, r.uid))
 	}
 	r.path, r.progress, r.run = path, p, p.Run
-	return nil
+	return false, nil
 }
 
 // openJournal opens the run's journal for appending, or begins it.
@@ -150,7 +154,7 @@ func (r *record) lock(ctx context.Context, wait bool) error {
 }
 
 func (r *record) holder() kube.Holder {
-	return kube.Holder{Identity: identity(), User: username(), Run: r.run, Inventory: r.s.fleet.Name}
+	return kube.Holder{Identity: cmp.Or(r.s.app.identity, identity()), User: username(), Run: r.run, Inventory: r.s.fleet.Name}
 }
 
 // locked says whom the lease was taken from, and reads again what the holder before us may have changed.

@@ -113,6 +113,9 @@ func (s *session) watched(ctx context.Context, rec *record, plan runner.Plan, st
 		Show: d.event, Decided: d.decided,
 		Held: rec.lease.Held, Lost: rec.lease.Lost(), Stop: stop, Paused: rec.paused, HTTP: web,
 	}
+	if s.app.wrap != nil {
+		s.app.wrap(r)
+	}
 	begun := time.Now()
 	end, err := r.Go(ctx)
 	d.close()
@@ -165,7 +168,11 @@ func (s *session) ask(plan runner.Plan, found map[string]*runner.Surveyed, rec *
 func (a *app) signals(cancel context.CancelCauseFunc) (<-chan struct{}, func()) {
 	stop, quit := make(chan struct{}), make(chan struct{})
 	got := make(chan os.Signal, 2)
-	signal.Notify(got, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	notify := a.notify
+	if notify == nil {
+		notify = realSignals
+	}
+	deaf := notify(got)
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		for once := false; ; {
@@ -183,7 +190,12 @@ func (a *app) signals(cancel context.CancelCauseFunc) (<-chan struct{}, func()) 
 			}
 		}
 	})
-	return stop, func() { signal.Stop(got); close(quit); wg.Wait() }
+	return stop, func() { deaf(); close(quit); wg.Wait() }
+}
+
+func realSignals(got chan<- os.Signal) (stop func()) {
+	signal.Notify(got, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	return func() { signal.Stop(got) }
 }
 
 var errSignal = errors.New("asked to end at once")

@@ -62,6 +62,7 @@ func (s *session) close() {
 	s.stop()
 	if s.cluster != nil {
 		s.cluster.Wait()
+		s.cluster.Close()
 	}
 	s.net.Close()
 }

@@ -54,7 +54,7 @@ func (a *app) status(ctx context.Context, path string) error {
 	k, kerr := a.openCluster(ctx, f)
 	var nodes map[string]kube.Node
 	if kerr == nil {
-		defer func() { cancel(); k.Wait() }()
+		defer func() { cancel(); k.Wait(); k.Close() }()
 		st.From = append(st.From, "cluster")
 		nodes = k.Nodes()
 		st.lease(ctx, k)

@@ -113,12 +113,14 @@ func (c *cluster) targets(checks []inventory.HTTPCheck) []runner.Target {
 func (a *app) openCluster(ctx context.Context, f *inventory.Fleet) (*kube.Cluster, error) {
 	k, err := kube.Open(kube.Config{
 		Kubeconfig: f.Cluster.Kubeconfig, Context: f.Cluster.Context, Namespace: f.Cluster.Namespace, Dial: a.dial,
+		Boottime: a.boottime,
 	})
 	if err != nil {
 		return nil, exitWith(exitFailed, fmt.Errorf("cluster: %w", err))
 	}
 	if err := k.Start(ctx); err != nil {
 		k.Wait()
+		k.Close()
 		return nil, exitWith(exitFailed, fmt.Errorf("cluster: %w", err))
 	}
 	return k, nil

@@ -23,6 +23,7 @@ func (m *Machine) boot() {
 		return
 	}
 	m.bootID, m.booted = newBootID(), time.Now()
+	m.boots++
 	m.kernel = m.bootKernel()
 	m.sys = shell.NewSystem(m.FS, programs(m), m.began)
 	sys := m.sys

@@ -107,6 +107,7 @@ type Machine struct {
 	sys      *shell.System // nil while it is down
 	sshd     bool
 	bootID   string
+	boots    int
 	booted   time.Time
 	kernel   string // running
 	noBoot   bool
@@ -189,6 +190,13 @@ func (m *Machine) BootID() string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.bootID
+}
+
+// Reboots is how often it came up again since New.
+func (m *Machine) Reboots() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.boots - 1
 }
 
 // Kernel is the running kernel, as uname -r says it.
