@@ -56,6 +56,7 @@ type Cluster struct {
 	trouble  apiTrouble  // why the watches stand still, if they do
 	told     eventSender // Events on their way
 	owned    sync.WaitGroup
+	stop     context.CancelFunc // ends what is owned
 }
 
 type clients struct {

@@ -24,6 +24,7 @@ type Proof struct {
 	gone     map[string]bool // deleted since: its last numbers stay
 	down     map[string]bool
 	draining map[string]bool
+	beats    map[string]heartbeat // by node that is down: its kubelet's last one before that
 }
 
 // ServiceLeast is what one Service had: at the start, at the least, since when, and what node was being worked on then.
@@ -35,7 +36,8 @@ type ServiceLeast struct {
 }
 
 func newProof(c *Cluster) *Proof {
-	return &Proof{c: c, services: map[string]*ServiceLeast{}, gone: map[string]bool{}, down: map[string]bool{}, draining: map[string]bool{}}
+	return &Proof{c: c, services: map[string]*ServiceLeast{}, gone: map[string]bool{}, down: map[string]bool{}, draining: map[string]bool{},
+		beats: map[string]heartbeat{}}
 }
 
 // Proof is the cluster's one; it begins with Start.
@@ -50,9 +52,20 @@ func (p *Proof) Down(node string, down bool) {
 		return
 	}
 	mark(p.down, node, down)
+	if n, ok := p.c.nodes.get(node); ok && down {
+		p.beats[node] = heartbeatOf(n)
+	}
 	for service := range p.services {
 		p.count(service)
 	}
+}
+
+// lastBeat is the heartbeat that the API had of the node when it went down.
+func (p *Proof) lastBeat(node string) (heartbeat, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	beat, ok := p.beats[node]
+	return beat, ok && p.down[node]
 }
 
 // Draining says which nodes are being worked on, to name them beside what a Service lost meanwhile.

@@ -44,6 +44,21 @@ func TestMissing(t *testing.T) {
 	})
 }
 
+// Whoever may nothing learns of every rule at once, and at once: watches that are refused don't hold the error back.
+func TestStartWithoutRights(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		w.Authorize(func(_, _, _, resource, _, _ string) bool { return resource == "selfsubjectaccessreviews" })
+		c := w.open()
+		begun := time.Now()
+		err := c.Start(w.ctx)
+		c.Wait()
+		c.Close()
+		if err == nil || strings.Count(err.Error(), "- apiGroups:") != len(Rules("")) || time.Since(begun) > time.Second {
+			t.Errorf("after %v: %v", time.Since(begun), err)
+		}
+	})
+}
+
 // With exactly these rights a whole run works: none is missing. And each is used: the requests show it.
 func TestRulesAreWhatARunNeeds(t *testing.T) {
 	rules := append(Rules(""), Extra(true, false)...)

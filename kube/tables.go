@@ -3,6 +3,7 @@ package kube
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -95,6 +96,7 @@ const startTimeout = 30 * time.Second
 // reached is one after 30 seconds. Call it once.
 func (c *Cluster) Start(ctx context.Context) error {
 	watches := c.watches()
+	ctx, c.stop = context.WithCancel(ctx)
 	for _, w := range watches {
 		c.owned.Go(func() { w.run(ctx, w.name()) })
 	}
@@ -103,6 +105,7 @@ func (c *Cluster) Start(ctx context.Context) error {
 	defer limit.Stop()
 	for _, w := range watches {
 		if err := c.awaitSync(ctx, w, limit.C); err != nil {
+			c.stop()
 			return err
 		}
 	}
@@ -124,8 +127,7 @@ func (c *Cluster) awaitSync(ctx context.Context, w watchOf, limit <-chan time.Ti
 		case <-look.C:
 			err := c.trouble.of(w.name())
 			if apierrors.IsForbidden(err) {
-				return fmt.Errorf("cluster: list and watch %s: %w\nadd to a ClusterRole of this user:\n%s", w.name(), err,
-					Rule{Group: w.group, Resource: w.resource, Verbs: []string{"list", "watch"}}.YAML())
+				return c.refused(ctx, w, err)
 			}
 			if apierrors.IsUnauthorized(err) {
 				return fmt.Errorf("cluster: list %s: the credentials were refused: %w", w.name(), err)
@@ -134,5 +136,14 @@ func (c *Cluster) awaitSync(ctx context.Context, w watchOf, limit <-chan time.Ti
 	}
 }
 
-// Wait waits until the watches have ended, which they do when Start's ctx is done.
+// refused names every right that is missing, where the API server tells them, not the first one alone.
+func (c *Cluster) refused(ctx context.Context, w watchOf, err error) error {
+	missing, asked := c.Missing(ctx)
+	if asked != nil || len(missing) == 0 {
+		missing = []string{Rule{Group: w.group, Resource: w.resource, Verbs: []string{"list", "watch"}}.missing()}
+	}
+	return fmt.Errorf("cluster: list and watch %s: %w\nthis user %s", w.name(), err, strings.Join(missing, "\nthis user "))
+}
+
+// Wait waits until the watches have ended, which they do when Start's ctx is done, or has returned an error.
 func (c *Cluster) Wait() { c.owned.Wait() }

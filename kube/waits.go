@@ -92,7 +92,7 @@ func (l *liveness) proven(ctx context.Context, n *corev1.Node) bool {
 	if l.first == nil {
 		l.first = &beat
 	}
-	if beat != *l.first || beat.beat.After(l.since) || beat.transition.After(l.since) {
+	if beat != *l.first || beat.beat.After(l.since) || beat.transition.After(l.since) || l.sameSecond(beat) {
 		l.proof = true
 	}
 	if !l.proof && time.Now().After(l.nextLease) {
@@ -100,6 +100,13 @@ func (l *liveness) proven(ctx context.Context, n *corev1.Node) bool {
 		l.proof = l.leaseRenewed(ctx)
 	}
 	return l.proof
+}
+
+// sameSecond takes a heartbeat from the very second of the stop, which the API keeps no finer, where it isn't the one that
+// was there before the stop: a kubelet that is back in less than a second would else be noticed with its next lease only.
+func (l *liveness) sameSecond(beat heartbeat) bool {
+	before, ok := l.c.proof.lastBeat(l.node)
+	return ok && beat.beat != before.beat && !beat.beat.Before(l.since.Truncate(time.Second))
 }
 
 // leaseRenewed compares two readings of the kubelet's lease, or one with since.

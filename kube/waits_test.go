@@ -58,6 +58,24 @@ func TestAwaitReadyAfterAQuickRestart(t *testing.T) {
 	})
 }
 
+// A machine that stops and is back within one second: the API keeps heartbeats by the second.
+func TestAwaitReadyWithinTheSecond(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		time.Sleep(30*time.Second + 500*time.Millisecond)
+		since := time.Now()
+		w.c.Proof().Down("n1", true)
+		w.StopKubelet("n1")
+		time.Sleep(100 * time.Millisecond)
+		w.Kubelet("n1", kubetest.KubeletStatus{})
+		time.Sleep(100 * time.Millisecond) // the watch has it before anybody waits
+		took, err := w.within(time.Minute, func(ctx context.Context) error { return w.c.AwaitReady(ctx, "n1", "", since, nil) })
+		w.must(err)
+		if took > time.Second {
+			t.Errorf("took %s", took)
+		}
+	})
+}
+
 func TestAwaitReadyWantsTheVersion(t *testing.T) {
 	inWorld(t, nil, func(w *world) {
 		since := time.Now()
