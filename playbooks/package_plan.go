@@ -132,7 +132,7 @@ func (p plan) describe(s *pkg, f found, outdated []string, status *Status) {
 func (p plan) changeOf(name, wanted string, st state) string {
 	to := p.versions[name]
 	if to == "" {
-		to = wanted + " (its full version is known once the package lists are fetched)"
+		to = wanted // its full version is known once the package lists are fetched
 	}
 	switch {
 	case st.broken != "":

@@ -79,7 +79,11 @@ func New(ctx context.Context, dir string, o Options) (*Box, error) {
 		Dir: dir, API: kubetest.New(ctx, o.Cluster), Machines: map[string]*remotetest.Machine{},
 		Net: &remotetest.Network{}, Repo: remotetest.NewRepo(), options: o,
 	}
-	if err := b.start(); err != nil {
+	err := b.start()
+	if err == nil {
+		err = b.joined(ctx)
+	}
+	if err != nil {
 		b.Close()
 		return nil, err
 	}
@@ -102,6 +106,18 @@ func (b *Box) start() error {
 		return err
 	}
 	return b.WriteKnownHosts()
+}
+
+// joined waits until the API says of every node what its machine runs.
+func (b *Box) joined(ctx context.Context) error {
+	return b.until(ctx, func() bool {
+		for _, n := range kubetest.List[*corev1.Node](b.API, "") {
+			if m := b.Machines[n.Name]; m != nil && n.Status.NodeInfo.BootID != m.BootID() {
+				return false
+			}
+		}
+		return true
+	})
 }
 
 // Close ends machines and API.
@@ -204,7 +220,7 @@ func (b *Box) Inventory(rest string) (string, error) {
 
 // Settle waits until so many pods are Ready.
 func (b *Box) Settle(ctx context.Context, pods int) error {
-	for {
+	return b.until(ctx, func() bool {
 		ready := 0
 		for _, p := range kubetest.List[*corev1.Pod](b.API, "") {
 			for _, c := range p.Status.Conditions {
@@ -213,13 +229,18 @@ func (b *Box) Settle(ctx context.Context, pods int) error {
 				}
 			}
 		}
-		if ready >= pods {
-			return nil
-		}
+		return ready >= pods
+	})
+}
+
+// until waits for a condition of the box.
+func (b *Box) until(ctx context.Context, holds func() bool) error {
+	for !holds() {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
+	return nil
 }

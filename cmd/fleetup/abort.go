@@ -30,7 +30,7 @@ func (a *app) abort(ctx context.Context, path string) error {
 	defer cancel(nil)
 	stop, release := a.signals(cancel)
 	defer release()
-	s, err := a.open(ctx, path, nil)
+	s, err := a.open(ctx, path, false)
 	if err != nil {
 		return err
 	}

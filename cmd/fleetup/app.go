@@ -128,13 +128,23 @@ func (a *app) root() *cobra.Command {
 		Short:         "Upgrade fleets of bare-metal Kubernetes nodes with zero downtime",
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		CompletionOptions: cobra.CompletionOptions{
-			HiddenDefaultCmd: false,
+		Args:          cobra.ArbitraryArgs,
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return unknownCommand(c, args[0])
+			}
+			return c.Help()
 		},
 	}
 	root.SetIn(a.in)
 	root.SetOut(a.out)
 	root.SetErr(a.err)
+	root.PersistentPreRunE = func(*cobra.Command, []string) error {
+		if a.flags.output != "text" && a.flags.output != "json" {
+			return usage("--output %q: it is text or json", a.flags.output)
+		}
+		return nil
+	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage("%w", err) })
 	f := root.PersistentFlags()
 	f.StringVar(&a.flags.limit, "limit", "", "only these: hosts, ranges, @groups, comma between, ! before what is left out")
@@ -149,8 +159,17 @@ func (a *app) root() *cobra.Command {
 	return root
 }
 
-// strict makes wrong arguments and unknown commands usage errors, with the nearest command named.
+// unknownCommand names the commands that may have been meant.
+func unknownCommand(root *cobra.Command, name string) error {
+	if near := root.SuggestionsFor(name); len(near) > 0 {
+		return usage("unknown command %q; did you mean %s?", name, strings.Join(near, " or "))
+	}
+	return usage("unknown command %q; `fleetup help` lists all", name)
+}
+
+// strict makes wrong arguments usage errors that show what is right.
 func strict(c *cobra.Command) {
+	c.SuggestionsMinimumDistance = 2
 	if args := c.Args; args != nil {
 		c.Args = func(c *cobra.Command, given []string) error {
 			if err := args(c, given); err != nil {
@@ -180,9 +199,6 @@ func (a *app) color() bool {
 
 // load reads the inventory and selects from it.
 func (a *app) load(path string, needUpgrade, needCluster bool) (*inventory.Fleet, []inventory.Host, error) {
-	if a.flags.output != "text" && a.flags.output != "json" {
-		return nil, nil, usage("--output %q: it is text or json", a.flags.output)
-	}
 	f, err := inventory.Load(path, a.flags.set...)
 	var wrong inventory.Problems
 	if err != nil && !errors.As(err, &wrong) {

@@ -22,7 +22,7 @@ package versions, version skew, quorum, rights, clocks, and whether each drain c
 }
 
 func (a *app) check(ctx context.Context, path string) error {
-	s, err := a.open(ctx, path, nil)
+	s, err := a.open(ctx, path, true)
 	if err != nil {
 		return err
 	}

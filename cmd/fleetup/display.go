@@ -25,6 +25,7 @@ type display struct {
 	bar      *progressbar.ProgressBar // nil without a terminal
 	done     int
 	failed   int
+	told     []string          // why nodes failed, as shown
 	running  map[string]string // node → what it does or waits for
 	heldBack string            // why no other node starts
 }
@@ -69,7 +70,7 @@ func (d *display) event(e runner.Event) {
 		return
 	}
 	if line := d.line(e); line != "" {
-		d.print(e.Time.Local().Format(time.TimeOnly) + "  " + line)
+		d.print(indent(e.Time.Local().Format(time.TimeOnly)+"  ", line))
 	}
 	d.render()
 }
@@ -89,6 +90,7 @@ func (d *display) count(e runner.Event) {
 		delete(d.running, e.Node)
 	case runner.EventFailed:
 		d.failed++
+		d.told = append(d.told, e.Message)
 		delete(d.running, e.Node)
 	case runner.EventBlocked:
 		delete(d.running, e.Node)
@@ -114,6 +116,7 @@ func (d *display) line(e runner.Event) string {
 	if quiet[e.Event] && !d.app.flags.verbose {
 		return ""
 	}
+	e.Message = brief(e.Node, without(e.Message, d.told...))
 	text := d.paint(e)
 	if e.Node != "" {
 		text = e.Node + "  " + text
@@ -134,10 +137,14 @@ func (d *display) paint(e runner.Event) string {
 			return d.color("32", "up to date")
 		}
 		return d.color("32", "done") + ": " + e.Message
+	case runner.EventStarted:
+		return "run " + e.Run + " started"
+	case runner.EventResumed:
+		return "run " + e.Run + " goes on"
 	case runner.EventHalted:
 		return d.color("31", "halted") + ": " + e.Message
 	case runner.EventWaiting:
-		return e.Phase + ": waiting for " + e.Message
+		return e.Phase + " waits: " + e.Message
 	case runner.EventSaid:
 		return e.Message
 	case runner.EventStep:

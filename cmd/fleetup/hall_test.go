@@ -3,8 +3,10 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -88,6 +90,7 @@ var steps = map[string]step{
 	"hold-dpkg-lock":   {"NODE PROGRAM", onMachine(func(m *remotetest.Machine, v string) error { m.HoldDpkgLock(v, 4711); return nil })},
 	"machine":          {"NODE", (*hall).machine},
 	"ran":              {"NODE PART", (*hall).ran},
+	"file":             {"NODE PATH", (*hall).file},
 	"node":             {"NODE", (*hall).node},
 	"cordon":           {"NODE", unschedulable(true)},
 	"uncordon":         {"NODE", unschedulable(false)},
@@ -188,6 +191,15 @@ func (s *hall) machine(args []string) (string, error) {
 // ran tells how often a machine ran programs whose command line contains a text.
 func (s *hall) ran(args []string) (string, error) {
 	return fmt.Sprintf("%d times\n", s.box.Machines[args[0]].Ran(strings.Join(args[1:], " "))), nil
+}
+
+// file prints a file of a machine's disk.
+func (s *hall) file(args []string) (string, error) {
+	b, err := s.box.Machines[args[0]].ReadFile(args[1])
+	if errors.Is(err, fs.ErrNotExist) {
+		return "absent\n", nil
+	}
+	return string(b), err
 }
 
 // node tells what the API says of a node: Ready, cordon, kubelet, taints and whatever of ours is on it.

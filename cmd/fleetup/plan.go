@@ -57,7 +57,7 @@ type plannedStep struct {
 }
 
 func (a *app) plan(ctx context.Context, path, save string, detailed bool) error {
-	s, err := a.open(ctx, path, nil)
+	s, err := a.open(ctx, path, true)
 	if err != nil {
 		return err
 	}
@@ -71,7 +71,7 @@ func (a *app) plan(ctx context.Context, path, save string, detailed bool) error 
 		return exitWith(exitFailed, err)
 	}
 	saved := s.saved(plan, found, findings)
-	if err := a.showPlan(saved, found, save); err != nil {
+	if err := s.showPlan(saved, found, save); err != nil {
 		return err
 	}
 	if err := refusal(findings); err != nil {
@@ -107,7 +107,7 @@ func planned(name string, v *runner.Surveyed) plannedNode {
 }
 
 // showPlan prints the plan and saves it where that was asked for.
-func (a *app) showPlan(p savedPlan, found map[string]*runner.Surveyed, save string) error {
+func (s *session) showPlan(p savedPlan, found map[string]*runner.Surveyed, save string) error {
 	if save != "" {
 		b, err := json.MarshalIndent(p, "", "  ")
 		if err != nil {
@@ -117,20 +117,20 @@ func (a *app) showPlan(p savedPlan, found map[string]*runner.Surveyed, save stri
 			return fmt.Errorf("the plan could not be saved: %w", err)
 		}
 	}
-	if a.json() {
-		return json.NewEncoder(a.out).Encode(p)
+	if s.app.json() {
+		return json.NewEncoder(s.app.out).Encode(p)
 	}
-	a.planText(a.out, p.Plan, found, true)
+	s.planText(s.app.out, p.Plan, found, true)
 	for _, f := range p.Findings {
 		if !f.Refuse {
-			fmt.Fprintln(a.out, "note: "+f.String())
+			fmt.Fprintln(s.app.out, "note: "+f.String())
 		}
 	}
 	return nil
 }
 
 // planText prints every node in the order in which it will be taken: what differs, and with commands what would run.
-func (a *app) planText(w io.Writer, plan runner.Plan, found map[string]*runner.Surveyed, commands bool) {
+func (s *session) planText(w io.Writer, plan runner.Plan, found map[string]*runner.Surveyed, commands bool) {
 	var same []string
 	n := 0
 	for _, pn := range plan.Nodes {
@@ -138,8 +138,8 @@ func (a *app) planText(w io.Writer, plan runner.Plan, found map[string]*runner.S
 		switch {
 		case v == nil:
 			continue
-		case pn.Skip != "":
-			fmt.Fprintf(w, "%s  left alone: %s\n", pn.Name, pn.Skip)
+		case s.leftAlone(pn) != "":
+			fmt.Fprintf(w, "%s  left alone: %s\n", pn.Name, s.leftAlone(pn))
 			continue
 		case v.NothingToDo():
 			same = append(same, pn.Name)
@@ -161,6 +161,15 @@ func (a *app) planText(w io.Writer, plan runner.Plan, found map[string]*runner.S
 	for _, l := range plan.Limits {
 		fmt.Fprintf(w, "limit: %s\n", l.Why)
 	}
+}
+
+// leftAlone says why a run would not touch the node as it is now; "" where it would.
+func (s *session) leftAlone(pn runner.PlanNode) string {
+	n, _ := s.cluster.Node(pn.Name)
+	if pn.Skip == "" && n.Unschedulable && n.Run == "" && n.Failed == "" && s.fleet.Strategy.Cordoned != "upgrade" {
+		return "cordoned by somebody else"
+	}
+	return pn.Skip
 }
 
 // how says in a few words what will happen to the node itself.

@@ -25,7 +25,8 @@ type record struct {
 	journal  *runner.Journal // nil until the run begins
 	progress runner.Progress
 	lease    *kube.Lease
-	adopted  bool // known from the cluster, not from a journal here
+	first    []runner.Event // what was journaled before the runner took over
+	adopted  bool           // known from the cluster, not from a journal here
 	uid      string
 }
 
@@ -237,6 +238,7 @@ func (r *record) add(e runner.Event) error {
 	if err := r.journal.Append(&e); err != nil {
 		return exitWith(exitFailed, err)
 	}
+	r.first = append(r.first, e)
 	return r.progress.Apply(e)
 }
 

@@ -48,7 +48,7 @@ func (a *app) run(ctx context.Context, path string, rf runFlags) error {
 	defer cancel(nil)
 	stop, release := a.signals(cancel)
 	defer release()
-	s, err := a.open(ctx, path, rf.pastBudget)
+	s, err := a.open(ctx, path, true, rf.pastBudget...)
 	if err != nil {
 		return err
 	}
@@ -62,6 +62,7 @@ func (a *app) run(ctx context.Context, path string, rf runFlags) error {
 		return err
 	}
 	defer rec.unlock()
+	s.cluster.run = rec.run
 	if err := s.compile(remote.Fence{Run: rec.run, Epoch: rec.lease.Epoch()}); err != nil {
 		return err
 	}
@@ -99,7 +100,7 @@ func (s *session) carryOut(ctx context.Context, rec *record, rf runFlags, stop <
 
 // watched runs the plan while the zero-downtime proof and the application's own URLs are watched.
 func (s *session) watched(ctx context.Context, rec *record, plan runner.Plan, stop <-chan struct{}) error {
-	s.cluster.run, s.cluster.proof = rec.run, s.cluster.Proof()
+	s.cluster.proof = s.cluster.Proof()
 	s.cluster.Guard(rec.lease.Held)
 	web := runner.NewHTTPWatch(s.cluster.targets(s.fleet.HTTP))
 	wctx, done := context.WithCancel(ctx)
@@ -108,6 +109,9 @@ func (s *session) watched(ctx context.Context, rec *record, plan runner.Plan, st
 	defer func() { done(); watching.Wait() }()
 
 	d := s.app.newDisplay(len(plan.Nodes))
+	for _, e := range rec.first {
+		d.event(e)
+	}
 	r := &runner.Runner{
 		Run: rec.run, Plan: plan, Work: s.work, Cluster: s.cluster, Journal: rec.journal, Progress: rec.progress,
 		Show: d.event, Decided: d.decided,
@@ -160,7 +164,7 @@ func (s *session) ask(plan runner.Plan, found map[string]*runner.Surveyed, rec *
 	if !s.app.terminal() || s.app.flags.yes {
 		return nil
 	}
-	s.app.planText(s.app.err, plan, found, false)
+	s.planText(s.app.err, plan, found, false)
 	return s.app.confirm("go ahead?")
 }
 

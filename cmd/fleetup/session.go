@@ -24,9 +24,10 @@ type session struct {
 	stop     context.CancelFunc
 }
 
-// open reads the inventory, binds its playbooks and opens the cluster. Nothing is touched, no machine dialled.
-func (a *app) open(ctx context.Context, path string, pastBudget []string) (*session, error) {
-	f, hosts, err := a.load(path, true, true)
+// open reads the inventory, binds its playbooks and opens the cluster. Nothing is touched, no machine dialled. upgrade
+// says that the command has no meaning without an [upgrade].
+func (a *app) open(ctx context.Context, path string, upgrade bool, pastBudget ...string) (*session, error) {
+	f, hosts, err := a.load(path, upgrade, true)
 	if err != nil {
 		return nil, err
 	}
@@ -102,12 +103,15 @@ func (s *session) extraRights() []kube.Rule {
 // predict says what a drain of the node would meet now.
 func (s *session) predict(n kube.Node) runner.SituationNode {
 	d := s.cluster.PlanDrain(n.Name, s.cluster.options(n.Name))
-	sn := runner.SituationNode{Kubelet: n.KubeletVersion, Blockers: d.Blockers, Warnings: d.Warnings}
+	sn := runner.SituationNode{Kubelet: n.KubeletVersion, Ours: s.ours(n), Blockers: d.Blockers, Warnings: d.Warnings}
 	for _, p := range d.Refuse {
 		sn.Refused = append(sn.Refused, fmt.Sprintf("pod %s/%s: %s", p.Namespace, p.Name, p.Why))
 	}
 	return sn
 }
+
+// ours reports whether the node is in flight: claimed by the run that is picked up.
+func (s *session) ours(n kube.Node) bool { return n.Run != "" && n.Run == s.cluster.run }
 
 // survey looks at all machines, with a line of progress on a terminal.
 func (s *session) survey(ctx context.Context) map[string]*runner.Surveyed {
@@ -133,7 +137,11 @@ func (s *session) preflight(ctx context.Context) (map[string]*runner.Surveyed, [
 	if ctx.Err() != nil {
 		return nil, nil, ctx.Err()
 	}
-	return found, runner.Judge(found, sit, s.fleet.Strategy.Unreachable), nil
+	findings := runner.Judge(found, sit, s.fleet.Strategy.Unreachable)
+	for i, f := range findings {
+		findings[i].Why = brief(f.Node, f.Why)
+	}
+	return found, findings, nil
 }
 
 // refusal is the error of a preflight that found something against the run; nil if it didn't.
@@ -157,8 +165,8 @@ func (s *session) world(found map[string]*runner.Surveyed) runner.World {
 		w.Nodes[name] = runner.WorldNode{Labels: n.Labels, ControlPlane: n.ControlPlane, Ready: n.Ready}
 	}
 	for name, v := range found {
-		if v.Err != nil {
-			w.Unreachable[name] = v.Err.Error()
+		if n, _ := s.cluster.Node(name); v.Err != nil && !s.ours(n) {
+			w.Unreachable[name] = brief(name, v.Err.Error())
 		}
 		w.KubeadmControlPlane = w.KubeadmControlPlane || v.Work.ControlPlane && v.Work.KubeadmVersion != ""
 	}

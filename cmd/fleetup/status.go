@@ -131,7 +131,7 @@ func stands(h inventory.Host, nodes map[string]kube.Node, p runner.Progress) nod
 	} else if nodes != nil {
 		s.Cluster = "not in the cluster"
 	}
-	if np, ok := p.Nodes[h.Node]; ok && !p.Finished {
+	if np, ok := p.Nodes[h.Node]; ok && (!p.Finished || nodes == nil) {
 		s.Run = string(np.State)
 		if np.State == runner.Running && np.Phase != "" {
 			s.Run += ": " + np.Phase

@@ -2,72 +2,121 @@ package main
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
+	"github.com/fleetup/fleetup/inventory"
 	"github.com/fleetup/fleetup/kube"
 	"github.com/fleetup/fleetup/runner"
 )
 
 // summary is how a run ended; with --output json the last object.
 type summary struct {
-	Version  int                 `json:"version"`
-	Time     time.Time           `json:"time"`
-	Event    string              `json:"event"`
-	Run      string              `json:"run"`
-	Message  string              `json:"message,omitempty"`
-	Exit     int                 `json:"exit"`
-	Nodes    counts              `json:"nodes"`
-	Zero     bool                `json:"zero_downtime"`
-	Services []kube.ServiceLeast `json:"services"`
-	HTTP     []runner.Asked      `json:"http,omitempty"`
+	Version  int       `json:"version"`
+	Time     time.Time `json:"time"`
+	Event    string    `json:"event"`
+	Run      string    `json:"run"`
+	Message  string    `json:"message,omitempty"`
+	Exit     int       `json:"exit"`
+	Nodes    counts    `json:"nodes"`
+	Zero     bool      `json:"zero_downtime"`
+	Services []least   `json:"services"`
+	HTTP     []asked   `json:"http,omitempty"`
 
 	took     time.Duration
-	finished bool
+	over     bool     // every node is settled
 	problems []string // node: why
+	told     []string // the reasons in problems, and in what the display has shown
+}
+
+// least is a Service's worst moment.
+type least struct {
+	Namespace string    `json:"namespace"`
+	Name      string    `json:"name"`
+	Min       int       `json:"min_ready"`
+	Start     int       `json:"start_ready"`
+	At        time.Time `json:"at"`
+	Node      string    `json:"node"` // those that were worked on at that moment, comma between
+}
+
+// asked is what the application's own URL answered all through the run.
+type asked struct {
+	Name        string  `json:"name"`
+	Sent        int     `json:"sent"`
+	Failed      int     `json:"failed"`
+	Slowest     float64 `json:"slowest_seconds"`
+	LastFailure string  `json:"last_failure,omitempty"`
 }
 
 type counts struct {
 	Done    int `json:"done"`
 	Failed  int `json:"failed"`
 	Skipped int `json:"skipped"`
-	Left    int `json:"left"`
+	Left    int `json:"left"` // the blocked ones among them
+	Blocked int `json:"-"`
 }
 
 func (s *session) summary(run string, end runner.End, p runner.Progress, web *runner.HTTPWatch, took time.Duration) summary {
 	sum := summary{
 		Version: 1, Time: time.Now().UTC(), Event: string(runner.EventFinished), Run: run, Message: end.Why, Exit: end.Exit,
-		Zero: true, took: took, finished: end.Finished,
+		Zero: true, took: took, Services: []least{},
 	}
 	for _, h := range s.hosts {
-		n := p.Nodes[h.Node]
-		switch n.State {
-		case runner.Done:
-			sum.Nodes.Done++
-		case runner.Failed:
-			sum.Nodes.Failed++
-		case runner.Skipped:
-			sum.Nodes.Skipped++
-		default:
-			sum.Nodes.Left++
-		}
-		if n.Why != "" && n.State != runner.Done {
-			sum.problems = append(sum.problems, fmt.Sprintf("%s %s: %s", h.Node, n.State, n.Why))
+		sum.count(h.Node, p.Nodes[h.Node])
+	}
+	for _, name := range slices.Sorted(maps.Keys(p.Nodes)) {
+		n := p.Nodes[name]
+		stray := n.State == runner.Running || n.State == runner.Failed || n.State == runner.Blocked
+		if stray && !slices.ContainsFunc(s.hosts, func(h inventory.Host) bool { return h.Node == name }) {
+			sum.problems = append(sum.problems, fmt.Sprintf("%s %s, and not selected now: run again without --limit", name, n.State))
 		}
 	}
+	sum.over = p.Halted == "" && sum.Nodes.Left == sum.Nodes.Blocked
 	if s.cluster.proof != nil {
-		sum.Services = s.cluster.proof.Least()
-	}
-	for _, v := range sum.Services {
-		sum.Zero = sum.Zero && v.Min > 0
+		sum.proof(s.cluster.proof.Least())
 	}
 	if web != nil {
-		sum.HTTP = web.Asked()
-	}
-	for _, h := range sum.HTTP {
-		sum.Zero = sum.Zero && h.Failed == 0
+		sum.heard(web.Asked())
 	}
 	return sum
+}
+
+// count adds one selected node.
+func (sum *summary) count(name string, n runner.NodeProgress) {
+	switch n.State {
+	case runner.Done:
+		sum.Nodes.Done++
+	case runner.Failed:
+		sum.Nodes.Failed++
+	case runner.Skipped:
+		sum.Nodes.Skipped++
+	case runner.Blocked:
+		sum.Nodes.Blocked++
+		sum.Nodes.Left++
+	default:
+		sum.Nodes.Left++
+	}
+	if n.Why != "" && n.State != runner.Done {
+		sum.told = append(sum.told, n.Why)
+		sum.problems = append(sum.problems, fmt.Sprintf("%s %s: %s", name, n.State, brief(name, n.Why)))
+	}
+}
+
+func (sum *summary) proof(services []kube.ServiceLeast) {
+	for _, v := range services {
+		sum.Zero = sum.Zero && v.Min > 0
+		sum.Services = append(sum.Services, least{v.Namespace, v.Name, v.Min, v.Start, v.At, v.Node})
+	}
+}
+
+func (sum *summary) heard(targets []runner.Asked) {
+	for _, t := range targets {
+		sum.Zero = sum.Zero && t.Failed == 0
+		sum.HTTP = append(sum.HTTP, asked{t.Name, t.Sent, t.Failed, t.Slowest.Seconds(), t.LastFailure})
+	}
 }
 
 // data is what the journal keeps of it.
@@ -85,11 +134,11 @@ func (a *app) showSummary(sum summary) {
 		return
 	}
 	for _, p := range sum.problems {
-		fmt.Fprintln(a.out, p)
+		fmt.Fprintln(a.out, strings.ReplaceAll(p, "\n", "\n  "))
 	}
 	fmt.Fprintf(a.out, "run %s: %s in %s\n", sum.Run, sum.Nodes, sum.took.Round(time.Second))
-	if sum.Message != "" {
-		fmt.Fprintln(a.out, sum.Message)
+	if !sum.over && sum.Message != "" {
+		fmt.Fprintln(a.out, without(sum.Message, sum.told...))
 	}
 	a.showProof(sum)
 }
@@ -100,7 +149,7 @@ func (c counts) String() string {
 	for _, p := range []struct {
 		n    int
 		what string
-	}{{c.Failed, "failed"}, {c.Skipped, "skipped"}, {c.Left, "left"}} {
+	}{{c.Failed, "failed"}, {c.Blocked, "blocked"}, {c.Skipped, "skipped"}, {c.Left - c.Blocked, "left"}} {
 		if p.n > 0 {
 			text += fmt.Sprintf(", %d %s", p.n, p.what)
 		}
@@ -133,7 +182,7 @@ func (a *app) showProof(sum summary) {
 		}
 	}
 	for _, h := range sum.HTTP {
-		line := fmt.Sprintf("  %s asked %d times, %d failed, slowest %s", h.Name, h.Sent, h.Failed, h.Slowest.Round(time.Millisecond))
+		line := fmt.Sprintf("  %s asked %s, %d failed, slowest %s", h.Name, plural(h.Sent, "time"), h.Failed, milliseconds(h.Slowest))
 		if h.LastFailure != "" {
 			line += "; last failure " + h.LastFailure
 		}
@@ -143,15 +192,29 @@ func (a *app) showProof(sum summary) {
 
 func clock(t time.Time) string { return t.Local().Format(time.TimeOnly) }
 
-func during(node string) string {
-	if node == "" {
-		return ""
+// milliseconds words a duration in whole ones.
+func milliseconds(seconds float64) string {
+	d := time.Duration(seconds * float64(time.Second)).Round(time.Millisecond)
+	if d == 0 {
+		return "under 1ms"
 	}
-	return " while " + node + " was worked on"
+	return d.String()
+}
+
+// during names the nodes that were worked on at a Service's worst moment.
+func during(nodes string) string {
+	switch names := strings.Split(nodes, ","); {
+	case nodes == "":
+		return ""
+	case len(names) == 1:
+		return " while " + nodes + " was worked on"
+	default:
+		return " while " + strings.Join(names[:len(names)-1], ", ") + " and " + names[len(names)-1] + " were worked on"
+	}
 }
 
 // leastAt says when a Service had its least, where that was less than at the start.
-func leastAt(v kube.ServiceLeast) string {
+func leastAt(v least) string {
 	if v.Min >= v.Start {
 		return ""
 	}
@@ -163,7 +226,7 @@ func (s *session) nothingToDo(found map[string]*runner.Surveyed) error {
 	a := s.app
 	if a.json() {
 		sum := summary{Version: 1, Time: time.Now().UTC(), Event: string(runner.EventFinished), Message: "nothing to do",
-			Nodes: counts{Done: len(found)}, Zero: true, Services: []kube.ServiceLeast{}}
+			Nodes: counts{Done: len(found)}, Zero: true, Services: []least{}}
 		(&display{app: a}).object(sum)
 		return nil
 	}

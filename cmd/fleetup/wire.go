@@ -2,8 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
+	"net/url"
+	"strings"
 
 	"github.com/fleetup/fleetup/inventory"
 	"github.com/fleetup/fleetup/kube"
@@ -118,10 +121,22 @@ func (a *app) openCluster(ctx context.Context, f *inventory.Fleet) (*kube.Cluste
 	if err != nil {
 		return nil, exitWith(exitFailed, fmt.Errorf("cluster: %w", err))
 	}
-	if err := k.Start(ctx); err != nil {
+	watched, stop := context.WithCancel(ctx)
+	if err := k.Start(watched); err != nil {
+		stop() // or the watches would try for ever
 		k.Wait()
 		k.Close()
-		return nil, exitWith(exitFailed, fmt.Errorf("cluster: %w", err))
+		return nil, exitWith(exitFailed, shortURL(err))
 	}
+	context.AfterFunc(ctx, stop)
 	return k, nil
+}
+
+// shortURL leaves the address of the request out of an error of the API: it is long, and says what the error says.
+func shortURL(err error) error {
+	var request *url.Error
+	if !errors.As(err, &request) {
+		return err
+	}
+	return errors.New(strings.Replace(err.Error(), request.Error(), request.Err.Error(), 1))
 }
