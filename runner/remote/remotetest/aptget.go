@@ -14,7 +14,7 @@ import (
 func (m *Machine) packagePrograms() map[string]shell.Program {
 	return map[string]shell.Program{
 		"apt-get": m.aptGet, "apt-cache": m.aptCache, "apt-mark": m.aptMark, "dpkg": m.dpkgProgram, "dpkg-query": m.dpkgQuery,
-		"rpm": m.rpm, "dnf": m.dnf, "needs-restarting": m.needsRestarting,
+		"curl": m.curl, "rpm": m.rpm, "dnf": m.dnf, "needs-restarting": m.needsRestarting,
 	}
 }
 
