@@ -58,7 +58,7 @@ type Lease struct {
 	epoch  int64
 	took   string
 
-	writing sync.Mutex // one write at a time; mu is never held while one is under way, Held answers at once
+	writing chan bool // one write at a time; mu is never held while one is under way, Held answers at once
 
 	mu      sync.Mutex
 	object  *coordinationv1.Lease
@@ -75,7 +75,7 @@ type Lease struct {
 // alive says that the holder was a process of this machine that is gone; alive may be nil. Each taking by another
 // process is a new epoch; a process that finds its own keeps it. Halt and pause stay on the Lease whoever takes it.
 func (c *Cluster) Acquire(ctx context.Context, h Holder, alive func(identity string) (gone bool)) (*Lease, error) {
-	l := &Lease{c: c, holder: h, lost: make(chan struct{}), ended: make(chan struct{})}
+	l := &Lease{c: c, holder: h, writing: make(chan bool, 1), lost: make(chan struct{}), ended: make(chan struct{})}
 	if err := persist(ctx, func(ctx context.Context) error { return l.take(ctx, alive) }); err != nil {
 		return nil, fmt.Errorf("lease %s/%s: %w", c.namespace, LeaseName, explain("", err))
 	}
@@ -219,8 +219,12 @@ func (l *Lease) renewLoop(ctx context.Context) {
 // change renews the lease and edits it on the way. It looks first whether it is still ours: a write based on what was
 // read is refused when somebody wrote between.
 func (l *Lease) change(ctx context.Context, edit func(*coordinationv1.Lease)) error {
-	l.writing.Lock()
-	defer l.writing.Unlock()
+	select {
+	case l.writing <- true:
+		defer func() { <-l.writing }()
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 	if errors.Is(l.Held(), ErrLost) {
 		return ErrLost
 	}
