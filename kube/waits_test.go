@@ -184,6 +184,7 @@ func TestLacking(t *testing.T) {
 		{"a CPU less", map[string]string{"cpu": "8"}, list("cpu", "7900m"), []string{"allocatable cpu is 7900m and was 8"}},
 		{"more than before", map[string]string{"cpu": "8"}, list("cpu", "9"), nil},
 		{"a device that is gone", map[string]string{"nvidia.com/gpu": "4"}, list("cpu", "8"), []string{"allocatable nvidia.com/gpu is 0 and was 4"}},
+		{"a claim's other facts", map[string]string{"attempt": "1", "cpu": "8"}, list("cpu", "8"), nil},
 		{"none before", map[string]string{"hugepages-1Gi": "0"}, nil, nil},
 	}
 	for _, test := range tests {

@@ -61,12 +61,23 @@ func (c *Cluster) notWhole(n *corev1.Node, before map[string]string) []string {
 	return append(list, lacking(before, n.Status.Allocatable)...)
 }
 
-// lacking compares allocatable resources with what they were; what can't be read is compared as text.
+// isResource tells a resource from the other facts of a claim, of which some look like a quantity too. Source: the
+// Kubernetes API conventions for resource names; all but these few are qualified by a domain.
+func isResource(name string) bool {
+	switch corev1.ResourceName(name) {
+	case corev1.ResourceCPU, corev1.ResourceMemory, corev1.ResourcePods, corev1.ResourceEphemeralStorage:
+		return true
+	}
+	return strings.Contains(name, "/") || strings.HasPrefix(name, corev1.ResourceHugePagesPrefix) ||
+		strings.HasPrefix(name, corev1.ResourceAttachableVolumesPrefix)
+}
+
+// lacking compares allocatable resources with what they were.
 func lacking(before map[string]string, now corev1.ResourceList) []string {
 	var list []string
 	for name, text := range before {
 		was, err := resource.ParseQuantity(text)
-		if err != nil || was.IsZero() {
+		if err != nil || was.IsZero() || !isResource(name) {
 			continue
 		}
 		is := now[corev1.ResourceName(name)]
