@@ -212,7 +212,8 @@ func (s *pkg) Apply(ctx context.Context, h Host, say func(string)) error {
 		if err != nil {
 			return s.failed("look", err)
 		}
-		script += s.keep(f, outdated) + plan.prepare() + s.install(f, outdated)
+		back := plan.anyBack(f, outdated)
+		script += s.keep(f, outdated, back) + plan.prepare() + s.install(f, outdated, back)
 	}
 	if held := s.holdAfter(f); len(held) > 0 {
 		script += "hold " + words(held...) + "\n"
@@ -245,8 +246,9 @@ func (s *pkg) held(f found) []string {
 }
 
 // keep is the part of the script that keeps the archives of what is installed now, and notes it for Rollback. It comes
-// before the sources are switched: the next minor's repository doesn't have them.
-func (s *pkg) keep(f found, outdated []string) string {
+// before the sources are switched: the next minor's repository doesn't have them. A version that is taken back is no
+// place to go back to: the note stays as it is.
+func (s *pkg) keep(f found, outdated []string, back bool) string {
 	list := func(names []string) (lines string) {
 		for _, name := range names {
 			if st, ok := f.packages[name]; ok && st.broken == "" {
@@ -256,7 +258,7 @@ func (s *pkg) keep(f found, outdated []string) string {
 		return lines
 	}
 	script := ""
-	if before := list(outdated); before != "" {
+	if before := list(outdated); before != "" && !back {
 		script = fmt.Sprintf("printf %%s %s >\"$kept/%s.before\"\n", words(before), s.id)
 	}
 	if all := list(slices.Concat(outdated, s.alsoKept)); all != "" {
@@ -266,7 +268,8 @@ func (s *pkg) keep(f found, outdated []string) string {
 }
 
 // install is the part of the script that lifts the holds, installs, and holds again even where that fails.
-func (s *pkg) install(f found, outdated []string) string {
+func (s *pkg) install(f found, outdated []string, back bool) string {
+	how := map[bool]string{false: "install_fresh", true: "downgrade"}[back]
 	var b strings.Builder
 	fmt.Fprintf(&b, "pick %s %s\nset -- $picked\n", words(s.version), words(outdated...))
 	if after := s.holdAfter(f); len(after) > 0 {
@@ -275,7 +278,7 @@ func (s *pkg) install(f found, outdated []string) string {
 	if held := s.held(f); len(held) > 0 {
 		fmt.Fprintf(&b, "unhold %s\n", words(held...))
 	}
-	b.WriteString("say \"installing $*\"\ninstall_fresh \"$@\"\ntrap - EXIT\n")
+	b.WriteString("say \"installing $*\"\n" + how + " \"$@\"\ntrap - EXIT\n")
 	return b.String()
 }
 

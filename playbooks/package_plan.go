@@ -16,16 +16,17 @@ type plan struct {
 	refresh  []source          // sources whose lists have to be fetched first
 	looked   bool              // the lists that would be fetched were looked into
 	seen     map[string][]string
+	before   map[string]string // by package: what there was before this step was applied here last
 }
 
 // plan finds the versions: in the index that the machine has, and else, read-only, in the lists that Apply would
 // fetch.
 func (s *pkg) plan(ctx context.Context, h Host, f found, outdated []string) (plan, error) {
-	out, err := h.Run(ctx, withTool("candidates "+words(outdated...)+"\n"))
+	out, err := h.Run(ctx, withTool("candidates "+words(outdated...)+"\nbefore "+s.id+"\n"))
 	if err != nil {
 		return plan{}, err
 	}
-	p := plan{index: parseIndex(out, f.apt), apt: f.apt, versions: map[string]string{}, seen: map[string][]string{}}
+	p := plan{index: parseIndex(out, f.apt), apt: f.apt, versions: map[string]string{}, seen: map[string][]string{}, before: parseBefore(out)}
 	missing := ""
 	for _, name := range outdated {
 		p.versions[name] = newest(p.index.versions[name], s.version)
@@ -147,6 +148,8 @@ func (p plan) changeOf(name, wanted string, st state) string {
 func (p plan) problemOf(name, wanted string, st state) string {
 	to := p.versions[name]
 	switch {
+	case p.goesBack(name, st):
+		return ""
 	case to != "" && st.version != "" && compareVersions(st.version, to) > 0:
 		return fmt.Sprintf("%s %s is newer than %s: fleetup goes back only where it came from (rollback)", name, st.version, to)
 	case to != "":
@@ -159,6 +162,29 @@ func (p plan) problemOf(name, wanted string, st state) string {
 		return fmt.Sprintf("no repository has %s %s%s", name, wanted, known(slices.Concat(p.index.versions[name], p.seen[name])))
 	}
 	return ""
+}
+
+// parseBefore reads what the shell function before prints.
+func parseBefore(output string) map[string]string {
+	before := map[string]string{}
+	for _, line := range lines(output) {
+		if fields := strings.Fields(line); len(fields) == 4 && fields[0] == "before" {
+			before[fields[1]] = fields[2]
+		}
+	}
+	return before
+}
+
+// goesBack says that the package is newer than wanted because this very step made it so, and stays at or above what there
+// was before: a version that proved bad is corrected by wanting another one. Any other older version is refused.
+func (p plan) goesBack(name string, st state) bool {
+	to, before := p.versions[name], p.before[name]
+	return to != "" && before != "" && st.version != "" && compareVersions(st.version, to) > 0 && compareVersions(before, to) <= 0
+}
+
+// anyBack says that one of the packages goes back.
+func (p plan) anyBack(f found, names []string) bool {
+	return slices.ContainsFunc(names, func(name string) bool { return p.goesBack(name, f.packages[name]) })
 }
 
 // known names the newest version that there is, as the end of a message.

@@ -17,7 +17,7 @@ func kubeletMachine(t *testing.T, kind string) *machine {
 		epoch, sort = "0:", "rpm"
 	}
 	m := newMachine(t, kind, "kubelet "+epoch+"1.36.4-1.1", "kubectl "+epoch+"1.36.4-1.1")
-	m.source("kubernetes", m.repository("core:/stable:/v1.36/"+sort, "kubelet "+epoch+"1.36.4-1.1", "kubectl "+epoch+"1.36.4-1.1", "kubelet "+epoch+"1.36.9-1.1"))
+	m.source("kubernetes", m.repository("core:/stable:/v1.36/"+sort, "kubelet "+epoch+"1.36.4-1.1", "kubectl "+epoch+"1.36.4-1.1", "kubelet "+epoch+"1.36.9-1.1", "kubectl "+epoch+"1.36.9-1.1"))
 	m.repository("core:/stable:/v1.37/"+sort, "kubelet "+epoch+"1.37.2-1.1", "kubectl "+epoch+"1.37.2-1.1", "kubelet "+epoch+"1.37.20-1.1", "kubelet "+epoch+"1.37.2-1.0")
 	m.hold("kubelet", "kubectl")
 	return m
@@ -78,6 +78,32 @@ func TestPackageUpgrade(t *testing.T) {
 			}
 			if got := m.read("state/pkg/kubelet"); !strings.Contains(got, "1.36.4-1.1") {
 				t.Errorf("after the rollback: %s\n%s", got, m.log())
+			}
+		})
+	}
+}
+
+// TestPackageTakesBack corrects a version that proved bad by wanting an older one, as far as what was there before it and
+// no further; Rollback still knows the way to that.
+func TestPackageTakesBack(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []string{"apt", "dnf"} {
+		t.Run(kind, func(t *testing.T) {
+			m := kubeletMachine(t, kind)
+			apply(t, kubelet(t, "1.36.9"), m)
+			if got := strings.Join(check(t, kubelet(t, "1.36.3"), m).Problems, "\n"); !strings.Contains(got, "is newer than 1.36.3") {
+				t.Errorf("further back than before: problems %q", got)
+			}
+			s := kubelet(t, "1.36.4")
+			if status := check(t, s, m); len(status.Problems) > 0 {
+				t.Errorf("refused: %q", status.Problems)
+			}
+			apply(t, s, m)
+			if got := m.read("state/pkg/kubelet"); !strings.Contains(got, "1.36.4-1.1") {
+				t.Errorf("after: %s\n%s", got, m.log())
+			}
+			if got := m.read("var/lib/fleetup/kept/kubelet.0.before"); !strings.Contains(got, "1.36.4-1.1") {
+				t.Errorf("a rollback would go to %s", got)
 			}
 		})
 	}

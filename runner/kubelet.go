@@ -94,8 +94,8 @@ func (l *life) run(ctx context.Context, what, script string) error {
 	return nil
 }
 
-// A kubelet that was restarted this often since we started it won't come up by waiting.
-const crashLoop = 5
+// A kubelet that was restarted this often since we started it won't come up by waiting; systemd waits ten seconds each time.
+const crashLoop = 3
 
 const kubeletScript = `systemctl show kubelet.service -p ActiveState -p NRestarts -p Result`
 
@@ -139,11 +139,16 @@ func kubeletTrouble(show string) string {
 	return ""
 }
 
+// kubeletLogScript prints the kubelet's last own lines, without what systemd says of its unit.
+const kubeletLogScript = `journalctl -u kubelet.service -n 60 --no-pager -o cat |
+	grep -v -e '^kubelet\.service: ' -e '^Started kubelet' -e '^Starting kubelet' -e '^Stopped kubelet' -e '^Stopping kubelet' | tail -n 5
+`
+
 // kubeletLog returns the kubelet's last own lines, each on a line of its own, or "".
 func (l *life) kubeletLog(ctx context.Context) string {
 	c, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	out, err := l.w.Machine.Run(c, `journalctl -u kubelet.service -n 8 --no-pager -o cat`)
+	out, err := l.w.Machine.Run(c, kubeletLogScript)
 	if err != nil || strings.TrimSpace(out) == "" {
 		return ""
 	}

@@ -47,6 +47,11 @@ install_fresh() {
 	rm -f "$log"
 }
 
+# before STEP: "before NAME VERSION ARCH" for each package that the step replaced when it was last applied here.
+before() {
+	[ ! -s "$kept/$1.before" ] || sed 's/^/before /' "$kept/$1.before"
+}
+
 # go_back FILE: installs what the file lists, from the archives that were kept where they are there.
 go_back() {
 	[ -s "$1" ] || fail "nothing is known of what was installed before: $1 is missing"
