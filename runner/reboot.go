@@ -20,7 +20,7 @@ func (l *life) reboot(ctx context.Context) error {
 	if err := l.unmounted(ctx); err != nil {
 		return err
 	}
-	l.say("reboot: " + why)
+	l.say("rebooting, as " + why)
 	if err := l.rebootNow(ctx); err != nil {
 		return err
 	}

@@ -3,10 +3,13 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/schollz/progressbar/v3"
 	"golang.org/x/term"
@@ -70,6 +73,9 @@ func (d *display) event(e runner.Event) {
 		return
 	}
 	if line := d.line(e); line != "" {
+		if d.bar != nil {
+			line = wrap(line, d.width()-10)
+		}
 		d.print(indent(e.Time.Local().Format(time.TimeOnly)+"  ", line))
 	}
 	d.render()
@@ -113,7 +119,8 @@ func (d *display) line(e runner.Event) string {
 		}
 		return e.Node + "  " + verb
 	}
-	if quiet[e.Event] && !d.app.flags.verbose {
+	wordless := e.Event == runner.EventStep && e.Message == ""
+	if (quiet[e.Event] || wordless) && !d.app.flags.verbose {
 		return ""
 	}
 	e.Message = brief(e.Node, without(e.Message, d.told...))
@@ -177,8 +184,7 @@ func (d *display) decided(dec runner.Decision) {
 // print writes a line above the bar.
 func (d *display) print(line string) {
 	if d.bar != nil {
-		_ = d.bar.Clear()
-		fmt.Fprint(d.app.err, "\r\033[K")
+		line = d.app.freshLine() + line
 	}
 	fmt.Fprintln(d.app.err, line)
 }
@@ -209,9 +215,8 @@ func (d *display) status() string {
 	if eta := d.eta(); eta > 0 {
 		parts = append(parts, "about "+eta.Round(time.Second).String()+" left")
 	}
-	for n, what := range d.running {
-		parts = append(parts, n+" "+what)
-		break
+	for _, n := range slices.Sorted(maps.Keys(d.running))[:min(len(d.running), 1)] {
+		parts = append(parts, n+" "+brief(n, d.running[n]))
 	}
 	if len(d.running) > 1 {
 		parts = append(parts, fmt.Sprintf("and %d more", len(d.running)-1))
@@ -230,6 +235,32 @@ func (d *display) eta() time.Duration {
 	return time.Since(d.began) / time.Duration(d.done) * time.Duration(d.total-d.done)
 }
 
+// wrap breaks lines between words, so that none is wider than width; what follows is indented under the first.
+func wrap(text string, width int) string {
+	width = max(width, 30)
+	var lines []string
+	for line := range strings.SplitSeq(text, "\n") {
+		for utf8.RuneCountInString(line) > width {
+			cut := strings.LastIndexByte(string([]rune(line)[:width+1]), ' ')
+			if cut < width/2 { // one long word
+				break
+			}
+			lines = append(lines, line[:cut])
+			line = "    " + strings.TrimLeft(line[cut:], " ")
+		}
+		lines = append(lines, line)
+	}
+	return strings.Join(lines, "\n")
+}
+
+// freshLine is what clears the terminal's line, with the bar and a ^C on it; "" without a terminal.
+func (a *app) freshLine() string {
+	if !a.terminal() || a.json() {
+		return ""
+	}
+	return "\r\033[K"
+}
+
 func clip(s string, width int) string {
 	if width < 10 {
 		width = 10
@@ -246,8 +277,7 @@ func (d *display) close() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.bar != nil {
-		_ = d.bar.Clear()
-		fmt.Fprint(d.app.err, "\r\033[K")
+		fmt.Fprint(d.app.err, d.app.freshLine())
 		d.bar = nil
 	}
 }

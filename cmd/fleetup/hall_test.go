@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -34,6 +35,97 @@ type hall struct {
 	box    *box.Box
 	ctx    context.Context
 	cancel context.CancelFunc
+
+	going   sync.WaitGroup // what happens later
+	mu      sync.Mutex
+	signals chan<- os.Signal // of the command that runs in the foreground
+	late    *late
+}
+
+// late is a command that was begun with `later`.
+type late struct {
+	out, err  bytes.Buffer
+	want, got int
+}
+
+// notify gives signals to the first command that listens; others hear none.
+func (s *hall) notify(c chan<- os.Signal) (stop func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.signals != nil {
+		return func() {}
+	}
+	s.signals = c
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.signals = nil
+	}
+}
+
+// interruptAt presses Ctrl-C after each of the times.
+func (s *hall) interruptAt(args []string) (string, error) {
+	for _, arg := range args {
+		d, err := time.ParseDuration(arg)
+		if err != nil {
+			return "", err
+		}
+		s.going.Go(func() {
+			time.Sleep(d)
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			if s.signals != nil {
+				s.signals <- os.Interrupt
+			}
+		})
+	}
+	return "", nil
+}
+
+// dropDuring cuts the machine's connections three times while a program runs there.
+func (s *hall) dropDuring(args []string) (string, error) {
+	m, part := s.box.Machines[args[0]], strings.Join(args[1:], " ")
+	s.going.Go(func() {
+		for m.Ran(part) == 0 && s.context().Err() == nil {
+			time.Sleep(100 * time.Millisecond)
+		}
+		for range 3 {
+			m.Drop()
+			time.Sleep(2 * time.Second)
+		}
+	})
+	return "", nil
+}
+
+// laptop is a process of another machine.
+const laptop = "0badcafe.laptop/boot/17/42"
+
+// later begins a command after a while: `later 5s 4 run inventory.toml`. wait-later waits for it.
+func later(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 3 {
+		ts.Fatalf("usage: later DURATION EXIT-CODE ARGUMENT...")
+	}
+	d, err := time.ParseDuration(args[0])
+	ts.Check(err)
+	s := hallOf(ts)
+	s.late = &late{}
+	s.late.want, err = strconv.Atoi(args[1])
+	ts.Check(err)
+	s.going.Go(func() {
+		time.Sleep(d)
+		s.late.got = s.fleetup(ts, laptop, &s.late.out, &s.late.err, args[2:])
+	})
+}
+
+// waitLater waits for what goes on in the background and prints what the command of `later` printed.
+func waitLater(ts *testscript.TestScript, _ bool, _ []string) {
+	s := hallOf(ts)
+	s.going.Wait()
+	fmt.Fprint(ts.Stdout(), s.late.out.String())
+	fmt.Fprint(ts.Stderr(), s.late.err.String())
+	if s.late.got != s.late.want {
+		ts.Fatalf("exit code %d, want %d", s.late.got, s.late.want)
+	}
 }
 
 type hallKey struct{}
@@ -48,11 +140,12 @@ func (s *hall) context() context.Context {
 }
 
 func (s *hall) close() {
-	if s.box != nil {
-		s.box.Close()
-	}
 	if s.cancel != nil {
 		s.cancel()
+	}
+	s.going.Wait()
+	if s.box != nil {
+		s.box.Close()
 	}
 }
 
@@ -90,6 +183,8 @@ var steps = map[string]step{
 	"hold-dpkg-lock":   {"NODE PROGRAM", onMachine(func(m *remotetest.Machine, v string) error { m.HoldDpkgLock(v, 4711); return nil })},
 	"machine":          {"NODE", (*hall).machine},
 	"ran":              {"NODE PART", (*hall).ran},
+	"interrupt-at":     {"DURATION...", (*hall).interruptAt},
+	"drop-during":      {"NODE PROGRAM", (*hall).dropDuring},
 	"file":             {"NODE PATH", (*hall).file},
 	"node":             {"NODE", (*hall).node},
 	"cordon":           {"NODE", unschedulable(true)},
@@ -110,7 +205,7 @@ var steps = map[string]step{
 
 // scriptCommands are fleetup itself and the steps, as testscript wants them.
 func scriptCommands() map[string]func(*testscript.TestScript, bool, []string) {
-	commands := map[string]func(*testscript.TestScript, bool, []string){"fleetup": runFleetup, "json-lines": jsonLines}
+	commands := map[string]func(*testscript.TestScript, bool, []string){"fleetup": runFleetup, "json-lines": jsonLines, "later": later, "wait-later": waitLater}
 	for name, st := range steps {
 		least := 0
 		for word := range strings.FieldsSeq(st.args) {
@@ -150,6 +245,9 @@ func makeBox(s *hall, args []string) (string, error) {
 		default:
 			return "", fmt.Errorf("box: what is %q?", option)
 		}
+	}
+	if s.box != nil {
+		s.box.Close()
 	}
 	s.box, err = box.New(s.context(), s.dir, box.Options{Nodes: nodes, Cluster: kubetest.Config{Seed: 1}})
 	return "", err
@@ -300,7 +398,7 @@ func (s *hall) rightsNone(args []string) (string, error) {
 
 // holdLease writes the Lease as a run of another machine would, a moment ago.
 func (s *hall) holdLease(args []string) (string, error) {
-	now, seconds, holder := metav1.NewMicroTime(time.Now()), int32(30), "0badcafe.laptop/boot/17/42"
+	now, seconds, holder := metav1.NewMicroTime(time.Now()), int32(30), laptop
 	return "", s.box.API.Add(&coordinationv1.Lease{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "kube-system", Name: kube.LeaseName, Annotations: map[string]string{
 			kube.AnnotationUser: args[0], kube.AnnotationInventory: "inventory", kube.AnnotationRun: "20260101-000000-beef",

@@ -187,7 +187,7 @@ func (a *app) signals(cancel context.CancelCauseFunc) (<-chan struct{}, func()) 
 				if sig == syscall.SIGINT && !once {
 					once = true
 					close(stop)
-					fmt.Fprintln(a.err, "\ninterrupted: what is in flight is finished, nothing more is started; once more parks it")
+					fmt.Fprintln(a.err, a.freshLine()+"interrupted: what is in flight is finished, nothing more is started; once more parks it")
 					continue
 				}
 				cancel(fmt.Errorf("%w (%s)", errSignal, sig))

@@ -1,7 +1,7 @@
 package main
 
 import (
-	"os"
+	"io"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -18,20 +18,45 @@ import (
 // (`box 3`, `break-host n2`) makes the data centre that it works on, as hall_test.go explains. Each script has a
 // bubble of virtual time to itself, in which a reboot takes its 20 seconds and the script a few milliseconds.
 func TestScript(t *testing.T) {
-	files, err := filepath.Glob(filepath.Join("..", "..", "testdata", "script", "*.txtar"))
+	for _, file := range scripts(t, "*.txtar") {
+		name := strings.TrimSuffix(filepath.Base(file), ".txtar")
+		if !strings.HasPrefix(name, "fault") {
+			t.Run(name, func(t *testing.T) { runScript(t, file) })
+		}
+	}
+}
+
+// The faults of faults.md that a script can show, by their numbers.
+func TestFault05TwoRuns(t *testing.T)       { fault(t, "05") }
+func TestFault13BlockedDrain(t *testing.T)  { fault(t, "13") }
+func TestFault17HumanCordon(t *testing.T)   { fault(t, "17") }
+func TestFault19SSHDrops(t *testing.T)      { fault(t, "19") }
+func TestFault27NewHostKey(t *testing.T)    { fault(t, "27") }
+func TestFault30BrokenKubelet(t *testing.T) { fault(t, "30") }
+func TestFault31NewerKubelet(t *testing.T)  { fault(t, "31") }
+func TestFault33WrongSudo(t *testing.T)     { fault(t, "33") }
+func TestFault36SSHDLimits(t *testing.T)    { fault(t, "36") }
+func TestFault39MissingRight(t *testing.T)  { fault(t, "39") }
+
+func fault(t *testing.T, number string) { runScript(t, scripts(t, "fault"+number+"-*.txtar")[0]) }
+
+// scripts lists those that match.
+func scripts(t *testing.T, pattern string) []string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join("..", "..", "testdata", "script", pattern))
 	if err != nil || len(files) == 0 {
-		t.Fatal("no scripts", err)
+		t.Fatal("no script ", pattern, err)
 	}
-	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				testscript.RunT(bubble{t}, testscript.Params{
-					Files: []string{file}, WorkdirRoot: t.TempDir(), Setup: setUp, Cmds: scriptCommands(),
-				})
-			})
+	return files
+}
+
+func runScript(t *testing.T, file string) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		testscript.RunT(bubble{t}, testscript.Params{
+			Files: []string{file}, WorkdirRoot: t.TempDir(), Setup: setUp, Cmds: scriptCommands(),
 		})
-	}
+	})
 }
 
 // bubble is a test whose script runs in the test's own goroutine: a bubble of virtual time has no subtests.
@@ -59,17 +84,23 @@ func runFleetup(ts *testscript.TestScript, neg bool, args []string) {
 	if err != nil {
 		ts.Fatalf("fleetup %s: the expected exit code comes first", args[0])
 	}
-	s := hallOf(ts)
+	if got := hallOf(ts).fleetup(ts, "", ts.Stdout(), ts.Stderr(), args[1:]); got != want {
+		ts.Fatalf("exit code %d, want %d", got, want)
+	}
+}
+
+// fleetup runs one command line and returns its exit code.
+func (s *hall) fleetup(ts *testscript.TestScript, identity string, out, errs io.Writer, args []string) int {
 	a := &app{
-		out: ts.Stdout(), err: &locked{w: ts.Stderr()}, getenv: ts.Getenv,
-		notify:   func(chan<- os.Signal) func() { return func() {} },
-		boottime: func() time.Duration { return time.Since(s.began) }}
+		out: out, err: &locked{w: errs}, getenv: ts.Getenv,
+		identity: identity,
+		notify:   s.notify,
+		boottime: func() time.Duration { return time.Since(s.began) },
+	}
 	if s.box != nil {
 		a.dial = s.box.Dial
 	}
-	if got := a.main(s.context(), absolute(ts, args[1:])); got != want {
-		ts.Fatalf("exit code %d, want %d", got, want)
-	}
+	return a.main(s.context(), absolute(ts, args))
 }
 
 // absolute makes the arguments that name files independent of the working directory, which all scripts share.

@@ -96,6 +96,9 @@ func (sum *summary) count(name string, n runner.NodeProgress) {
 	case runner.Blocked:
 		sum.Nodes.Blocked++
 		sum.Nodes.Left++
+	case runner.Running:
+		sum.Nodes.Left++
+		sum.problems = append(sum.problems, fmt.Sprintf("%s parked in %s, and as it is now: run again goes on there", name, n.Phase))
 	default:
 		sum.Nodes.Left++
 	}
