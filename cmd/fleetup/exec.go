@@ -121,7 +121,7 @@ func (r answer) text() string {
 	}
 	switch {
 	case r.Error != "":
-		text += line(text) + strings.ReplaceAll(r.Error, r.Host+": ", "") + "\n"
+		text += line(text) + brief(r.Host, r.Error) + "\n"
 	case r.Exit != 0:
 		text += line(text) + fmt.Sprintf("exit %d\n", r.Exit)
 	}

@@ -1,0 +1,112 @@
+package main
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/fleetup/fleetup/runner"
+)
+
+func newTestDisplay(total int) (*display, *bytes.Buffer) {
+	var out bytes.Buffer
+	a := &app{out: &out, err: &out, getenv: func(string) string { return "" }}
+	return a.newDisplay(total), &out
+}
+
+// Without a terminal: a line an event, with the node first; what isn't news is left out.
+func TestDisplayLines(t *testing.T) {
+	for _, c := range []struct {
+		event runner.Event
+		want  string
+	}{
+		{runner.Event{Event: runner.EventStarted, Run: "R"}, "run R started"},
+		{runner.Event{Event: runner.EventResumed, Run: "R"}, "run R goes on"},
+		{runner.Event{Event: runner.EventOrder, Node: "n1"}, ""},
+		{runner.Event{Event: runner.EventPhase, Node: "n1", Phase: "claim"}, "n1  cordon"},
+		{runner.Event{Event: runner.EventPhase, Node: "n1", Phase: "verify"}, ""},
+		{runner.Event{Event: runner.EventStep, Node: "n1", Step: "kubelet", Message: "1 → 2"}, "n1  step kubelet: 1 → 2"},
+		{runner.Event{Event: runner.EventStep, Node: "n1", Step: "reboot"}, ""},
+		{runner.Event{Event: runner.EventWaiting, Node: "n1", Phase: "drain", Message: "budget a/b needs 3"}, "n1  drain waits: budget a/b needs 3"},
+		{runner.Event{Event: runner.EventBlocked, Node: "n1", Message: "budget"}, "n1  blocked, given back: budget"},
+		{runner.Event{Event: runner.EventDone, Node: "n1", Message: "up to date"}, "n1  up to date"},
+		{runner.Event{Event: runner.EventDone, Node: "n1", Message: "kubelet 1 → 2"}, "n1  done: kubelet 1 → 2"},
+		{runner.Event{Event: runner.EventFailed, Node: "n1", Phase: "apply", Message: "host n1: no space\nleft"}, "n1  FAILED in apply: no space\n          left"},
+		{runner.Event{Event: runner.EventSaid, Node: "n1", Message: "installing x"}, "n1  installing x"},
+	} {
+		d, out := newTestDisplay(3)
+		d.event(c.event)
+		_, got, _ := strings.Cut(strings.TrimSuffix(out.String(), "\n"), "  ")
+		if got != c.want {
+			t.Errorf("%v: %q, want %q", c.event, got, c.want)
+		}
+	}
+}
+
+// The reason of a failure is told once, not again where the run halts for it.
+func TestDisplayHaltedBriefly(t *testing.T) {
+	d, out := newTestDisplay(2)
+	d.event(runner.Event{Event: runner.EventFailed, Node: "n1", Phase: "apply", Message: "no space"})
+	d.event(runner.Event{Event: runner.EventHalted, Message: "node n1 failed: no space; on_failure = stop"})
+	if strings.Count(out.String(), "no space") != 1 || !strings.Contains(out.String(), "halted: node n1 failed; on_failure = stop") {
+		t.Error(out.String())
+	}
+}
+
+// What stands beside the bar: failures, a guess of the time left, the first node that is worked on.
+func TestDisplayStatus(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d, _ := newTestDisplay(4)
+		d.decided(runner.Decision{Waits: []runner.Wait{{Node: "n1", Why: "outside of the window"}}})
+		if got := d.status(); got != "outside of the window" {
+			t.Error(got)
+		}
+		d.event(runner.Event{Event: runner.EventPhase, Node: "n2", Phase: "drain"})
+		d.event(runner.Event{Event: runner.EventPhase, Node: "n1", Phase: "apply"})
+		if got := d.status(); got != "n1 apply, and 1 more" {
+			t.Error(got)
+		}
+		time.Sleep(time.Minute)
+		d.event(runner.Event{Event: runner.EventDone, Node: "n1"})
+		d.event(runner.Event{Event: runner.EventFailed, Node: "n2"})
+		if got := d.status(); got != "1 failed, about 3m0s left, outside of the window" {
+			t.Error(got)
+		}
+	})
+}
+
+func TestWrap(t *testing.T) {
+	for _, c := range []struct {
+		text  string
+		width int
+		want  string
+	}{
+		{"short", 40, "short"},
+		{"a line of words that is wider than the terminal", 30, "a line of words that is wider\n    than the terminal"},
+		{strings.Repeat("x", 50), 30, strings.Repeat("x", 50)},
+		{"two\nlines", 40, "two\nlines"},
+		{"→ → → → → → → → → → → → → → → → → →", 30, "→ → → → → → → → → → → → → → →\n    → → →"},
+		{"anything at all in a terminal of no width", -3, "anything at all in a terminal\n    of no width"},
+	} {
+		if got := wrap(c.text, c.width); got != c.want {
+			t.Errorf("wrap(%q, %d) = %q", c.text, c.width, got)
+		}
+	}
+}
+
+func TestClip(t *testing.T) {
+	if got := clip("drain waits: budget shop/web\nmore", 12); got != "drain waits…" {
+		t.Error(got)
+	}
+	if got := clip("short", 12); got != "short" {
+		t.Error(got)
+	}
+}
+
+func TestIndent(t *testing.T) {
+	if got := indent("n1: ", "a\nb"); got != "n1: a\n    b" {
+		t.Errorf("%q", got)
+	}
+}

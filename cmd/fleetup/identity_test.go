@@ -1,0 +1,61 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// A holder counts as gone only where it was a process of this very machine that has surely ended.
+func TestGone(t *testing.T) {
+	ours := strings.Split(identity(), "/")
+	if len(ours) != 4 || ours[2] != strconv.Itoa(os.Getpid()) || ours[3] == "" {
+		t.Fatal("identity ", ours)
+	}
+	as := func(change func(p []string)) string {
+		p := strings.Split(identity(), "/")
+		change(p)
+		return strings.Join(p, "/")
+	}
+	for name, c := range map[string]struct {
+		holder string
+		want   bool
+	}{
+		"this process":                {identity(), false},
+		"another start of its id":     {as(func(p []string) { p[3] = "1" }), true},
+		"a process that ended":        {as(func(p []string) { p[2] = strconv.Itoa(ended(t)) }), true},
+		"before this machine's boot":  {as(func(p []string) { p[1] = "another-boot" }), true},
+		"another machine":             {as(func(p []string) { p[0] = "0badcafe.laptop"; p[3] = "1" }), false},
+		"another machine, other boot": {"0badcafe.laptop/other/17/42", false},
+		"no boot id":                  {as(func(p []string) { p[1] = "" }), false},
+		"no start":                    {as(func(p []string) { p[3] = "" }), false},
+		"no number":                   {as(func(p []string) { p[2] = "x"; p[3] = "1" }), false},
+		"another program's holder":    {"kured-abcde", false},
+		"":                            {"", false},
+	} {
+		if got := gone(c.holder); got != c.want {
+			t.Errorf("%s: gone(%s) = %v", name, c.holder, got)
+		}
+	}
+}
+
+// ended is the id of a process that has ended.
+func ended(t *testing.T) int {
+	t.Helper()
+	c := exec.Command("true")
+	if err := c.Run(); err != nil {
+		t.Skip(err)
+	}
+	return c.Process.Pid
+}
+
+func TestStartTime(t *testing.T) {
+	if s := startTime(os.Getpid()); s == "" || s == "0" {
+		t.Error("this process started at ", s)
+	}
+	if s := startTime(-1); s != "" {
+		t.Error("no process started at ", s)
+	}
+}
