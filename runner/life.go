@@ -19,16 +19,17 @@ type life struct {
 	order string
 	phase string
 
-	items   []Item            // every step, with its last status
-	state   map[string]string // what the claim recorded; nil while unclaimed
-	light   bool              // no change needs the node drained: it stays open, and phases that close it are passed over
-	stopped playbooks.Stop    // what we have stopped
-	since   time.Time         // when it was stopped or rebooted last: Ready counts from then
-	booted  string            // boot id at the claim
-	applied string            // boot id after the last step that was applied here
-	changed []string          // what was applied, for people
-	last    string            // the last wait that was told
-	fails   int               // orders that failed on this node before, says the journal
+	items     []Item            // every step, with its last status
+	state     map[string]string // what the claim recorded; nil while unclaimed
+	light     bool              // no change needs the node drained: it stays open, and phases that close it are passed over
+	stopped   playbooks.Stop    // what we have stopped
+	since     time.Time         // when it was stopped or rebooted last: Ready counts from then
+	reclaimed bool              // an earlier order, of this process or another, had claimed the node
+	booted    string            // boot id at the claim
+	applied   string            // boot id after the last step that was applied here
+	changed   []string          // what was applied, for people
+	last      string            // the last wait that was told
+	fails     int               // orders that failed on this node before, says the journal
 }
 
 // errParked ends an order without an outcome: the node stays as it is, and the next run goes on with it.

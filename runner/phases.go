@@ -42,7 +42,7 @@ func (l *life) claim(ctx context.Context) error {
 	if err := l.held(ctx); err != nil {
 		return err
 	}
-	again := l.r.claimed(l.w.Node)
+	l.reclaimed = l.r.claimed(l.w.Node)
 	facts, err := l.facts(ctx)
 	if err != nil {
 		return err
@@ -52,7 +52,7 @@ func (l *life) claim(ctx context.Context) error {
 	}
 	l.booted = l.state["boot_id"]
 	l.tryAgain()
-	if again {
+	if l.reclaimed {
 		return nil
 	}
 	l.r.Cluster.Event(ctx, l.w.Node, "FleetupClaimed", "cordoned for "+facts["changes"], false)
@@ -86,6 +86,7 @@ func (l *life) drain(ctx context.Context) error {
 	if err := l.r.Cluster.Drain(ctx, l.w.Node, l.waiting); err != nil {
 		return err
 	}
+	l.r.Cluster.Event(ctx, l.w.Node, "FleetupDrained", "its pods are gone and their volumes detached", false)
 	return l.unmounted(ctx)
 }
 
@@ -130,7 +131,11 @@ func (l *life) stop(ctx context.Context) error {
 
 // apply applies all other steps, in their order; after each its check is clean, or staged until the reboot.
 func (l *life) apply(ctx context.Context) error {
-	return l.each(ctx, false)
+	err := l.each(ctx, false)
+	if err == nil && len(l.changed) > 0 {
+		l.r.Cluster.Event(ctx, l.w.Node, "FleetupUpgraded", l.summary(), false)
+	}
+	return err
 }
 
 func (l *life) each(ctx context.Context, running bool) error {
@@ -263,7 +268,7 @@ func (l *life) uncordon(ctx context.Context) error {
 		l.say("what earlier runs left on the machine could not be removed: " + err.Error())
 	}
 	l.r.Cluster.Draining(l.w.Node, false)
-	l.r.Cluster.Event(ctx, l.w.Node, "FleetupDone", "verified and given back: "+l.summary(), false)
+	l.r.Cluster.Event(ctx, l.w.Node, "FleetupDone", "verified and given back", false)
 	return nil
 }
 

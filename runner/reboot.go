@@ -116,9 +116,9 @@ func (l *life) rebootNow(ctx context.Context) error {
 
 // start starts the runtime and the kubelet, and waits until the node is whole again; the cordon stays.
 func (l *life) start(ctx context.Context) error {
-	if l.since.IsZero() { // what an earlier process did is not known to the second
+	if l.since.IsZero() && l.reclaimed { // what an earlier order did is not known to the second
 		l.since = time.Now()
-	}
+	} // else nothing was stopped: the kubelet posts when it likes, and the API's word is as good as it was
 	if err := l.run(ctx, "start the kubelet", startScript); err != nil {
 		return err
 	}
