@@ -3,9 +3,12 @@ package remote
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/crypto/ssh"
 )
 
 const sampleConfig = `
@@ -86,4 +89,75 @@ func TestMatchExecIsRefused(t *testing.T) {
 			mustContain(t, err.Error(), test.refused, "host n1")
 		}
 	}
+}
+
+// TestSystemConfig: what the user's config leaves open, the one for all users says.
+func TestSystemConfig(t *testing.T) {
+	b := newBench(t)
+	etc := b.net.o.SystemDir
+	write(t, filepath.Join(b.home, ".ssh", "config"), "Host n1\n\tPort 2200\n\tIdentityFile ~/mine\n", 0o600)
+	write(t, filepath.Join(etc, "ssh_config"), "Include=conf.d/*\nHost *\n\tPort 99\n\tUser everybody\n\tIdentityFile ~/all\n\tGlobalKnownHostsFile /a ~/b\n", 0o644)
+	write(t, filepath.Join(etc, "conf.d", "x"), "Host n2\n\tUser included\n\tHostKeyAlias rack7\n", 0o644)
+	for name, want := range map[string]string{
+		"n1": "everybody@n1:2200 n1 [~/mine ~/all] [/a ~/b]",
+		"n2": "included@n2:99 rack7 [~/all] [/a ~/b]",
+	} {
+		e, _, err := b.net.resolve(fill(Login{Name: name}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := fmt.Sprintf("%s@%s %s %v %v", e.user, e.addr(), e.principal(), e.idents, e.system)
+		if got = strings.ReplaceAll(got, b.home, "~"); got != want {
+			t.Errorf("%s\n%s, want", got, want)
+		}
+	}
+}
+
+func TestSystemConfigThatIsNotUnderstood(t *testing.T) {
+	var said []string
+	b := newBench(t, func(o *Options) { o.Log = func(s string) { said = append(said, s) } })
+	file := filepath.Join(b.net.o.SystemDir, "ssh_config")
+	write(t, file, "Match final all\n\tCiphers aes256-ctr\nHost *\n\tPort 99\n", 0o644)
+	e, _, err := b.net.resolve(fill(Login{Name: "n1", User: "ops"}))
+	if err != nil || e.port != 22 {
+		t.Errorf("%v %v", e, err)
+	}
+	if !slices.ContainsFunc(said, func(s string) bool {
+		return strings.Contains(s, file+" isn't used") && strings.Contains(s, ":1: Match")
+	}) {
+		t.Errorf("said %q", said)
+	}
+}
+
+func TestSystemKnownHosts(t *testing.T) {
+	b := newBench(t)
+	s := b.network.server(t, "n1:22")
+	s.users["root"] = []ssh.PublicKey{b.user.PublicKey()}
+	write(t, filepath.Join(b.net.o.SystemDir, "ssh_known_hosts"), "n1 "+line(s)+"\n", 0o644)
+	if err := b.ok(Login{Name: "n1"}); err != nil {
+		t.Error(err)
+	}
+	write(t, filepath.Join(b.net.o.SystemDir, "ssh_known_hosts2"), "@revoked * "+line(s)+"\n", 0o644)
+	if err := b.ok(Login{Name: "n1", ConnectTimeout: time.Minute}); err != nil {
+		t.Error("the same connection:", err)
+	}
+	_, files, err := b.net.KnownAs(Login{Name: "n1"})
+	if err != nil || slices.Contains(files, b.net.o.SystemDir+"/ssh_known_hosts") {
+		t.Errorf("what may be written holds the system's file: %q %v", files, err)
+	}
+}
+
+func TestCertificateFile(t *testing.T) {
+	b := newBench(t)
+	s := b.machine("n1:22")
+	ca, _ := newKey(t)
+	s.users, s.ca = nil, ca.PublicKey()
+	file := filepath.Join(b.home, "elsewhere", "cert")
+	write(t, file, string(ssh.MarshalAuthorizedKey(certify(t, ca, b.user.PublicKey(), ssh.UserCert, "root"))), 0o600)
+	write(t, filepath.Join(b.home, ".ssh", "config"), "CertificateFile ~/absent\nCertificateFile ~/elsewhere/cert\n", 0o600)
+	if err := b.ok(Login{Name: "n1"}); err != nil {
+		t.Error(err)
+	}
+	err := b.ok(Login{Name: "n1", User: "ops"})
+	mustContain(t, fmt.Sprint(err), "login as ops", file, "absent: no such file")
 }

@@ -3,8 +3,10 @@ package remote
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"net"
+	"strings"
 	"syscall"
 	"time"
 
@@ -141,7 +143,7 @@ func (p *peer) clientConfig() (*ssh.ClientConfig, *shownKey, error) {
 	shown := &shownKey{notes: notes}
 	all := make([]ssh.Signer, len(signers))
 	for i, s := range signers {
-		all[i] = s.Signer
+		all[i] = modernSigner(s.Signer)
 		shown.tried = append(shown.tried, s.name)
 	}
 	cfg := &ssh.ClientConfig{
@@ -166,6 +168,25 @@ func modern() ssh.Config {
 		}
 	}
 	return ssh.Config{KeyExchanges: all.KeyExchanges, Ciphers: all.Ciphers, MACs: macs}
+}
+
+// modernSigner keeps RSA keys, and certificates of such, from signing with SHA-1, which x/crypto does for servers that
+// ask for nothing better.
+func modernSigner(s ssh.Signer) ssh.Signer {
+	a, ok := s.(ssh.AlgorithmSigner)
+	if t := s.PublicKey().Type(); !ok || t != ssh.KeyAlgoRSA && t != ssh.CertAlgoRSAv01 {
+		return s
+	}
+	if m, err := ssh.NewSignerWithAlgorithms(a, []string{ssh.KeyAlgoRSASHA512, ssh.KeyAlgoRSASHA256}); err == nil {
+		return m
+	}
+	return s
+}
+
+// tooOld says what a machine lacks that speaks only algorithms which are broken. Nothing switches those on.
+func tooOld(err *ssh.AlgorithmNegotiationError) error {
+	return fmt.Errorf("for its %s it has only %s, which are no longer safe: update its sshd (a new host key: ssh-keygen -A), "+
+		"or upgrade this machine by hand: %w", err.What, strings.Join(err.RequestedAlgorithms, ", "), err)
 }
 
 // handshake logs in on conn. The connect timeout stands still while somebody is asked for a passphrase.
@@ -215,10 +236,14 @@ func (p *peer) refused(err error, shown *shownKey) error {
 		return &LoginError{Host: p.e.name, User: p.e.user, Address: p.e.addr(), Tried: shown.tried, Notes: shown.notes, Err: err}
 	}
 	var algorithms *ssh.AlgorithmNegotiationError
+	early := !errors.As(err, &algorithms)
+	if !early {
+		err = tooOld(algorithms)
+	}
 	failed := p.unreachable(err)
 	var connect *ConnectError
 	if errors.As(failed, &connect) {
-		connect.early = !errors.As(err, &algorithms)
+		connect.early = early
 	}
 	return failed
 }

@@ -1,8 +1,6 @@
 package remote
 
 import (
-	"bufio"
-	"bytes"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -40,23 +38,18 @@ type knownDB struct {
 
 // read adds a file's text. As ssh does it leaves out what it can't read; one bad line must not hide all good ones.
 func (d *knownDB) read(file string, text []byte) {
-	lines := bufio.NewScanner(bytes.NewReader(text))
-	lines.Buffer(nil, 1<<20)
-	for n := 1; lines.Scan(); n++ {
-		line := strings.TrimSpace(lines.Text())
+	for n, line := range strings.Split(string(text), "\n") {
+		line = strings.TrimSpace(line)
 		if line == "" || strings.HasPrefix(line, "#") {
 			continue
 		}
 		entry, err := parseEntry(line)
 		if err != nil {
-			d.notes = append(d.notes, fmt.Sprintf("%s:%d is left out: %v", file, n, err))
+			d.notes = append(d.notes, fmt.Sprintf("%s:%d is left out: %v", file, n+1, err))
 			continue
 		}
-		entry.Filename, entry.Line = file, n
+		entry.Filename, entry.Line = file, n+1
 		d.entries = append(d.entries, entry)
-	}
-	if err := lines.Err(); err != nil {
-		d.notes = append(d.notes, fmt.Sprintf("%s: the rest is left out: %v", file, err))
 	}
 }
 

@@ -28,6 +28,9 @@ func TestMain(m *testing.M) {
 	if addr := os.Getenv(pipeTo); addr != "" {
 		pipe(addr)
 	}
+	if file := os.Getenv(trustIn); file != "" {
+		trustMany(file)
+	}
 	goleak.VerifyTestMain(m)
 }
 
@@ -42,6 +45,8 @@ type server struct {
 	mu       sync.Mutex
 	users    map[string][]ssh.PublicKey
 	ca       ssh.PublicKey
+	tune     func(*ssh.ServerConfig)
+	requests []string // types of all requests and channels
 	conns    map[*memnet.Conn]bool
 	commands []string
 	refuse   int                                  // connections to hang up on before anything is said
@@ -154,6 +159,9 @@ func (s *server) config() *ssh.ServerConfig {
 	for _, k := range s.hostKeys {
 		cfg.AddHostKey(k)
 	}
+	if s.tune != nil {
+		s.tune(cfg)
+	}
 	return cfg
 }
 
@@ -183,10 +191,12 @@ func (s *server) serve(c *memnet.Conn) {
 	go func() {
 		defer s.wg.Done()
 		for r := range reqs {
+			s.note(r.Type)
 			r.Reply(false, nil)
 		}
 	}()
 	for ch := range chans {
+		s.note("channel " + ch.ChannelType())
 		s.wg.Add(1)
 		go func() {
 			defer s.wg.Done()
@@ -206,8 +216,23 @@ func (s *server) channel(n ssh.NewChannel, c *memnet.Conn) {
 		return
 	}
 	defer ch.Close()
+	term := &terminal{}
 	for r := range reqs {
+		s.note(r.Type)
 		switch r.Type {
+		case "pty-req":
+			term.open(r.Payload)
+			r.Reply(true, nil)
+		case "shell":
+			r.Reply(true, nil)
+			s.wg.Go(func() {
+				for r := range reqs {
+					s.note(r.Type)
+					term.resize(r.Payload)
+				}
+			})
+			s.shell(term, ch)
+			return
 		case "exec":
 			r.Reply(true, nil)
 			var m struct{ Command string }
@@ -215,7 +240,8 @@ func (s *server) channel(n ssh.NewChannel, c *memnet.Conn) {
 			s.wg.Add(1)
 			go func() {
 				defer s.wg.Done()
-				for range reqs {
+				for r := range reqs {
+					s.note(r.Type)
 				}
 			}()
 			s.command(m.Command, ch)
@@ -225,7 +251,8 @@ func (s *server) channel(n ssh.NewChannel, c *memnet.Conn) {
 			s.wg.Add(1)
 			go func() {
 				defer s.wg.Done()
-				for range reqs {
+				for r := range reqs {
+					s.note(r.Type)
 				}
 			}()
 			s.sftp(ch, c)
@@ -316,6 +343,12 @@ func (s *server) forward(n ssh.NewChannel) {
 	io.Copy(to, ch)
 	to.Close()
 	ch.Close()
+}
+
+func (s *server) note(request string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.requests = append(s.requests, request)
 }
 
 func (s *server) said() string {

@@ -1,7 +1,9 @@
 package remote
 
 import (
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -67,5 +69,63 @@ func TestTrustFromManyAtOnce(t *testing.T) {
 	wg.Wait()
 	if text, _ := os.ReadFile(file); strings.Count(string(text), "\n") != 20 {
 		t.Errorf("lines were lost:\n%s", text)
+	}
+}
+
+// trustIn makes this test's own program another fleetup that trusts many hosts in that file.
+const trustIn = "FLEETUP_TEST_TRUST_IN"
+
+const trusts = 30
+
+func trustMany(file string) {
+	key, _, _, _, err := ssh.ParseAuthorizedKey([]byte(os.Getenv("FLEETUP_TEST_KEY")))
+	for i := 0; i < trusts && err == nil; i++ {
+		err = Trust(file, []string{fmt.Sprintf("h%d-%d", os.Getpid(), i)}, []ssh.PublicKey{key}, true)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+// TestTrustInSeveralProcesses: nothing is lost, and whoever reads meanwhile never sees half a file.
+func TestTrustInSeveralProcesses(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "ssh", "known_hosts")
+	k, _ := newKey(t)
+	const processes = 3
+	ended := make(chan error, processes)
+	for range processes {
+		cmd := exec.CommandContext(t.Context(), os.Args[0])
+		cmd.Env = append(os.Environ(), trustIn+"="+file, "FLEETUP_TEST_KEY="+keyLine(k.PublicKey()))
+		cmd.Stderr = os.Stderr
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		go func() { ended <- cmd.Wait() }()
+	}
+	seen, left := 0, processes
+	for left > 0 {
+		select {
+		case err := <-ended:
+			if left--; err != nil {
+				t.Error(err)
+			}
+		default:
+		}
+		text, _ := os.ReadFile(file)
+		lines := strings.Count(string(text), "\n")
+		if lines < seen || len(text) > 0 && text[len(text)-1] != '\n' {
+			t.Fatalf("%d lines after %d", lines, seen)
+		}
+		seen = lines
+	}
+	if text, _ := os.ReadFile(file); strings.Count(string(text), "\n") != processes*trusts {
+		t.Errorf("%d lines of %d", strings.Count(string(text), "\n"), processes*trusts)
+	}
+	for name, want := range map[string]os.FileMode{file: 0o600, file + ".lock": 0o600, filepath.Dir(file): 0o700} {
+		if info, err := os.Stat(name); err != nil || info.Mode().Perm() != want {
+			t.Errorf("%s: %v %v", name, info.Mode(), err)
+		}
 	}
 }
