@@ -1,0 +1,144 @@
+package kube
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/fleetup/fleetup/kube/kubetest"
+)
+
+// permits reports whether rules grant a request. Reviews of one's own rights are granted to everybody, by the cluster.
+func permits(rules []Rule, verb, group, resource, namespace, name string) bool {
+	return resource == "selfsubjectaccessreviews" || slices.ContainsFunc(rules, func(r Rule) bool {
+		return r.Group == group && r.Resource == resource && slices.Contains(r.Verbs, verb) &&
+			(r.Namespace == "" || r.Namespace == namespace) && (r.Name == "" || r.Name == name)
+	})
+}
+
+// without returns the rules with some verbs of one of them left out.
+func without(rules []Rule, i int, verbs []string) []Rule {
+	out := slices.Clone(rules)
+	out[i].Verbs = slices.DeleteFunc(slices.Clone(out[i].Verbs), func(v string) bool { return slices.Contains(verbs, v) })
+	return out
+}
+
+// parts are the verbs of a rule to leave out, one by one; list and watch together: a server that streams lists needs
+// watch alone, an older one both, and with list alone what is followed is polled, slowly, so nothing breaks at once.
+func parts(r Rule) [][]string {
+	var out [][]string
+	for _, v := range r.Verbs {
+		switch v {
+		case "list":
+		case "watch":
+			out = append(out, []string{"list", "watch"})
+		default:
+			out = append(out, []string{v})
+		}
+	}
+	return out
+}
+
+// aLife is all that a run does in the API for one node, from the lease to its end. It returns the first that failed.
+func aLife(ctx context.Context, w *world, c *Cluster) error {
+	if err := c.Start(ctx); err != nil {
+		return fmt.Errorf("start: %w", err)
+	}
+	if _, err := c.UID(ctx); err != nil {
+		return fmt.Errorf("uid: %w", err)
+	}
+	lease, err := c.Acquire(ctx, alice, nil)
+	if err != nil {
+		return fmt.Errorf("lease: %w", err)
+	}
+	c.Guard(lease.Held)
+	c.Proof().Draining("n1", true)
+	for _, step := range []struct {
+		name string
+		do   func() error
+	}{
+		{"dry run", func() error { return c.TryDrain(ctx, "n1", ownPods(), nil) }},
+		{"claim", func() error { _, err := c.Claim(ctx, "n1", "run-1", nil); return err }},
+		{"event", func() error { c.Event(ctx, "n1", "run-1", "Cordoned", "for an upgrade", false); return nil }},
+		{"drain", func() error { return c.Drain(ctx, "n1", ownPods(), nil) }},
+		{"ready", func() error { // soon: a Node's own status is as old as five minutes
+			ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+			defer cancel()
+			return c.AwaitReady(ctx, "n1", "", time.Now(), nil)
+		}},
+		{"whole", func() error { return c.AwaitWhole(ctx, "n1", nil, nil) }},
+		{"note", func() error { return c.Note(ctx, "n1", "run-1", map[string]string{"x": "y"}) }},
+		{"release", func() error { return c.Release(ctx, "n1", "run-1", nil) }},
+		{"halt", func() error { return lease.Halt(ctx, "for a look") }},
+		{"end", func() error { return lease.Release(ctx) }},
+	} {
+		if err := step.do(); err != nil {
+			return fmt.Errorf("%s: %w", step.name, err)
+		}
+	}
+	time.Sleep(5 * time.Second)
+	for _, e := range kubetest.List[*corev1.Event](w.Server, "default") {
+		if e.Source.Component == "fleetup" && strings.Contains(e.Message, "for an upgrade") {
+			return nil
+		}
+	}
+	return errors.New("event: it isn't there")
+}
+
+// live runs aLife with rules alone, and returns what failed and what Missing says of it.
+func live(t *testing.T, rules []Rule) (failed error, missing []string) {
+	synctest.Test(t, func(t *testing.T) {
+		s := kubetest.New(context.Background(), kubetest.Config{Seed: 1})
+		defer s.Close()
+		w := &world{T: t, Server: s}
+		for _, n := range []string{"n1", "n2"} {
+			w.must(s.AddNode(n, nil))
+		}
+		w.must(w.AddDeployment("shop", "api", 3, nil))
+		w.must(w.AddPDB("shop", "api", "api", "2", ""))
+		time.Sleep(5 * time.Second)
+		s.Authorize(func(_, verb, group, resource, namespace, name string) bool {
+			return permits(rules, verb, group, resource, namespace, name)
+		})
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+		c := w.open()
+		var err error
+		if missing, err = c.Missing(ctx); err != nil {
+			t.Error(err)
+		}
+		failed = aLife(ctx, w, c)
+		cancel()
+		c.Wait()
+		c.Close()
+	})
+	return failed, missing
+}
+
+// TestRulesAreMinimal: with exactly these rules a whole life works, and without any of their verbs something
+// fails, which Missing names before anything is touched.
+func TestRulesAreMinimal(t *testing.T) {
+	rules := Rules("")
+	if failed, missing := live(t, rules); failed != nil || missing != nil {
+		t.Fatalf("with all of them: %v, missing %q", failed, missing)
+	}
+	for i, r := range rules {
+		for _, verbs := range parts(r) {
+			t.Run(fmt.Sprintf("%s %s %s", verbs, r.Resource, r.Namespace), func(t *testing.T) {
+				failed, missing := live(t, without(rules, i, verbs))
+				if failed == nil {
+					t.Errorf("%s: it works without", r.Why)
+				}
+				if len(missing) != 1 || !strings.Contains(missing[0], "may not "+strings.Join(verbs, ", ")+" "+r.Resource) || !strings.Contains(missing[0], r.Why) {
+					t.Errorf("missing: %q", missing)
+				}
+			})
+		}
+	}
+}
