@@ -34,6 +34,7 @@ type Situation struct {
 // SituationNode is one planned node, as the cluster sees it.
 type SituationNode struct {
 	Kubelet  string   // version as the API reports it
+	Ours     bool     // claimed by the run that is picked up: it may be rebooting just now
 	Refused  []string // pods that its drain would refuse, with the reason
 	Blockers []string // budgets that allow nothing now
 	Warnings []string // what a drain would lose, or can't do
@@ -67,11 +68,11 @@ func judgeNode(node string, v *Surveyed, s Situation, kubeadm, unreachable strin
 		add(true, "cluster", "the cluster has no Node object of this name: write node = \"NAME\" for its host, or take the host out of the inventory")
 	}
 	if v.Err != nil {
-		add(unreachable != "skip", "reach", v.Err.Error())
+		add(unreachable != "skip" && !seen.Ours, "reach", v.Err.Error())
 		return all
 	}
-	for _, p := range v.Problems {
-		add(true, "machine", p)
+	for _, p := range v.Problems { // in flight it may stand between two versions: going on is what mends it
+		add(!seen.Ours, "machine", p)
 	}
 	for _, w := range v.Warnings {
 		add(false, "machine", w)
@@ -86,7 +87,7 @@ func judgeNode(node string, v *Surveyed, s Situation, kubeadm, unreachable strin
 		return all
 	}
 	for _, why := range seen.Refused {
-		add(true, "drain", why)
+		add(!seen.Ours, "drain", why)
 	}
 	for _, why := range seen.Blockers {
 		add(false, "drain", "would wait now: "+why)
