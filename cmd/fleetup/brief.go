@@ -9,6 +9,7 @@ import (
 var (
 	deadline = strings.NewReplacer("context deadline exceeded: ", "", ": context deadline exceeded", "")
 	inner    = regexp.MustCompile(`(step "[^"]+": )(?:[^:"\n]+: )*step "[^"]+": `)
+	dialled  = regexp.MustCompile(`(connect to \S+?): dial tcp \S+: `)
 	said     = regexp.MustCompile(`:: [^\n]*(\n|$)`) // what a script told people, who have read it
 	twice    = regexp.MustCompile(`wait for [^:]+: (waited for )`)
 )
@@ -18,6 +19,7 @@ var (
 func brief(node, text string) string {
 	text = strings.NewReplacer("host "+node+": ", "", "node "+node+": ", "").Replace(text)
 	text = said.ReplaceAllString(inner.ReplaceAllString(text, "$1"), "")
+	text = dialled.ReplaceAllString(text, "$1: ")
 	text = twice.ReplaceAllString(deadline.Replace(text), "$1")
 	return strings.TrimPrefix(text, "preflight: ")
 }

@@ -7,6 +7,7 @@ func TestBrief(t *testing.T) {
 	for _, c := range []struct{ text, want string }{
 		{"", ""},
 		{"host n1: connect to 10.0.0.11:22: no route to host", "connect to 10.0.0.11:22: no route to host"},
+		{"host n1: connect to 10.0.0.11:22: dial tcp 10.0.0.11:22: no route to host", "connect to 10.0.0.11:22: no route to host"},
 		{"preflight: host n1: sudo as ops: wrong sudo password", "sudo as ops: wrong sudo password"},
 		{"node n1: drain: host n10: other", "drain: host n10: other"},
 		{`step "kubelet": kubelet: install: host n1: step "kubelet.0.install": exit status 1: E: broken`, `step "kubelet": exit status 1: E: broken`},

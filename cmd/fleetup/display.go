@@ -242,8 +242,12 @@ func wrap(text string, width int) string {
 	for line := range strings.SplitSeq(text, "\n") {
 		for utf8.RuneCountInString(line) > width {
 			cut := strings.LastIndexByte(string([]rune(line)[:width+1]), ' ')
-			if cut < width/2 { // one long word
-				break
+			if cut <= 4 { // one long word
+				next := strings.IndexByte(line[4:], ' ')
+				if next < 0 {
+					break
+				}
+				cut = next + 4
 			}
 			lines = append(lines, line[:cut])
 			line = "    " + strings.TrimLeft(line[cut:], " ")

@@ -98,7 +98,7 @@ func (sum *summary) count(name string, n runner.NodeProgress) {
 		sum.Nodes.Left++
 	case runner.Running:
 		sum.Nodes.Left++
-		sum.problems = append(sum.problems, fmt.Sprintf("%s parked in %s, and as it is now: run again goes on there", name, n.Phase))
+		sum.problems = append(sum.problems, fmt.Sprintf("%s parked in %s; run again goes on there", name, n.Phase))
 	default:
 		sum.Nodes.Left++
 	}

@@ -62,7 +62,7 @@ func TestShowSummary(t *testing.T) {
 	a := &app{out: &out}
 	a.showSummary(sum)
 	want := `n1 failed: no space
-n2 parked in apply, and as it is now: run again goes on there
+n2 parked in apply; run again goes on there
 run R: 1 node done, 1 failed, 1 left in 1m1s
 halted: node n1 failed; on_failure = stop
 zero downtime: yes

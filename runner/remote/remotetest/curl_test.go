@@ -21,3 +21,13 @@ func TestCurl(t *testing.T) {
 		}
 	})
 }
+
+// Two programs that print at once don't share what they print into.
+func TestPrintfAtOnce(t *testing.T) {
+	box(t, Options{}, func(t *testing.T, _ *Machine, login func(string) *ssh.Client) {
+		out, errs, status := run(t, login("root"), `for i in 1 2 3 4 5 6 7 8; do (n=0; while [ $n -lt 200 ]; do printf '%s-%s\n' $i $n; n=$((n+1)); done) & done; wait`, "")
+		if status != 0 || strings.Count(out, "\n") != 1600 {
+			t.Errorf("status %d, %d lines, %s", status, strings.Count(out, "\n"), errs)
+		}
+	})
+}

@@ -63,7 +63,7 @@ func Printf(p *Proc, args []string) int {
 	}
 	format, args := args[0], args[1:]
 	for {
-		text, used, err := expand.Format(nil, format, args)
+		text, used, err := expand.Format(&expand.Config{}, format, args)
 		if err != nil {
 			return p.Fail(1, "printf: %v", err)
 		}
