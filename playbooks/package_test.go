@@ -378,6 +378,23 @@ func TestPatches(t *testing.T) {
 	}
 }
 
+// TestPatchesOfUnknownLists: dnf without the lists of one repository answers nothing, which doesn't mean that nothing is
+// pending.
+func TestPatchesOfUnknownLists(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t, "dnf", "libc6 1-1")
+	m.source("os", m.repository("os", "libc6 0:1-2"))
+	m.write("state/uncached", "")
+	s := bind(t, "", "os-patches", nil, Target{})[0]
+	if got := check(t, s, m); got.Clean || !strings.Contains(strings.Join(got.Changes, "\n"), "not of every repository") {
+		t.Errorf("taken for patched: %+v", got)
+	}
+	apply(t, s, m)
+	if got := m.read("state/pkg/libc6"); !strings.Contains(got, "1-2") {
+		t.Errorf("libc6 is %s\n%s", got, m.log())
+	}
+}
+
 // TestPatchesOldLists: lists of yesterday say nothing of today's patches.
 func TestPatchesOldLists(t *testing.T) {
 	t.Parallel()

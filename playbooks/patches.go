@@ -55,7 +55,7 @@ func (s *patches) pending() string {
 // Check asks the package tool what it would upgrade by the lists that it has. Lists that are older than a day say
 // nothing about today's patches: they make the step due.
 func (s *patches) Check(ctx context.Context, h Host) (Status, error) {
-	out, err := h.Run(ctx, withTool("echo \"tool $(tool)\"\nindex_age\nreboot_required\n"+s.pending()))
+	out, err := h.Run(ctx, withTool("echo \"tool $(tool)\"\nindex_age\nreboot_required\n("+strings.TrimSpace(s.pending())+") || echo unknown\n"))
 	if err != nil {
 		return Status{}, s.failed("check", err)
 	}
@@ -88,9 +88,12 @@ func (s *patches) status(output string) Status {
 	return status
 }
 
+// noLists is an age that no list has.
+const noLists = 10 * 365 * 24 * time.Hour
+
 func staleness(age time.Duration) string {
-	if age > 10*365*24*time.Hour {
-		return "there are none"
+	if age >= noLists {
+		return "there are none, or not of every repository"
 	}
 	return "they are " + days(age) + " old"
 }
@@ -103,6 +106,8 @@ func parsePending(output string) (updates []update, age time.Duration) {
 		case len(fields) == 2 && fields[0] == "age":
 			seconds, _ := strconv.ParseInt(fields[1], 10, 64)
 			age = time.Duration(min(seconds, 1<<33)) * time.Second
+		case len(fields) == 1 && fields[0] == "unknown": // the tool can't tell by the lists that it has
+			age = max(age, noLists)
 		case len(fields) >= 5 && fields[0] == "pending":
 			updates = append(updates, update{fields[1], fields[2], fields[3], strings.Join(fields[4:], " ")})
 		}

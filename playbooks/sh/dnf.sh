@@ -73,17 +73,19 @@ excludes() {
 	for pattern in "$@"; do options="$options --exclude=$pattern"; done
 }
 
-# The patterns must reach dnf as they are, whatever lies in the working folder: no globbing.
+# The patterns must reach dnf as they are, whatever lies in the working folder: no globbing. Without the lists of one
+# repository dnf answers nothing at all, which is not to be taken for "nothing is pending".
 pending() {
 	set -f
 	which=$1
 	shift
 	excludes "$@"
 	if [ "$which" = security ]; then options="$options --security"; fi
-	dnf -q -C $options --latest-limit=1 repoquery --upgrades --qf '%{name} %{epoch}:%{version}-%{release} %{repoid}' 2>/dev/null | while read -r name version repo; do
+	answer=$(dnf -q -C $options --latest-limit=1 repoquery --upgrades --qf '%{name} %{epoch}:%{version}-%{release} %{repoid}') || return 1
+	set +f
+	[ -z "$answer" ] || echo "$answer" | while read -r name version repo; do
 		echo "pending $name $(rpm -q --qf '%{EPOCHNUM}:%{VERSION}-%{RELEASE}\n' "$name" | tail -n 1) $version $repo"
 	done
-	set +f
 }
 
 index_age() {

@@ -149,8 +149,9 @@ dnf)
 	list="$1"
 	case $verb in
 	needs-restarting) exit 1 ;;
-	makecache) did "dnf makecache $repo"; fetch "$repo" ;;
+	makecache) did "dnf makecache $repo"; fetch "$repo"; rm -f "$state/uncached" ;;
 	repoquery)
+		case $all in *--upgrades*) if [ -e "$state/uncached" ]; then echo "Error: Cache-only enabled but no cache for 'kubernetes'" >&2; exit 1; fi ;; esac
 		[ -z "$peek" ] || [ -e "${peek#file://}/Packages" ] || exit 1
 		if [ -n "$peek" ]; then dir=${peek#file://}; awk '$1 == "Package:" { n = $2 } $1 == "Version:" { print n, $2 }' "$dir/Packages" || exit 1; else lists; fi |
 			while read -r n v dir origin; do
