@@ -120,7 +120,7 @@ func (c *compiler) problems(u inventory.Use, err error) {
 		key := u.Key
 		if k, ok := u.ParamKeys[p.Key]; ok {
 			key = k
-		} else if p.Key != "" {
+		} else if p.Key != "" && p.Key != u.Playbook { // the playbook itself is wrong, not a parameter of it
 			key += "." + p.Key
 		}
 		c.add(c.fleet.Problem(key, p.Message))
