@@ -56,8 +56,17 @@ func (m *Machine) down() {
 // Reboot reboots at once; the machine is away for RebootTime.
 func (m *Machine) Reboot() { m.restartAfter(0) }
 
+// A machine that is on its way down takes no second request: systemd has the job already.
 func (m *Machine) restartAfter(delay time.Duration) {
+	m.mu.Lock()
+	already := m.restarting
+	m.restarting = true
+	m.mu.Unlock()
+	if already {
+		return
+	}
 	m.spawn(func() {
+		defer m.restarted()
 		if !m.pause(delay) {
 			return
 		}
@@ -72,6 +81,12 @@ func (m *Machine) restartAfter(delay time.Duration) {
 			m.boot()
 		}
 	})
+}
+
+func (m *Machine) restarted() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.restarting = false
 }
 
 // pause waits for d and reports false once the machine is closed.

@@ -102,28 +102,28 @@ type Machine struct {
 	stop    context.CancelFunc
 	wg      sync.WaitGroup
 
-	mu       sync.Mutex
-	hostKey  ssh.Signer
-	sys      *shell.System // nil while it is down
-	sshd     bool
-	bootID   string
-	boots    int
-	booted   time.Time
-	kernel   string // running
-	noBoot   bool
-	frozen   time.Time // no byte comes through until then
-	conns    map[net.Conn]bool
-	log      []string
-	dpkg     *packages
-	units    map[string]*unit
-	broken   map[string]bool // kubelet versions that crash
-	onKube   func(up bool, version string)
-	told     string // what onKube was told last
-	slow     map[string]time.Duration
-	powerOff bool
-	closed   bool
-	journal  []entry
-	sudoSeen map[string]time.Time
+	mu         sync.Mutex
+	hostKey    ssh.Signer
+	sys        *shell.System // nil while it is down
+	sshd       bool
+	bootID     string
+	boots      int
+	booted     time.Time
+	kernel     string // running
+	noBoot     bool
+	restarting bool      // on its way down, or up again
+	frozen     time.Time // no byte comes through until then
+	conns      map[net.Conn]bool
+	log        []string
+	dpkg       *packages
+	units      map[string]*unit
+	broken     map[string]bool // kubelet versions that crash
+	onKube     func(up bool, version string)
+	told       string // what onKube was told last
+	slow       map[string]time.Duration
+	powerOff   bool
+	closed     bool
+	journal    []entry
 }
 
 // New returns a machine that has been up for Uptime.
