@@ -25,6 +25,7 @@ type life struct {
 	stopped   playbooks.Stop    // what we have stopped
 	since     time.Time         // when it was stopped or rebooted last: Ready counts from then
 	reclaimed bool              // an earlier order, of this process or another, had claimed the node
+	reopened  bool              // somebody uncordoned the node after that: pods may have come
 	booted    string            // boot id at the claim
 	applied   string            // boot id after the last step that was applied here
 	changed   []string          // what was applied, for people
@@ -44,7 +45,8 @@ func (r *Runner) live(ctx context.Context, o Order) error {
 	l := &life{r: r, w: r.Work[o.Node], order: o.Name, fails: r.failsOf(o.Node)}
 	defer func() { _ = l.w.Machine.Close() }()
 	l.tryAgain()
-	if r.claimed(o.Node) {
+	before := r.claimed(o.Node)
+	if before {
 		_ = l.w.Machine.Expect() // what is wrong with the way to it, its first use says
 	}
 	err := l.phases(ctx)
@@ -57,7 +59,7 @@ func (r *Runner) live(ctx context.Context, o Order) error {
 	case ctx.Err() != nil || errors.Is(err, errParked):
 		return errParked
 	case err != nil:
-		return l.ended(ctx, err)
+		return l.ended(ctx, before, err)
 	}
 	return l.tell(Event{Event: EventDone, Message: l.summary()})
 }
@@ -104,14 +106,15 @@ func (l *life) waiting(what string) {
 
 // ended decides what a failed order leaves behind: a drain that budgets blocked is given back where the inventory
 // wants that; anything else stays cordoned, with why, and its kubelet is brought back where that is possible.
-func (l *life) ended(ctx context.Context, err error) error {
+// before: the node bore our claim when the order began.
+func (l *life) ended(ctx context.Context, before bool, err error) error {
 	var b interface{ Blocked() []string }
 	if errors.As(err, &b) && l.w.OnBlocked == onBlockedRequeue && l.state[begun] == "" {
 		return l.blocked(ctx, b.Blocked())
 	}
 	why := fmt.Sprintf("%s: %v", l.phase, err)
 	if l.state != nil || l.r.claimed(l.w.Node) {
-		if l.stopped > playbooks.StopNothing {
+		if l.stopped > playbooks.StopNothing || before { // the process before us may have stopped it
 			l.bringBack(ctx)
 		}
 		if ferr := errors.Join(l.count(ctx), l.r.Cluster.Fail(ctx, l.w.Node, l.r.Run, why)); ferr != nil {

@@ -258,6 +258,72 @@ func TestFault18UncordonedInBetweenIsClosedAgain(t *testing.T) {
 	})
 }
 
+// A node that failed after its reboot, and that somebody then uncordoned, has workloads again when the run goes on.
+func TestFault18UncordonedAfterTheFailureIsDrainedAgain(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newFakeWorld("n1")
+		w.nodes["n1"].crashes = true
+		wk := w.work("n1", w.kubeletStep("n1", "2"))
+		wk.RebootPolicy = "always"
+		f := newFleet(t, w, wk)
+		f.process(nil)
+		w.do("n1", "human uncordons", func(n *fakeNode) { n.cordoned, n.ready, n.crashes, n.pods = false, true, false, 2 })
+		f.work["n1"] = w.work("n1", w.kubeletStep("n1", "3"))
+		end, _ := f.process(nil)
+		got := strings.Join(w.of("n1"), ", ")
+		if end.Exit != 0 || !strings.Contains(got, "human uncordons, claim, evict, evict, stop, install 3") {
+			t.Errorf("end %+v: %s", end, got)
+		}
+	})
+}
+
+// The machine is rebooted by somebody else while the drain waits and nobody runs fleetup: what waited is still there.
+func TestLifeRebootInTheMiddleOfADrainIsNoDrain(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newFakeWorld("n1")
+		f := newFleet(t, w, w.work("n1", w.kubeletStep("n1", "2")))
+		f.process(func(e Event, cancel context.CancelFunc) {
+			if e.Phase == "drain" {
+				cancel()
+			}
+		})
+		w.do("n1", "power cut", func(n *fakeNode) { n.boot++ })
+		end, _ := f.process(nil)
+		got := strings.Join(w.of("n1"), ", ")
+		if end.Exit != 0 || !strings.Contains(got, "power cut, claim, evict, evict, evict, stop") {
+			t.Errorf("end %+v: %s", end, got)
+		}
+	})
+}
+
+// The next process fails before it comes to what its predecessor had stopped: the kubelet is brought back all the same.
+func TestLifeFailedAfterResumeBringsTheKubeletBack(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newFakeWorld("n1")
+		f := newFleet(t, w, w.work("n1", w.kubeletStep("n1", "2")))
+		f.process(func(e Event, cancel context.CancelFunc) {
+			if e.Event == EventStep {
+				cancel()
+			}
+		})
+		if w.see("n1").kubelet {
+			t.Fatal("the kubelet runs: nothing is tested here")
+		}
+		f.work["n1"] = w.work("n1", blindStep{w.kubeletStep("n1", "2")})
+		f.process(nil)
+		if n := w.see("n1"); !n.kubelet || !strings.Contains(n.failed, "no dpkg here") {
+			t.Errorf("kubelet %v, failed %q", n.kubelet, n.failed)
+		}
+	})
+}
+
+// blindStep can't tell where it stands.
+type blindStep struct{ fakeStep }
+
+func (blindStep) Check(context.Context, playbooks.Host) (playbooks.Status, error) {
+	return playbooks.Status{}, errors.New("no dpkg here")
+}
+
 // TestFault01KillAtEachEvent ends the process at every journal write of a run of three nodes, lets the next process go on, and
 // compares the end with that of an undisturbed run (fault 1).
 func TestFault01KillAtEachEvent(t *testing.T) {

@@ -43,6 +43,7 @@ func (l *life) claim(ctx context.Context) error {
 		return err
 	}
 	l.reclaimed = l.r.claimed(l.w.Node)
+	l.reopened = l.reclaimed && !l.r.cordoned(l.w.Node)
 	facts, err := l.facts(ctx)
 	if err != nil {
 		return err
@@ -72,11 +73,12 @@ func (l *life) settle(ctx context.Context) error {
 	return pause(ctx, d)
 }
 
-// drain empties the node. A node whose machine has been rebooted since its claim was drained before, and is not
-// drained again: what runs there now is what comes back by itself.
+// drain empties the node. One whose machine was touched, and has been rebooted since its claim, was drained before and
+// is not drained again, as long as it stayed closed: what runs there now is what comes back by itself. A reboot alone
+// proves nothing: it may have come in the middle of a drain.
 func (l *life) drain(ctx context.Context) error {
 	boot, err := l.bootID(ctx)
-	if err != nil || boot != l.booted {
+	if err != nil || boot != l.booted && l.state[begun] != "" && !l.reopened {
 		return err
 	}
 	if err := l.held(ctx); err != nil {
@@ -100,6 +102,7 @@ func (l *life) kept(ctx context.Context) error {
 	if _, err := l.r.Cluster.Claim(ctx, l.w.Node, l.r.Run, nil); err != nil {
 		return err
 	}
+	l.reopened = true
 	return l.drain(ctx)
 }
 
