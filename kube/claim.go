@@ -19,6 +19,7 @@ import (
 const (
 	FactCordoned = "cordoned" // "true": it was cordoned when we came, so it stays so
 	FactExcluded = "excluded" // "true": it had the load balancers' label already
+	FactExempt   = "exempt"   // keys we added that keep other controllers off the node, separated by commas
 	FactUnready  = "unready"  // the node-critical pods that weren't ready: nobody waits for them afterwards
 )
 
@@ -41,9 +42,12 @@ func (c *Cluster) Claim(ctx context.Context, node, run string, facts map[string]
 		return nil, fmt.Errorf("node %s: claim: %w", node, err)
 	}
 	unready := c.unreadyCritical(node)
+	labels, annotations := c.keepOff()
 	err := c.edit(ctx, node, "claim", func(n *corev1.Node) error {
 		var err error
-		state, err = claim(n, run, facts, unready)
+		if state, err = claim(n, run, facts, unready); err == nil {
+			state = keepClaimed(n, state, labels, annotations)
+		}
 		return err
 	})
 	return state, err
@@ -68,6 +72,22 @@ func claim(n *corev1.Node, run string, facts map[string]string, unready string) 
 		n.Labels[LabelExcludeLB] = ""
 	}
 	return flatMap(n.Annotations[AnnotationState]), nil
+}
+
+// keepClaimed keeps other controllers off a node that was claimed, and adds to its state what that took.
+func keepClaimed(n *corev1.Node, state map[string]string, labels, annotations []string) map[string]string {
+	added := exempt(n, labels, annotations)
+	if len(added) == 0 {
+		return state
+	}
+	for _, key := range strings.Split(state[FactExempt], ",") {
+		if key != "" && !slices.Contains(added, key) {
+			added = append(added, key)
+		}
+	}
+	state[FactExempt] = strings.Join(added, ",")
+	setAnnotation(n, AnnotationState, flatText(state))
+	return state
 }
 
 // found is what a first claim records.
@@ -130,6 +150,7 @@ func release(n *corev1.Node, last map[string]string) {
 	if state[FactExcluded] == "false" {
 		delete(n.Labels, LabelExcludeLB)
 	}
+	unexempt(n, state)
 	dropTaint(n)
 	for _, key := range []string{AnnotationRun, AnnotationState, AnnotationFailed} {
 		delete(n.Annotations, key)

@@ -18,7 +18,7 @@ import (
 // tables is all that the run watches.
 type tables struct {
 	nodes       *table[*corev1.Node]
-	pods        *table[*corev1.Pod] // grouped by onNode and inNamespace
+	pods        *table[*corev1.Pod] // grouped by onNode, inNamespace and ofHand
 	budgets     *table[*policyv1.PodDisruptionBudget]
 	services    *table[*corev1.Service]
 	slices      *table[*discoveryv1.EndpointSlice] // grouped by Service, "namespace/name"
@@ -29,8 +29,10 @@ type tables struct {
 
 func newTables() tables {
 	return tables{
-		nodes:       newTable(trimNode, nil),
-		pods:        newTable(trimPod, func(p *corev1.Pod) []string { return []string{onNode(p.Spec.NodeName), inNamespace(p.Namespace)} }),
+		nodes: newTable(trimNode, nil),
+		pods: newTable(trimPod, func(p *corev1.Pod) []string {
+			return append(handsOf(p), onNode(p.Spec.NodeName), inNamespace(p.Namespace))
+		}),
 		budgets:     newTable(trimBudget, nil),
 		services:    newTable(trimService, nil),
 		slices:      newTable(trimSlice, func(s *discoveryv1.EndpointSlice) []string { return []string{serviceOf(s)} }),

@@ -29,7 +29,7 @@ func trimMeta(o metav1.Object, keep func(annotation string) bool) {
 func nothing(string) bool { return false }
 
 func trimNode(n *corev1.Node) {
-	trimMeta(n, func(key string) bool { return strings.HasPrefix(key, ours) })
+	trimMeta(n, func(key string) bool { return strings.HasPrefix(key, ours) || key == annotationMachine })
 	n.Status.Images, n.Status.VolumesInUse, n.Status.Config = nil, nil, nil
 }
 
@@ -120,7 +120,7 @@ func trimVolume(v *corev1.PersistentVolume) {
 
 // trimDaemonSet keeps where its pods belong.
 func trimDaemonSet(d *appsv1.DaemonSet) {
-	trimMeta(d, nothing)
+	trimMeta(d, lockOf)
 	s := d.Spec.Template.Spec
 	d.Spec.Template = corev1.PodTemplateSpec{Spec: corev1.PodSpec{
 		NodeSelector: s.NodeSelector, Affinity: s.Affinity, Tolerations: s.Tolerations, NodeName: s.NodeName,

@@ -79,7 +79,7 @@ func (s *session) situation(ctx context.Context) (runner.Situation, error) {
 		return sit, fmt.Errorf("cluster: rights: %w", err)
 	}
 	sit.ClockOffset, _ = s.cluster.ClockOffset()
-	sit.Unhealthy = s.cluster.UnhealthyControlPlane("")
+	sit.Unhealthy = s.cluster.UnhealthyControlPlane(s.claimedBy(s.cluster.run)...) // those go first: going on is what mends them
 	nodes := s.cluster.Nodes()
 	for _, h := range s.hosts {
 		n, ok := nodes[h.Node]
@@ -138,6 +138,9 @@ func (s *session) preflight(ctx context.Context) (map[string]*runner.Surveyed, [
 		return nil, nil, ctx.Err()
 	}
 	findings := runner.Judge(found, sit, s.fleet.Strategy.Unreachable)
+	for _, other := range s.cluster.OtherHands() {
+		findings = append(findings, runner.Finding{What: "other hands", Why: other})
+	}
 	for i, f := range findings {
 		findings[i].Why = brief(f.Node, f.Why)
 	}
