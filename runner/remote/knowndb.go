@@ -53,9 +53,14 @@ func (d *knownDB) read(file string, text []byte) {
 	}
 }
 
+// knownWords takes a line apart as ssh does: by blanks and tabs alone.
+func knownWords(line string) []string {
+	return strings.FieldsFunc(strings.TrimSpace(line), func(r rune) bool { return r == ' ' || r == '\t' })
+}
+
 func parseEntry(line string) (knownEntry, error) {
 	var e knownEntry
-	words := strings.FieldsFunc(line, func(r rune) bool { return r == ' ' || r == '\t' })
+	words := knownWords(line)
 	if len(words) > 0 && strings.HasPrefix(words[0], "@") {
 		if e.marker = words[0]; e.marker != markAuthority && e.marker != markRevoked {
 			return e, fmt.Errorf("%q is no marker", e.marker)

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/google/renameio/v2"
 	"golang.org/x/crypto/ssh"
@@ -24,6 +25,11 @@ import (
 // patterns and other hosts' names stay. The file is replaced whole or not at all, under a lock against other fleetups,
 // and names are hashed if it holds hashed ones.
 func Trust(file string, hosts []string, keys []ssh.PublicKey, replace bool) error {
+	for _, h := range hosts {
+		if !nameable(h) {
+			return fmt.Errorf("trust: %q can't be a name in known_hosts", h)
+		}
+	}
 	if real, err := filepath.EvalSymlinks(file); err == nil {
 		file = real // a dotfiles repository: keep the link
 	}
@@ -47,6 +53,11 @@ func Trust(file string, hosts []string, keys []ssh.PublicKey, replace bool) erro
 		return fmt.Errorf("trust: write %s: %w", file, err)
 	}
 	return nil
+}
+
+// nameable reports whether known_hosts can hold host as one plain name.
+func nameable(host string) bool {
+	return host != "" && !strings.ContainsAny(host, "#@|!*?,") && !strings.ContainsFunc(host, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) })
 }
 
 // lockFile takes an exclusive lock, and returns what gives it back. The file stays: to remove it would race.
@@ -102,7 +113,7 @@ type knownLine struct {
 
 func parseKnown(text string) knownLine {
 	l := knownLine{text: text}
-	words := strings.Fields(text)
+	words := knownWords(text)
 	if len(words) > 0 && strings.HasPrefix(words[0], "@") {
 		l.marker, words = words[0], words[1:]
 	}
