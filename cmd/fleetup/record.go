@@ -126,7 +126,7 @@ func (r *record) unfinished() bool { return r.path != "" || r.adopted }
 func (r *record) why() string {
 	switch {
 	case r.progress.Halted != "":
-		return " (halted: " + r.progress.Halted + ")"
+		return " (halted: " + firstLine(r.progress.Halted) + ")"
 	case r.adopted:
 		return " (no journal here: rebuilt from the cluster)"
 	}
