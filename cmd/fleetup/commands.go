@@ -15,6 +15,7 @@ import (
 func (a *app) commands() []*cobra.Command {
 	return []*cobra.Command{
 		a.runCommand(), a.planCommand(), a.checkCommand(), a.statusCommand(), a.abortCommand(),
+		a.pauseCommand(), a.resumeCommand(), a.nodeCommand(),
 		a.execCommand(), a.sshCommand(), a.trustCommand(), a.playbooksCommand(), a.demoCommand(), a.versionCommand(),
 	}
 }

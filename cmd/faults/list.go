@@ -1,0 +1,48 @@
+package main
+
+// fault is one that has happened to somebody. lacks is the part of it that no test can show yet, for want of a feature.
+type fault struct{ what, lacks string }
+
+// faults are numbered from 1.
+var faults = []fault{
+	{what: "runner killed around every journal write and every effect"},
+	{what: "journal's last line torn, or cut at any byte"},
+	{what: "journal's disk full"},
+	{what: "new journal lost for want of a directory fsync"},
+	{what: "two runners at once"},
+	{what: "lease lost in mid-step"},
+	{what: "lease of a holder long gone"},
+	{what: "runner's own pod or jump host is on a node of the run"},
+	{what: "API refused or slow for minutes in mid-drain"},
+	{what: "429 storms, Retry-After"},
+	{what: "two PDBs on one pod"},
+	{what: "watch ends, 410 Gone, stale cache"},
+	{what: "PDB that never allows; crash-looping pods that hold a budget"},
+	{what: "pod Terminating for ever, a finalizer"},
+	{what: "a StatefulSet pod comes back under its name"},
+	{what: "drain fails: the cordon is given back or kept, as told"},
+	{what: "a human's cordon"},
+	{what: "another controller uncordons in between"},
+	{what: "SSH drops in mid-dpkg"},
+	{what: "interrupted dpkg found on arrival"},
+	{what: "dpkg lock held"},
+	{what: "needrestart, debconf or conffile prompt"},
+	{what: "/boot or /var full"},
+	{what: "\"rebooted\" before it happened"},
+	{what: "the old kernel comes back"},
+	{what: "pam_nologin window after boot"},
+	{what: "new host key", lacks: "swap finish, which accepts one"},
+	{what: "node never returns", lacks: "asking its BMC"},
+	{what: "clock wrong"},
+	{what: "kubelet crash-loops after the upgrade", lacks: "rollback of the version"},
+	{what: "kubelet newer than the oldest API server"},
+	{what: "etcd quorum"},
+	{what: "wrong sudo password"},
+	{what: "upload cut in the middle"},
+	{what: "jump host dies, half-open connection"},
+	{what: "sshd's limits"},
+	{what: "a background child keeps stdout open"},
+	{what: "hostile strings"},
+	{what: "API credentials without a right"},
+	{what: "the machine comes back with less", lacks: "swap, and a missing disk or a slower link, which only it compares"},
+}

@@ -1,0 +1,85 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/fleetup/fleetup/kube"
+)
+
+func (a *app) pauseCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "pause INVENTORY",
+		Short: "Start nothing new in a run, from any machine; what is in flight is finished",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			return a.onLease(c.Context(), args[0], func(k *kube.Cluster, was kube.LeaseStatus) error {
+				if err := k.Pause(c.Context(), "by "+username()); err != nil {
+					return exitWith(exitFailed, err)
+				}
+				fmt.Fprintln(a.out, "paused: nothing new is started, within five seconds; `fleetup resume` goes on"+runOf(was))
+				return nil
+			})
+		},
+	}
+}
+
+func (a *app) resumeCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "resume INVENTORY",
+		Short: "Let a paused run go on, and lift the halt of an unattended one, from any machine",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			return a.onLease(c.Context(), args[0], func(k *kube.Cluster, was kube.LeaseStatus) error {
+				if was.Paused == "" && was.Halt == "" {
+					fmt.Fprintln(a.out, "nothing to do: neither paused nor halted"+runOf(was))
+					return nil
+				}
+				if err := k.Pause(c.Context(), ""); err != nil {
+					return exitWith(exitFailed, err)
+				}
+				if err := k.Unhalt(c.Context()); err != nil {
+					return exitWith(exitFailed, err)
+				}
+				fmt.Fprintln(a.out, "resumed"+runOf(was))
+				return nil
+			})
+		},
+	}
+}
+
+// onLease reads the lease of the inventory's cluster and hands both over. It needs neither the lease nor a machine.
+func (a *app) onLease(ctx context.Context, path string, do func(*kube.Cluster, kube.LeaseStatus) error) error {
+	f, _, err := a.load(path, false, true)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	k, err := a.openCluster(ctx, f)
+	if err != nil {
+		cancel()
+		return err
+	}
+	defer func() { cancel(); k.Wait(); k.Close() }()
+	was, err := k.Lease(ctx)
+	if err != nil {
+		return exitWith(exitFailed, err)
+	}
+	if other := was.Holder.Inventory; was.Holder.Run != "" && other != "" && other != f.Name {
+		return exitWith(exitFailed, fmt.Errorf("run %s is of inventory %q, not of %q: name that one", was.Holder.Run, other, f.Name))
+	}
+	return do(k, was)
+}
+
+// runOf names the run that the lease knows, and where it runs.
+func runOf(l kube.LeaseStatus) string {
+	switch {
+	case l.Holder.Run == "":
+		return "; no run is under way"
+	case l.Holder.Identity == "" || l.Left <= 0:
+		return "; run " + l.Holder.Run + " isn't running now: `fleetup run` goes on with it"
+	}
+	return "; run " + l.Holder.Run + " is running"
+}
