@@ -3,6 +3,7 @@ package kube
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -14,7 +15,7 @@ import (
 func (c *Cluster) await(ctx context.Context, node, operation string, waiting func(string), reasons func() []string) error {
 	say := newSpeaker(waiting)
 	for {
-		nodes, pods, slices := c.nodes.changes.wait(), c.pods.changes.wait(), c.slices.changes.wait()
+		nodes, pods, endpoints := c.nodes.changes.wait(), c.pods.changes.wait(), c.slices.changes.wait()
 		left := reasons()
 		if len(left) == 0 {
 			return nil
@@ -27,7 +28,7 @@ func (c *Cluster) await(ctx context.Context, node, operation string, waiting fun
 		select {
 		case <-nodes:
 		case <-pods:
-		case <-slices:
+		case <-endpoints:
 		case <-timer.C:
 		case <-ctx.Done():
 		}
@@ -153,11 +154,11 @@ func (c *Cluster) AwaitControlPlane(ctx context.Context, except string, waiting 
 	})
 }
 
-// UnhealthyControlPlane lists what is wrong with the control-plane members but one; except may be "".
-func (c *Cluster) UnhealthyControlPlane(except string) []string {
+// UnhealthyControlPlane lists what is wrong with the control-plane members but those that are named.
+func (c *Cluster) UnhealthyControlPlane(except ...string) []string {
 	var ill []string
 	for _, n := range c.nodes.all() {
-		if n.Name != except && isControlPlane(n) {
+		if isControlPlane(n) && !slices.Contains(except, n.Name) {
 			ill = append(ill, memberIll(n, c.podsOn(n.Name))...)
 		}
 	}
