@@ -13,7 +13,7 @@ STATICCHECK := v0.8.2
 ALL := ./... ./testdata/lab/...
 
 .DEFAULT_GOAL := help
-.PHONY: build demo test race lint lab lab-test bench clean help
+.PHONY: build demo test race faults lint lab lab-test bench clean help
 
 build: ## the program, as ./fleetup
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.stamped=$(VERSION)" -o fleetup ./cmd/fleetup
@@ -26,6 +26,9 @@ test: ## unit and box tests; needs Go alone
 
 race: ## the same under the race detector (needs a C compiler)
 	$(GO) test -race ./...
+
+faults: ## the forty faults, each by its tests: tier, result, time
+	$(GO) run ./cmd/faults
 
 lint: $(TOOLS)/golangci-lint-$(GOLANGCI) $(TOOLS)/staticcheck-$(STATICCHECK) ## go vet, staticcheck, golangci-lint with the layer rules
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "not formatted by gofmt:"; gofmt -l $$(git ls-files '*.go'); exit 1; }

@@ -292,7 +292,7 @@ func TestStranded(t *testing.T) {
 	})
 }
 
-func TestHeldByIllPods(t *testing.T) {
+func TestFault13HeldByIllPods(t *testing.T) {
 	inWorld(t, shop, func(w *world) {
 		var ill string
 		for _, p := range kubetest.List[*corev1.Pod](w.Server, "shop") {

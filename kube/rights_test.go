@@ -14,7 +14,7 @@ import (
 	"github.com/fleetup/fleetup/kube/kubetest"
 )
 
-func TestMissing(t *testing.T) {
+func TestFault39MissingRights(t *testing.T) {
 	inWorld(t, nil, func(w *world) {
 		missing, err := w.c.Missing(w.ctx, Extra(true, true)...)
 		if err != nil || missing != nil {

@@ -42,10 +42,15 @@ reboot     = "always"
 // inYard runs a test in a bubble, on n machines with a Deployment, its budget and a DaemonSet on them.
 func inYard(t *testing.T, n int, rest string, test func(s *yard)) {
 	t.Helper()
+	inYardOf(t, box.Workers(n), rest, test)
+}
+
+func inYardOf(t *testing.T, nodes []box.Node, rest string, test func(s *yard)) {
+	t.Helper()
 	isolated(t)
 	synctest.Test(t, func(t *testing.T) {
 		b, err := box.New(context.Background(), filepath.Join(t.TempDir(), "box"), box.Options{
-			Nodes: box.Workers(n), Cluster: kubetest.Config{Seed: 1},
+			Nodes: nodes, Cluster: kubetest.Config{Seed: 1},
 		})
 		s := &yard{T: t, Box: b, began: time.Now()}
 		s.must(err)
@@ -54,7 +59,7 @@ func inYard(t *testing.T, n int, rest string, test func(s *yard)) {
 			b.API.AddDeployment("shop", "web", 4, nil), b.API.AddPDB("shop", "web", "web", "3", ""),
 			b.API.AddService("shop", "web", "web"), b.API.AddDaemonSet("kube-system", "cni", nil),
 		))
-		s.must(b.Settle(context.Background(), 4+n))
+		s.must(b.Settle(context.Background(), 4+len(nodes)))
 		s.inventory, err = b.Inventory(rest)
 		s.must(err)
 		test(s)
