@@ -24,9 +24,9 @@ func TestWhyStill(t *testing.T) {
 	finalizer := func(p *corev1.Pod) {
 		p.Finalizers = []string{"example.com/backup"}
 		p.ManagedFields = []metav1.ManagedFieldsEntry{
-			{Manager: "kubelet", FieldsV1: &metav1.FieldsV1{Raw: []byte(`{"f:status":{}}`)}},
-			{Manager: "broken", FieldsV1: &metav1.FieldsV1{Raw: []byte(`{`)}},
-			{Manager: "backup-operator", FieldsV1: &metav1.FieldsV1{Raw: []byte(`{"f:metadata":{"f:finalizers":{".":{},"v:\"example.com/backup\"":{}}}}`)}},
+			{Manager: "kubelet", FieldsV1: metav1.NewFieldsV1(`{"f:status":{}}`)},
+			{Manager: "broken", FieldsV1: metav1.NewFieldsV1(`{`)},
+			{Manager: "backup-operator", FieldsV1: metav1.NewFieldsV1(`{"f:metadata":{"f:finalizers":{".":{},"v:\"example.com/backup\"":{}}}}`)},
 		}
 	}
 	tests := []struct {

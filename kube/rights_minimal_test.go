@@ -93,7 +93,7 @@ func aLife(ctx context.Context, w *world, c *Cluster) error {
 }
 
 // live runs aLife with rules alone, and returns what failed and what Missing says of it.
-func live(t *testing.T, rules []Rule) (failed error, missing []string) {
+func live(t *testing.T, rules []Rule) (missing []string, failed error) {
 	synctest.Test(t, func(t *testing.T) {
 		s := kubetest.New(context.Background(), kubetest.Config{Seed: 1})
 		defer s.Close()
@@ -118,20 +118,20 @@ func live(t *testing.T, rules []Rule) (failed error, missing []string) {
 		c.Wait()
 		c.Close()
 	})
-	return failed, missing
+	return missing, failed
 }
 
 // TestRulesAreMinimal: with exactly these rules a whole life works, and without any of their verbs something
 // fails, which Missing names before anything is touched.
 func TestRulesAreMinimal(t *testing.T) {
 	rules := Rules("")
-	if failed, missing := live(t, rules); failed != nil || missing != nil {
+	if missing, failed := live(t, rules); failed != nil || missing != nil {
 		t.Fatalf("with all of them: %v, missing %q", failed, missing)
 	}
 	for i, r := range rules {
 		for _, verbs := range parts(r) {
 			t.Run(fmt.Sprintf("%s %s %s", verbs, r.Resource, r.Namespace), func(t *testing.T) {
-				failed, missing := live(t, without(rules, i, verbs))
+				missing, failed := live(t, without(rules, i, verbs))
 				if failed == nil {
 					t.Errorf("%s: it works without", r.Why)
 				}

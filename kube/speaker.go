@@ -44,7 +44,7 @@ type deadline struct {
 }
 
 func newDeadline(watches *apiTrouble) deadline {
-	_, lost := watches.now()
+	lost, _ := watches.now()
 	return deadline{watches: watches, lostThen: lost}
 }
 
@@ -52,7 +52,7 @@ func newDeadline(watches *apiTrouble) deadline {
 func (d *deadline) refusedNow() {
 	if d.refusedAt.IsZero() {
 		d.refusedAt, d.lost = time.Now(), 0
-		_, d.lostThen = d.watches.now()
+		d.lostThen, _ = d.watches.now()
 	}
 }
 
@@ -78,7 +78,7 @@ func (d *deadline) undecided(err error) {
 }
 
 func (d *deadline) expired(timeout time.Duration, began time.Time) bool {
-	trouble, lost := d.watches.now()
+	lost, trouble := d.watches.now()
 	if trouble != nil || !d.awaySince.IsZero() {
 		return false
 	}
@@ -90,7 +90,7 @@ func (d *deadline) expired(timeout time.Duration, began time.Time) bool {
 
 // trouble says that the API server is away; nil when it isn't.
 func (d *deadline) trouble() []string {
-	err, _ := d.watches.now()
+	_, err := d.watches.now()
 	if err == nil {
 		err = d.awayError
 	}

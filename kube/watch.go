@@ -320,8 +320,8 @@ func (a *apiTrouble) note(kind string, err error) {
 	}
 }
 
-// now is the error of a watch that can't go on, nil when all do, and all the time lost to such so far.
-func (a *apiTrouble) now() (err error, lost time.Duration) {
+// now is all the time lost so far to watches that can't go on, and the error of one that can't now, nil when all do.
+func (a *apiTrouble) now() (lost time.Duration, err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	lost = a.lost
@@ -331,7 +331,7 @@ func (a *apiTrouble) now() (err error, lost time.Duration) {
 	if err != nil {
 		lost += time.Since(a.since)
 	}
-	return err, lost
+	return lost, err
 }
 
 // of is a kind's own error.

@@ -86,18 +86,18 @@ func TestAPITrouble(t *testing.T) {
 	var a apiTrouble
 	gone := apierrors.NewResourceExpired("too old")
 	a.note("pods", gone)
-	if err, _ := a.now(); err != nil {
+	if _, err := a.now(); err != nil {
 		t.Errorf("410 is no outage: %v", err)
 	}
 	a.note("pods", errors.New("refused"))
 	a.note("nodes", errors.New("refused"))
 	a.note("pods", nil)
-	if err, _ := a.now(); err == nil || !strings.Contains(err.Error(), "watch nodes: refused") || a.of("pods") != nil {
+	if _, err := a.now(); err == nil || !strings.Contains(err.Error(), "watch nodes: refused") || a.of("pods") != nil {
 		t.Errorf("got %v", err)
 	}
 	time.Sleep(2 * time.Millisecond)
 	a.note("nodes", nil)
-	if err, lost := a.now(); err != nil || lost < 2*time.Millisecond || lost > time.Minute {
+	if lost, err := a.now(); err != nil || lost < 2*time.Millisecond || lost > time.Minute {
 		t.Errorf("got %v, lost %s", err, lost)
 	}
 }

@@ -15,7 +15,7 @@ func (r *Runner) Go(ctx context.Context) (End, error) {
 	defer cancel(nil)
 	var flying sync.WaitGroup
 	defer flying.Wait()
-	ended := make(chan error)
+	ended := make(chan outcome)
 	inflight := 0
 	for {
 		changed := r.Cluster.Changed() // before looking, so that no change falls between
@@ -37,13 +37,16 @@ func (r *Runner) Go(ctx context.Context) (End, error) {
 				return r.broken(cancel, ended, inflight, err)
 			}
 			inflight++
-			flying.Go(func() { ended <- r.live(ctx, o) })
+			flying.Go(func() { ended <- outcome{r.live(ctx, o)} })
 		}
 		if err := r.sleep(ctx, d, changed, ended, &inflight); err != nil {
 			return r.broken(cancel, ended, inflight, err)
 		}
 	}
 }
+
+// outcome is how an order ended: an error that ends the run too, or nil.
+type outcome struct{ err error }
 
 // settledNow reports whether the decision journaled something that wants a new decision at once.
 func settledNow(d Decision) bool { return len(d.Skip) > 0 || d.Halt != "" }
@@ -81,7 +84,7 @@ func (r *Runner) settle(d Decision) error {
 
 // sleep waits until something may have changed: an order ended, the cluster, the clock, a request to stop. It
 // returns an error when the run can't go on.
-func (r *Runner) sleep(ctx context.Context, d Decision, changed <-chan struct{}, ended chan error, inflight *int) error {
+func (r *Runner) sleep(ctx context.Context, d Decision, changed <-chan struct{}, ended chan outcome, inflight *int) error {
 	if len(d.Start) > 0 {
 		return nil // an order's start may fill or free a limit: decide again before waiting
 	}
@@ -98,9 +101,9 @@ func (r *Runner) sleep(ctx context.Context, d Decision, changed <-chan struct{},
 		return context.Cause(ctx)
 	case <-r.Lost:
 		return errLeaseLost
-	case err := <-ended:
+	case o := <-ended:
 		*inflight--
-		return fatal(err)
+		return fatal(o.err)
 	case <-changed:
 	case <-again.C:
 	case <-stop:
@@ -129,10 +132,10 @@ func (r *Runner) untilAgain(d Decision) time.Duration {
 }
 
 // broken ends the run in the middle: everything in flight is parked, then the reason is returned.
-func (r *Runner) broken(cancel context.CancelCauseFunc, ended chan error, inflight int, why error) (End, error) {
+func (r *Runner) broken(cancel context.CancelCauseFunc, ended chan outcome, inflight int, why error) (End, error) {
 	cancel(why)
 	for ; inflight > 0; inflight-- {
-		_ = <-ended
+		<-ended
 	}
 	var j *journalError
 	switch {

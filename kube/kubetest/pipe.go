@@ -99,7 +99,7 @@ func (s *stream) setDeadline(t time.Time) {
 // is still read.
 func (s *stream) read(p []byte) (int, error) {
 	for {
-		n, err, changed, left := s.tryRead(p)
+		n, changed, left, err := s.tryRead(p)
 		if changed == nil {
 			return n, err
 		}
@@ -117,24 +117,24 @@ func (s *stream) read(p []byte) (int, error) {
 }
 
 // tryRead reads what is there, or returns a channel to wait on and the time left until the deadline, -1 without one.
-func (s *stream) tryRead(p []byte) (n int, err error, changed chan struct{}, left time.Duration) {
+func (s *stream) tryRead(p []byte) (n int, changed chan struct{}, left time.Duration, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.deadline.IsZero() && !time.Now().Before(s.deadline) {
-		return 0, os.ErrDeadlineExceeded, nil, 0
+		return 0, nil, 0, os.ErrDeadlineExceeded
 	}
 	if len(s.data) > 0 || len(p) == 0 {
 		n = copy(p, s.data)
 		if s.data = s.data[n:]; len(s.data) == 0 {
 			s.data = nil
 		}
-		return n, nil, nil, 0
+		return n, nil, 0, nil
 	}
 	if s.closed {
-		return 0, io.EOF, nil, 0
+		return 0, nil, 0, io.EOF
 	}
 	if s.deadline.IsZero() {
-		return 0, nil, s.changed, -1
+		return 0, s.changed, -1, nil
 	}
-	return 0, nil, s.changed, time.Until(s.deadline)
+	return 0, s.changed, time.Until(s.deadline), nil
 }

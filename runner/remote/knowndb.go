@@ -203,7 +203,7 @@ func checkHostCert(c *ssh.Certificate, principal string) error {
 	switch {
 	case c.CertType != ssh.HostCert:
 		return errors.New("it is a user's certificate, not a host's")
-	case c.Signature.Format == ssh.KeyAlgoRSA || c.Signature.Format == ssh.InsecureKeyAlgoDSA:
+	case c.Signature.Format == ssh.KeyAlgoRSA || c.Signature.Format == "ssh-dss":
 		return fmt.Errorf("its authority signed it with %s, which is no longer safe: sign it anew (ssh-keygen -t rsa-sha2-512)", c.Signature.Format)
 	}
 	return (&ssh.CertChecker{}).CheckCert(principal, c)
