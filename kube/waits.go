@@ -20,7 +20,7 @@ func (c *Cluster) await(ctx context.Context, node, operation string, waiting fun
 		if len(left) == 0 {
 			return nil
 		}
-		if trouble, _ := c.trouble.now(); trouble != nil {
+		if _, trouble := c.trouble.now(); trouble != nil {
 			left = append([]string{"the API server, which doesn't answer: " + trouble.Error()}, left...)
 		}
 		say.about(left, false)
