@@ -22,6 +22,9 @@ func (a *app) network(f *inventory.Fleet) *remote.Net {
 	if a.terminal() {
 		o.Passphrase = a.passphrase()
 	}
+	if a.flags.verbose {
+		o.Log = func(text string) { fmt.Fprintln(a.err, text) }
+	}
 	return remote.New(o)
 }
 

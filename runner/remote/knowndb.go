@@ -280,7 +280,7 @@ func (d *knownDB) check(e endpoint, key ssh.PublicKey) error {
 	if v.trusted {
 		return nil
 	}
-	bad := &HostKeyError{Host: e.name, Address: names[0], Key: key, Revoked: v.revoked, Files: e.known, Err: v.err}
+	bad := &HostKeyError{Host: e.name, Address: names[0], Key: key, Revoked: v.revoked, Files: e.known, Notes: d.notes, Err: v.err}
 	for _, k := range d.of(names[0]) {
 		switch {
 		case k.marker == "" && v.changed:

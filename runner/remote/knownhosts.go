@@ -19,6 +19,7 @@ type HostKeyError struct {
 	Want          []KnownKey    // what known_hosts holds for it; none: it is unknown
 	Revoked       *KnownKey     // the @revoked line that forbids it
 	Files         []string
+	Notes         []string // lines of these files that can't be read: the right one may be among them
 	Err           error
 }
 
@@ -42,6 +43,9 @@ func (e *HostKeyError) Error() string {
 	why := ""
 	if e.Err != nil {
 		why = fmt.Sprintf(" (%v)", e.Err)
+	}
+	for _, note := range e.Notes[:min(len(e.Notes), 3)] {
+		why += "; " + note
 	}
 	return where + fmt.Sprintf("unknown: it shows %s and %s doesn't know it%s; compare it and accept it with `fleetup trust`",
 		shown, strings.Join(e.Files, ", "), why)

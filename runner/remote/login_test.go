@@ -295,3 +295,14 @@ func TestHostKeysAndTrust(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestUnknownKeyNamesLinesThatCanNotBeRead(t *testing.T) {
+	var said []string
+	b := newBench(t, func(o *Options) { o.Log = func(s string) { said = append(said, s) } })
+	s := b.network.server(t, "n1:22")
+	b.know("n2 " + line(s))
+	b.know("n1 " + line(s)[:40])
+	err := b.ok(Login{Name: "n1"})
+	mustContain(t, fmt.Sprint(err), "unknown", b.known+":2 is left out", "fleetup trust")
+	mustContain(t, strings.Join(said, "\n"), b.known+":2 is left out")
+}
