@@ -39,7 +39,8 @@ done
 exit $rc
 `
 
-// startScript undoes stopScript, and starts the runtime and the kubelet where they don't run. Safe to repeat.
+// startScript undoes stopScript, and starts the runtime and the kubelet where they don't run. Safe to repeat. What a
+// service said as it died reaches the journal a moment later: hence --sync.
 const startScript = `rc=0
 for u in containerd docker cri-docker kubelet; do
 	[ -e "/run/systemd/system/$u.service.d/fleetup.conf" ] && rm -f "/run/systemd/system/$u.service.d/fleetup.conf"
@@ -55,7 +56,7 @@ for u in containerd docker cri-docker kubelet; do
 	esac
 	systemctl is-active --quiet "$u.service" && continue
 	systemctl reset-failed "$u.service" >/dev/null 2>&1
-	systemctl start "$u.service" || { echo "$u does not start:" >&2; journalctl -u "$u.service" -n 10 --no-pager -o cat >&2; rc=1; }
+	systemctl start "$u.service" || { echo "$u does not start:" >&2; journalctl --sync >/dev/null 2>&1; journalctl -u "$u.service" -n 10 --no-pager -o cat >&2; rc=1; }
 done
 exit $rc
 `
