@@ -69,6 +69,9 @@ func (s *server) shell(t *terminal, ch ssh.Channel) {
 		})
 		_, _ = io.Copy(ch, file)
 		_ = cmd.Wait()
+		t.mu.Lock()
+		t.file = nil
+		t.mu.Unlock()
 		file.Close()
 	}
 	_, _ = ch.SendRequest("exit-status", false, ssh.Marshal(struct{ Status uint32 }{uint32(cmd.ProcessState.ExitCode())}))
