@@ -108,6 +108,7 @@ type NodeProgress struct {
 	Resume   bool      // waiting because the end of a process cut its Order off: begun again before all else
 	Since    time.Time // of State
 	Began    time.Time // of the first order
+	ByHand   bool      // a human decided to skip it, so it stays skipped in this run
 }
 
 // Progress is the journal folded; Apply is the only way to it. The zero Progress is a run that hasn't begun.

@@ -16,6 +16,7 @@ const (
 	dataDigest    = "digest"
 	dataInventory = "inventory"
 	dataFailed    = "failed" // of adopted events: why the node had failed
+	dataBy        = "by"     // of skipped events: the human who decided it
 )
 
 // upToDate is the Message of a done event where nothing had to change.
@@ -74,10 +75,11 @@ var runChanges = map[Kind]func(*Progress, Event){
 		p.concerns(e.Data)
 	},
 	EventResumed: func(p *Progress, e Event) {
+		anew := p.Finished || e.Data[dataDigest] != "" && e.Data[dataDigest] != p.Digest
 		p.Halted, p.Interrupted, p.Finished = "", false, false
 		p.concerns(e.Data)
 		for name, n := range p.Nodes {
-			n.pickUp(e.Time)
+			n.pickUp(e.Time, anew)
 			p.Nodes[name] = n
 		}
 	},
@@ -113,10 +115,13 @@ var nodeChanges = map[Kind]func(*NodeProgress, Event){
 		n.settle(Done, e)
 		n.Why, n.UpToDate = "", e.Message == upToDate && !n.Changed
 	},
-	EventSkipped: func(n *NodeProgress, e Event) { n.settle(Skipped, e) },
+	EventSkipped: func(n *NodeProgress, e Event) {
+		n.settle(Skipped, e)
+		n.ByHand = e.Data[dataBy] != ""
+	},
 	EventRetried: func(n *NodeProgress, e Event) {
 		n.become(Waiting, e)
-		n.Retry, n.Tries = true, 0
+		n.Retry, n.Tries, n.ByHand = true, 0, false
 	},
 }
 
@@ -141,19 +146,28 @@ func (n *NodeProgress) adopt(e Event) {
 }
 
 // pickUp is what another process makes of a node: a cut-off order begins again, a failed node is tried again alone, a
-// blocked one has all its tries again.
-func (n *NodeProgress) pickUp(now time.Time) {
-	switch n.State {
-	case Running:
+// blocked one has all its tries again, a skipped one is looked at again, unless a human skipped it.
+// What was given back isn't upgraded, and what is done is so for the inventory of its time alone: anew says that the
+// inventory is another one now, or that the run had been over.
+func (n *NodeProgress) pickUp(now time.Time, anew bool) {
+	givenBack := n.Order == OrderGiveBack
+	switch {
+	case n.State == Running:
 		n.Resume = true
-	case Failed:
+	case n.State == Failed:
 		n.Retry = true
-	case Blocked:
+	case n.State == Blocked:
 		n.Tries = 0
+	case n.State == Skipped && !n.ByHand:
+	case n.State == Done && (anew || givenBack):
+		n.Order, n.Phase = "", ""
 	default:
 		return
 	}
-	n.State, n.Since, n.Why = Waiting, now, ""
+	if givenBack {
+		n.Order = ""
+	}
+	n.State, n.Since, n.Why, n.UpToDate = Waiting, now, "", false
 }
 
 func (n *NodeProgress) become(state NodeState, e Event) {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/fleetup/fleetup/inventory"
 	"github.com/fleetup/fleetup/runner"
 	"github.com/fleetup/fleetup/runner/remote"
 )
@@ -78,6 +79,18 @@ func (s *session) claimedBy(run string) []string {
 	return names
 }
 
+// unselected names the nodes that bear the run's claim and that this command isn't about.
+func (s *session) unselected(run string) []string {
+	var names []string
+	for name, n := range s.cluster.Nodes() {
+		if n.Run == run && !slices.ContainsFunc(s.hosts, func(h inventory.Host) bool { return h.Node == name }) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
 // giveBack runs the order that gives back on every claimed node, and ends the run for good.
 func (s *session) giveBack(ctx context.Context, rec *record, claimed []string, stop <-chan struct{}) error {
 	s.cluster.run = rec.run
@@ -103,7 +116,11 @@ func (s *session) giveBack(ctx context.Context, rec *record, claimed []string, s
 	for _, n := range slices.Sorted(maps.Keys(left)) {
 		fmt.Fprintln(s.app.out, indent(n+" stays cordoned: ", left[n]))
 	}
-	if len(left) > 0 {
+	unselected := s.unselected(rec.run)
+	for _, n := range unselected {
+		fmt.Fprintln(s.app.out, n+" stays cordoned: it belongs to this run and isn't selected; abort again without --limit")
+	}
+	if len(left)+len(unselected) > 0 {
 		return exitWith(exitFailed, errors.New("not all nodes could be given back; see above"))
 	}
 	return nil

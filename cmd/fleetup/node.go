@@ -97,7 +97,7 @@ func (s *session) skipNode(_ context.Context, rec *record, node string) error {
 	if n, _ := s.cluster.Node(node); n.Run != "" {
 		return exitWith(exitFailed, fmt.Errorf("node %s is held by run %s: `fleetup node release` gives it back, then it can be skipped", node, n.Run))
 	}
-	if err := rec.add(runner.Event{Event: runner.EventSkipped, Node: node, Message: "by " + username()}); err != nil {
+	if err := rec.add(runner.Event{Event: runner.EventSkipped, Node: node, Message: "by " + username(), Data: map[string]string{"by": username()}}); err != nil {
 		return err
 	}
 	fmt.Fprintf(s.app.out, "%s is left alone for the rest of run %s\n", node, rec.run)
@@ -127,7 +127,7 @@ func (s *session) releaseNode(ctx context.Context, rec *record, node string) err
 		return exitWith(exitFailed, err)
 	}
 	rec.progress = r.Progress
-	if err := rec.add(runner.Event{Event: runner.EventSkipped, Node: node, Message: "given back by " + username()}); err != nil {
+	if err := rec.add(runner.Event{Event: runner.EventSkipped, Node: node, Message: "given back by " + username(), Data: map[string]string{"by": username()}}); err != nil {
 		return err
 	}
 	fmt.Fprintf(s.app.out, "%s is given back as it was found, and left alone for the rest of run %s; `fleetup node retry` takes it again\n", node, rec.run)

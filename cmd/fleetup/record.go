@@ -59,8 +59,11 @@ func (r *record) find(last kube.Holder) error {
 		known = r.s.claimedRun()
 	}
 	path, ok := runner.Latest(r.dir)
-	if known != "" {
+	switch {
+	case known != "":
 		path, ok = runner.JournalPath(r.dir, known)
+	case last.Inventory == r.s.fleet.Name: // another machine has ended what a journal here may still call unfinished
+		ok = false
 	}
 	over := false
 	if ok {
@@ -78,19 +81,21 @@ func (r *record) find(last kube.Holder) error {
 	return nil
 }
 
-// claimedRun is the run that nodes of the selection are claimed by; "" if none is.
+// claimedRun is the run of this inventory that nodes of the selection are claimed by; "" if none is.
 func (s *session) claimedRun() string {
 	nodes := s.cluster.Nodes()
 	for _, h := range s.hosts {
-		if run := nodes[h.Node].Run; run != "" {
-			return run
+		n := nodes[h.Node]
+		if of := n.State[factInventory]; n.Run != "" && (of == "" || of == s.fleet.Name) {
+			return n.Run
 		}
 	}
 	return ""
 }
 
 // read reads a journal of an earlier process, which may still be writing it. over: it is finished, which means a new
-// run, whatever the Lease says: the process died before it could tell.
+// run, whatever the Lease says: the process died before it could tell. Nodes outrank it: while one bears the run's
+// claim, as one that `abort` couldn't give back, no other run could take it, so there is something to go on with.
 func (r *record) read(path string) (over bool, err error) {
 	_, p, note, err := runner.ReadJournal(path)
 	if err != nil {
@@ -99,7 +104,7 @@ func (r *record) read(path string) (over bool, err error) {
 	if note != "" {
 		fmt.Fprintln(r.s.app.err, "note: "+note)
 	}
-	if p.Finished {
+	if p.Finished && len(r.s.claimedBy(p.Run)) == 0 {
 		return true, nil
 	}
 	if p.Cluster != "" && p.Cluster != r.uid {
@@ -199,8 +204,14 @@ func (r *record) begin(plan runner.Plan) error {
 	if fresh {
 		kind = runner.EventStarted
 	}
+	changed := !fresh && r.progress.Digest != r.s.fleet.Digest
 	if err := r.add(runner.Event{Event: kind, Data: r.about(plan)}); err != nil {
 		return err
+	}
+	if changed {
+		if err := r.add(runner.Event{Event: runner.EventSaid, Message: "the inventory is another one now: every node is looked at anew"}); err != nil {
+			return err
+		}
 	}
 	return r.adopt()
 }

@@ -42,7 +42,7 @@ func (a *app) open(ctx context.Context, path string, upgrade bool, pastBudget ..
 		s.close()
 		return nil, err
 	}
-	s.cluster = newCluster(k, hosts, pastBudget)
+	s.cluster = newCluster(k, f.Name, hosts, pastBudget)
 	return s, nil
 }
 

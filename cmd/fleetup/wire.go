@@ -18,14 +18,15 @@ import (
 type cluster struct {
 	*kube.Cluster
 	run    string
+	name   string // of the inventory
 	proof  *kube.Proof
 	drains map[string]kube.DrainOptions // by node name
 
 	pastBudget []string
 }
 
-func newCluster(k *kube.Cluster, hosts []inventory.Host, pastBudget []string) *cluster {
-	c := &cluster{Cluster: k, drains: map[string]kube.DrainOptions{}, pastBudget: pastBudget}
+func newCluster(k *kube.Cluster, name string, hosts []inventory.Host, pastBudget []string) *cluster {
+	c := &cluster{Cluster: k, name: name, drains: map[string]kube.DrainOptions{}, pastBudget: pastBudget}
 	for _, h := range hosts {
 		c.drains[h.Node] = kube.DrainOptions{
 			IgnoreDaemonSets:   h.Drain.IgnoreDaemonSets,
@@ -52,6 +53,9 @@ func (c *cluster) Drain(ctx context.Context, node string, waiting func(string)) 
 	return c.Cluster.Drain(ctx, node, c.options(node), waiting)
 }
 
+// factInventory is the key of a claim's state that says whose run it is: two inventories may share a cluster.
+const factInventory = "inventory"
+
 // Facts implements runner.Watch: allocatable resources by their names, and what the node runs.
 func (c *cluster) Facts(node string) map[string]string {
 	n, ok := c.Nodes()[node]
@@ -62,6 +66,7 @@ func (c *cluster) Facts(node string) map[string]string {
 	if facts == nil {
 		facts = map[string]string{}
 	}
+	facts[factInventory] = c.name
 	facts["kubelet"], facts["kernel"], facts["runtime"] = n.KubeletVersion, n.Kernel, n.Runtime
 	return facts
 }
