@@ -122,10 +122,23 @@ func indent(prefix, text string) string {
 	return prefix + strings.ReplaceAll(text, "\n", "\n"+strings.Repeat(" ", len(prefix)))
 }
 
+// about is what help begins with: the order of use, and what scripts ask for.
+const about = `Upgrade fleets of bare-metal Kubernetes nodes with zero downtime.
+
+  fleetup trust prod.toml    show the machines' host keys, keep them on yes
+  fleetup check prod.toml    what would stop a run; changes nothing
+  fleetup plan  prod.toml    what would be done; changes nothing
+  fleetup run   prod.toml    do it, or go on with it
+
+Exit codes: 0 done, or nothing to do; 1 failed or refused; 2 changes pending (plan --detailed-exitcode); 3 halted or
+aborted; 4 another run holds the lease; 64 usage; 65 the inventory or a playbook is wrong; 130 interrupted.`
+
 func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:           "fleetup",
 		Short:         "Upgrade fleets of bare-metal Kubernetes nodes with zero downtime",
+		Long:          about,
+		Version:       version(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args:          cobra.ArbitraryArgs,
@@ -139,13 +152,19 @@ func (a *app) root() *cobra.Command {
 	root.SetIn(a.in)
 	root.SetOut(a.out)
 	root.SetErr(a.err)
-	root.PersistentPreRunE = func(*cobra.Command, []string) error {
+	root.SetVersionTemplate("fleetup {{.Version}}\n")
+	root.PersistentPreRunE = func(c *cobra.Command, _ []string) error {
+		if c.Flags().Changed("limit") && strings.TrimSpace(a.flags.limit) == "" { // as of a script whose variable is empty
+			return usage("--limit is empty, which is neither all hosts nor none: name some, or leave it out for all")
+		}
 		if a.flags.output != "text" && a.flags.output != "json" {
 			return usage("--output %q: it is text or json", a.flags.output)
 		}
 		return nil
 	}
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage("%w", err) })
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return usage("%w; `%s --help` lists the flags", err, c.CommandPath())
+	})
 	f := root.PersistentFlags()
 	f.StringVar(&a.flags.limit, "limit", "", "only these: hosts, ranges, @groups, comma between, ! before what is left out")
 	f.StringArrayVar(&a.flags.set, "set", nil, "KEY=VALUE of the inventory for this run, as drain.grace_period=60s")
@@ -155,6 +174,10 @@ func (a *app) root() *cobra.Command {
 	f.BoolVarP(&a.flags.verbose, "verbose", "v", false, "say more")
 	f.StringVar(&a.flags.stateDir, "state-dir", "", "where journals are kept (default $XDG_STATE_HOME/fleetup)")
 	root.AddCommand(a.commands()...)
+	root.InitDefaultCompletionCmd()
+	if c, _, err := root.Find([]string{"completion"}); err == nil { // which would answer a shell it doesn't know with its help
+		c.Args, c.RunE = cobra.NoArgs, func(c *cobra.Command, _ []string) error { return c.Help() }
+	}
 	strict(root)
 	return root
 }
@@ -173,7 +196,7 @@ func strict(c *cobra.Command) {
 	if args := c.Args; args != nil {
 		c.Args = func(c *cobra.Command, given []string) error {
 			if err := args(c, given); err != nil {
-				return usage("%w\nusage: %s", err, c.UseLine())
+				return usage("wrong arguments: %s\nusage: %s", listed(given), c.UseLine())
 			}
 			return nil
 		}
@@ -181,6 +204,14 @@ func strict(c *cobra.Command) {
 	for _, sub := range c.Commands() {
 		strict(sub)
 	}
+}
+
+// listed quotes the arguments that were given.
+func listed(given []string) string {
+	if len(given) == 0 {
+		return "none given"
+	}
+	return strings.Trim(fmt.Sprintf("%q", given), "[]")
 }
 
 // json reports whether --output json was asked for.
@@ -205,7 +236,7 @@ func (a *app) load(path string, needUpgrade, needCluster bool) (*inventory.Fleet
 		return nil, nil, usage("%w", err)
 	}
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, fewer(wrong)
 	}
 	if err := f.Require(needUpgrade, needCluster); err != nil {
 		return nil, nil, err
@@ -215,6 +246,17 @@ func (a *app) load(path string, needUpgrade, needCluster bool) (*inventory.Fleet
 		return nil, nil, exitWith(exitUsage, err)
 	}
 	return f, hosts, nil
+}
+
+// mostProblems are more than anybody mends at once.
+const mostProblems = 50
+
+// fewer keeps a file that isn't an inventory at all from filling the screen.
+func fewer(wrong inventory.Problems) error {
+	if len(wrong) <= mostProblems {
+		return wrong
+	}
+	return exitWith(exitInventory, fmt.Errorf("%w\nand %d more like these", wrong[:mostProblems], len(wrong)-mostProblems))
 }
 
 // stateDir is where the journals of an inventory are.

@@ -10,6 +10,7 @@ var (
 	deadline = strings.NewReplacer("context deadline exceeded: ", "", ": context deadline exceeded", "")
 	inner    = regexp.MustCompile(`(step "[^"]+": )(?:[^:"\n]+: )*step "[^"]+": `)
 	dialled  = regexp.MustCompile(`(connect to \S+?): dial tcp \S+: `)
+	address  = regexp.MustCompile(`connect to \S+: (?:connect: )?`)
 	said     = regexp.MustCompile(`:: [^\n]*(\n|$)`) // what a script told people, who have read it
 	twice    = regexp.MustCompile(`wait for [^:]+: (waited for )`)
 )
@@ -23,6 +24,9 @@ func brief(node, text string) string {
 	text = twice.ReplaceAllString(deadline.Replace(text), "$1")
 	return strings.TrimPrefix(text, "preflight: ")
 }
+
+// unaddressed leaves out the address that was dialled, so that hosts which fail alike are told together.
+func unaddressed(text string) string { return address.ReplaceAllString(text, "connect: ") }
 
 // without takes the reasons that have been told out of a text: "halted: node n1 failed: WHY; …" is then
 // "halted: node n1 failed; …".

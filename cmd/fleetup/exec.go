@@ -20,7 +20,7 @@ import (
 func (a *app) execCommand() *cobra.Command {
 	var timeout time.Duration
 	c := &cobra.Command{
-		Use:   "exec INVENTORY -- COMMAND",
+		Use:   "exec INVENTORY [flags] -- COMMAND",
 		Short: "Run one command on many hosts, equal answers folded together",
 		Long: `Run one command on many hosts, as the login user. Hosts that answered alike are shown together. The exit code is 1
 when a host failed or couldn't be reached. Several words are joined with spaces, as ssh does.`,
@@ -104,11 +104,20 @@ func (a *app) showAnswers(answers []answer) error {
 
 func (a *app) foldAnswers(answers []answer) {
 	var good outputs
+	whole := map[string]string{}
 	for _, r := range answers {
-		good.add(r.Host, r.text())
+		alike := r.text()
+		if r.Error != "" {
+			alike = unaddressed(alike)
+		}
+		whole[alike] = r.text()
+		good.add(r.Host, alike)
 	}
 	for _, text := range good.sorted() {
 		names := good.hosts[text]
+		if len(names) == 1 {
+			text = whole[text]
+		}
 		fmt.Fprintf(a.out, "--- %s (%d)\n%s", fold(names), len(names), text)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -42,8 +43,26 @@ then the others. Ctrl-C once ends after what is in flight; twice parks it where 
 	return c
 }
 
+// valid finds what can be known to be wrong before anybody is asked.
+func (rf runFlags) valid() error {
+	for _, b := range rf.pastBudget {
+		if ns, name, ok := strings.Cut(b, "/"); !ok || ns == "" || name == "" || strings.Contains(name, "/") {
+			return usage("--past-budget %q: write NAMESPACE/BUDGET, as shop/web", b)
+		}
+	}
+	if rf.plan != "" {
+		if _, err := os.Stat(rf.plan); err != nil {
+			return usage("--plan: %w; `fleetup plan -o FILE` saves one", err)
+		}
+	}
+	return nil
+}
+
 // run is the main job.
 func (a *app) run(ctx context.Context, path string, rf runFlags) error {
+	if err := rf.valid(); err != nil {
+		return err
+	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	stop, release := a.signals(cancel)
@@ -128,6 +147,7 @@ func (s *session) watched(ctx context.Context, rec *record, plan runner.Plan, st
 		err = ferr
 	}
 	s.app.showSummary(sum)
+	s.showNext(rec, end)
 	if err != nil {
 		return exitWith(end.Exit, err)
 	}
@@ -135,6 +155,19 @@ func (s *session) watched(ctx context.Context, rec *record, plan runner.Plan, st
 		return silent(end.Exit)
 	}
 	return nil
+}
+
+// showNext tells people where to read on, and what they can do, after a run that has not done all.
+func (s *session) showNext(rec *record, end runner.End) {
+	if s.app.json() || end.Exit == exitDone {
+		return
+	}
+	if path, ok := runner.JournalPath(rec.dir, rec.run); ok {
+		fmt.Fprintln(s.app.err, "journal: "+path)
+	}
+	if !end.Finished {
+		fmt.Fprintf(s.app.err, "next: `fleetup run %s` goes on, `fleetup abort %[1]s` gives back what is safe to give back\n", s.fleet.Path)
+	}
 }
 
 // warn says what preflight found that doesn't stand against the run.

@@ -60,7 +60,8 @@ func (a *app) status(ctx context.Context, path string) error {
 		st.lease(ctx, k)
 	}
 	if kerr != nil && !ok {
-		return fmt.Errorf("there is no journal here, and %w", kerr)
+		dir, _ := a.stateDir(f.Name)
+		return fmt.Errorf("there is no journal here (%s), and %w", dir, kerr)
 	}
 	for _, h := range hosts {
 		st.Nodes = append(st.Nodes, stands(h, nodes, p))

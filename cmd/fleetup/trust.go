@@ -109,15 +109,19 @@ func offers(ctx context.Context, n *remote.Net, logins []remote.Login) []offered
 
 // showOffers prints each machine's keys beside what is known of it, and returns those that are not known yet.
 func (a *app) showOffers(n *remote.Net, all []offered) (fresh []offered, failed error) {
+	var lost outputs
 	for _, o := range all {
 		if o.err != nil {
-			fmt.Fprintln(a.err, indent(o.login.Name+": ", o.err.Error()))
+			lost.add(o.login.Name, unaddressed(brief(o.login.Name, o.err.Error())))
 			failed = silent(exitFailed)
 			continue
 		}
 		if a.showOffer(n, o) {
 			fresh = append(fresh, o)
 		}
+	}
+	for _, why := range lost.sorted() {
+		fmt.Fprintln(a.err, indent(fold(lost.hosts[why])+": ", why))
 	}
 	return fresh, failed
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"net/url"
 	"strings"
@@ -123,8 +124,15 @@ func (a *app) openCluster(ctx context.Context, f *inventory.Fleet) (*kube.Cluste
 		Kubeconfig: f.Cluster.Kubeconfig, Context: f.Cluster.Context, Namespace: f.Cluster.Namespace, Dial: a.dial,
 		Boottime: a.boottime,
 	})
+	if errors.Is(err, fs.ErrNotExist) && f.Cluster.Kubeconfig != "" {
+		return nil, exitWith(exitFailed, fmt.Errorf("cluster: kubeconfig %s: there is no such file; put it there, or name another under [cluster]", f.Cluster.Kubeconfig))
+	}
 	if err != nil {
 		return nil, exitWith(exitFailed, fmt.Errorf("cluster: %w", err))
+	}
+	if a.terminal() { // an API that is away takes half a minute
+		fmt.Fprint(a.err, "asking the cluster's API ")
+		defer func() { fmt.Fprint(a.err, "\r\033[K") }()
 	}
 	watched, stop := context.WithCancel(ctx)
 	if err := k.Start(watched); err != nil {
