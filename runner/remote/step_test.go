@@ -247,10 +247,13 @@ func TestSweep(t *testing.T) {
 	if _, err := h.Do(ctx, "s", "true", nil); err != nil {
 		t.Fatal(err)
 	}
+	if err := os.MkdirAll(b.base+"/kept/sources", 0o700); err != nil { // what playbooks keep for going back
+		t.Fatal(err)
+	}
 	if err := h.Sweep(ctx, "new"); err != nil {
 		t.Fatal(err)
 	}
-	if exists(b.base+"/old") || !exists(b.base+"/busy") || !exists(b.base+"/new") || !exists(b.base+"/epoch") {
+	if !exists(b.base+"/kept/sources") || exists(b.base+"/old") || !exists(b.base+"/busy") || !exists(b.base+"/new") || !exists(b.base+"/epoch") {
 		t.Error("the wrong folders went")
 	}
 }

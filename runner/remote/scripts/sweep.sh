@@ -2,7 +2,7 @@
 for run in "$1"/*/; do
 	run=${run%/}
 	name=${run##*/}
-	if [ ! -d "$run" ] || [ "$name" = "$2" ]; then
+	if [ ! -d "$run" ] || [ "$name" = "$2" ] || [ "$name" = kept ]; then # kept: the archives that going back needs
 		continue
 	fi
 	busy=
