@@ -101,7 +101,7 @@ type NodeProgress struct {
 	Phase    string    // the last phase that began
 	Why      string    // of failed, blocked and skipped
 	Tries    int       // orders begun that ended blocked
-	Fails    int       // how often an order ended failed
+	Fails    int       // how often an order ended failed, or its outcome was set aside: each needs names of its own for its steps
 	Changed  bool      // something was applied in this run
 	UpToDate bool      // done without anything to do
 	Retry    bool      // failed before and waiting again, or being tried again: taken first, alone

@@ -161,6 +161,7 @@ func (n *NodeProgress) pickUp(now time.Time, anew bool) {
 	case n.State == Skipped && !n.ByHand:
 	case n.State == Done && (anew || givenBack):
 		n.Order, n.Phase = "", ""
+		n.Fails++ // or its steps would be answered with the results that they had
 	default:
 		return
 	}
