@@ -51,7 +51,8 @@ func (s *reboot) Check(ctx context.Context, h Host) (Status, error) {
 	if up <= s.maxUptime {
 		return Status{Clean: true}, nil
 	}
-	return Status{Staged: true, Reboot: true, Changes: []string{fmt.Sprintf("up for %s: reboot", days(up))}}, nil
+	// without the uptime itself: a saved plan would be stale a minute later
+	return Status{Staged: true, Reboot: true, Changes: []string{fmt.Sprintf("up for more than %s: reboot", days(s.maxUptime))}}, nil
 }
 
 // Apply has nothing to do: the runner reboots.

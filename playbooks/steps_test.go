@@ -203,7 +203,7 @@ func TestReboot(t *testing.T) {
 		t.Errorf("13 days: %+v", got)
 	}
 	m.write("proc/uptime", fmt.Sprintf("%d.5 1\n", 15*24*3600))
-	if got := check(t, s, m); !got.Reboot || got.Changes[0] != "up for 15 days: reboot" {
+	if got := check(t, s, m); !got.Reboot || got.Changes[0] != "up for more than 14 days: reboot" {
 		t.Errorf("15 days: %+v", got)
 	}
 	here := own(t, "[[steps]]\nreboot = {}\n", nil)[0]
