@@ -57,7 +57,7 @@ func (a *app) status(ctx context.Context, path string) error {
 		defer func() { cancel(); k.Wait(); k.Close() }()
 		st.From = append(st.From, "cluster")
 		nodes = k.Nodes()
-		st.lease(ctx, k)
+		st.lease(ctx, k, f.Name)
 	}
 	if kerr != nil && !ok {
 		dir, _ := a.stateDir(f.Name)
@@ -100,10 +100,10 @@ func (a *app) journaled(f *inventory.Fleet, st *standing) (runner.Progress, bool
 	return p, true
 }
 
-// lease adds what the Lease says: it outranks the journal.
-func (st *standing) lease(ctx context.Context, k *kube.Cluster) {
+// lease adds what the Lease says: it outranks the journal. What it says of another inventory's run isn't ours.
+func (st *standing) lease(ctx context.Context, k *kube.Cluster, name string) {
 	l, err := k.Lease(ctx)
-	if err != nil {
+	if err != nil || l.Holder.Run != "" && l.Holder.Inventory != name {
 		return
 	}
 	if l.Holder.Run != "" {
