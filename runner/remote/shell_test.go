@@ -65,7 +65,7 @@ func (s *server) shell(t *terminal, ch ssh.Channel) {
 		t.mu.Unlock()
 		s.wg.Go(func() {
 			_, _ = io.Copy(file, ch)
-			_ = cmd.Process.Signal(syscall.SIGHUP)
+			_ = cmd.Process.Kill() // the session's leader: its end hangs the terminal up. A SIGHUP may come before the shell hears it.
 		})
 		_, _ = io.Copy(ch, file)
 		_ = cmd.Wait()
