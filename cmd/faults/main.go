@@ -8,6 +8,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -27,7 +28,7 @@ func main() {
 	if len(packages) == 0 {
 		packages = append([]string{"./..."}, lab()...)
 	}
-	c := exec.Command("go", append([]string{"test", "-json", "-count=1", "-timeout=30m", "-run", "^TestFault[0-9][0-9]"}, packages...)...)
+	c := exec.CommandContext(context.Background(), "go", append([]string{"test", "-json", "-count=1", "-timeout=30m", "-run", "^TestFault[0-9][0-9]"}, packages...)...)
 	c.Env = append(os.Environ(), "FLEETUP_FAULTS=all")
 	c.Stderr = os.Stderr
 	out, err := c.StdoutPipe()

@@ -280,17 +280,23 @@ func (m *Machine) systemdRun(p *shell.Proc) int {
 	if state := m.unitState(name); state.transient {
 		return p.Fail(1, "Failed to start transient service unit: Unit %s was already loaded or has a fragment file.", name)
 	}
+	m.mu.Lock() // the unit is known before its process runs: whoever asks in between must not hear that there is none
+	u := m.unit(name)
+	u.transient, u.active, u.since = true, "activating", time.Since(m.booted)
+	m.mu.Unlock()
 	files := map[int]*shell.Desc{0: m.null(), 1: shell.NewDesc(&journalStream{m: m, unit: name})}
 	files[2] = shell.NewDesc(&journalStream{m: m, unit: name})
 	proc, err := p.Sys.Start(shell.Spec{
 		Args: args, Env: map[string]string{"PATH": searchPath, "LANG": "C.UTF-8", "INVOCATION_ID": strings.ReplaceAll(newBootID(), "-", "")}, Unit: name, Files: files,
 	})
 	if err != nil {
+		m.mu.Lock()
+		delete(m.units, name)
+		m.mu.Unlock()
 		return p.Fail(1, "Failed to find executable: %v", err)
 	}
 	m.mu.Lock()
-	u := m.unit(name)
-	u.transient, u.active, u.proc, u.since = true, "active", proc, time.Since(m.booted)
+	u.active, u.proc = "active", proc
 	m.mu.Unlock()
 	if !has(opts, "quiet", "q") {
 		fmt.Fprintf(p.Stderr(), "Running as unit: %s\n", name)
