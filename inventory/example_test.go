@@ -17,9 +17,9 @@ func ExampleLoad() {
 		fmt.Println(host.Node, host.Address, host.SSH.User, host.Drain.GracePeriod, host.Upgrade[0].Params["version"])
 	}
 	// Output:
-	// cp1 10.0.0.1 ops 1m0s 1.37.3
-	// node1 10.0.1.1 ops 1m0s 1.37.3
-	// node2 10.0.1.2 ops 1m0s 1.37.3
+	// cp1 192.0.2.1 ops 1m0s 1.37.3
+	// node1 198.51.100.1 ops 1m0s 1.37.3
+	// node2 198.51.100.2 ops 1m0s 1.37.3
 }
 
 func ExampleFleet_Select() {
@@ -37,9 +37,9 @@ func ExampleFleet_Select() {
 	_, err = fleet.Select("nod001")
 	fmt.Println(err)
 	// Output:
-	// node001 10.0.1.1
-	// node002 10.0.1.2
-	// node130 10.0.2.10
+	// node001 198.51.100.1
+	// node002 198.51.100.2
+	// node130 203.0.113.10
 	// old-box legacy.example.com
 	// --limit "nod001": no host "nod001" in ../testdata/inventories/prod.toml; did you mean "node001"?
 }
