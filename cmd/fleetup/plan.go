@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/google/renameio/v2"
 	"github.com/spf13/cobra"
@@ -39,6 +40,8 @@ type savedPlan struct {
 	Plan     runner.Plan      `json:"plan"`
 	Nodes    []plannedNode    `json:"nodes"`
 	Findings []runner.Finding `json:"findings"`
+	// Predicted is how long the run takes, in seconds; absent where it would not end as things stand.
+	Predicted int `json:"predicted_seconds,omitempty"`
 }
 
 type plannedNode struct {
@@ -71,6 +74,10 @@ func (a *app) plan(ctx context.Context, path, save string, detailed bool) error 
 		return exitWith(exitFailed, err)
 	}
 	saved := s.saved(plan, found, findings)
+	took, _ := s.forecast(found)
+	if total, ok := s.total(plan, took); ok {
+		saved.Predicted = int(total.Seconds())
+	}
 	if err := s.showPlan(saved, found, save); err != nil {
 		return err
 	}
@@ -133,6 +140,7 @@ func (s *session) showPlan(p savedPlan, found map[string]*runner.Surveyed, save 
 func (s *session) planText(w io.Writer, plan runner.Plan, found map[string]*runner.Surveyed, commands bool) {
 	var same []string
 	n := 0
+	took, known := s.forecast(found)
 	for _, pn := range plan.Nodes {
 		v := found[pn.Name]
 		switch {
@@ -146,7 +154,7 @@ func (s *session) planText(w io.Writer, plan runner.Plan, found map[string]*runn
 			continue
 		}
 		n++
-		fmt.Fprintf(w, "%d. %s  %s\n", n, pn.Name, how(v))
+		fmt.Fprintf(w, "%d. %s  %s, %s\n", n, pn.Name, how(v), roughly(took[pn.Name]))
 		for _, i := range v.Items {
 			planStep(w, i, commands)
 		}
@@ -161,6 +169,27 @@ func (s *session) planText(w io.Writer, plan runner.Plan, found map[string]*runn
 	for _, l := range plan.Limits {
 		fmt.Fprintf(w, "limit: %s\n", l.Why)
 	}
+	s.planTime(w, plan, took, known)
+}
+
+// planTime prints how long all will take, and what that rests on.
+func (s *session) planTime(w io.Writer, plan runner.Plan, took map[string]time.Duration, known bool) {
+	total, ok := s.total(plan, took)
+	from := "a guess: no run before tells"
+	if known {
+		from = "as the last run took"
+	}
+	if !ok {
+		fmt.Fprintln(w, "in all: can't be said, for the run would not end as things stand; `fleetup check` says why")
+		return
+	}
+	fmt.Fprintf(w, "in all: %s (%s)\n", roughly(total), from)
+}
+
+// total plays the run through the scheduler.
+func (s *session) total(plan runner.Plan, took map[string]time.Duration) (time.Duration, bool) {
+	nodes, stranded := s.cluster.Observe()
+	return runner.Predict(plan, took, runner.Observed{Nodes: nodes, Stranded: stranded})
 }
 
 // leftAlone says why a run would not touch the node as it is now; "" where it would.
@@ -221,7 +250,7 @@ func (s *session) fresh(file string, plan runner.Plan, found map[string]*runner.
 		return usage("--plan %s: not a plan that `fleetup plan -o` saved", file)
 	}
 	now := s.saved(plan, found, nil)
-	old.Findings = nil
+	old.Findings, old.Predicted = nil, 0
 	was, err1 := json.Marshal(old)
 	is, err2 := json.Marshal(now)
 	if err := errors.Join(err1, err2); err != nil {

@@ -1,0 +1,97 @@
+package main
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/fleetup/fleetup/runner"
+)
+
+// What a node's parts take where no journal of this inventory knows better: guesses of the right order of magnitude, for
+// ordinary servers, whose firmware alone takes a minute or two to boot.
+const (
+	guessDrain  = time.Minute // besides the longest grace of its pods
+	guessStep   = time.Minute
+	guessReboot = 4 * time.Minute
+	guessVerify = 30 * time.Second
+)
+
+// forecast says how long each node will take that has something to do, and whether that is known from runs before: a
+// node's own last time, else the median of the fleet's, else guesses.
+func (s *session) forecast(found map[string]*runner.Surveyed) (took map[string]time.Duration, known bool) {
+	past := s.past()
+	typical := median(slices.Collect(maps.Values(past)))
+	took = map[string]time.Duration{}
+	for name, v := range found {
+		switch {
+		case v.NothingToDo():
+		case past[name] > 0:
+			took[name] = past[name]
+		case typical > 0:
+			took[name] = typical
+		default:
+			took[name] = s.guess(name, v)
+		}
+	}
+	return took, typical > 0
+}
+
+// past is how long nodes took in the newest journal of this inventory that tells.
+func (s *session) past() map[string]time.Duration {
+	dir, err := s.app.stateDir(s.fleet.Name)
+	if err != nil {
+		return nil
+	}
+	path, ok := runner.Latest(dir)
+	if !ok {
+		return nil
+	}
+	events, _, _, err := runner.ReadJournal(path)
+	if err != nil {
+		return nil // whoever runs is told; a forecast can do without
+	}
+	return runner.Took(events)
+}
+
+func (s *session) guess(node string, v *runner.Surveyed) time.Duration {
+	d := guessVerify
+	reboot := v.Work.RebootPolicy == "always"
+	for _, i := range v.Items {
+		if !i.Status.Clean {
+			d += guessStep
+			reboot = reboot || i.Status.Reboot && v.Work.RebootPolicy != "never"
+		}
+	}
+	if v.Work.NeedsDrain(v.Items) {
+		d += guessDrain + s.cluster.PlanDrain(node, s.cluster.options(node)).Grace
+	}
+	if reboot {
+		d += guessReboot
+	}
+	return d
+}
+
+func median(list []time.Duration) time.Duration {
+	if len(list) == 0 {
+		return 0
+	}
+	slices.Sort(list)
+	return list[len(list)/2]
+}
+
+// roughly rounds a forecast to what it is worth: "about 4m", "under a minute".
+func roughly(d time.Duration) string {
+	if d < time.Minute {
+		return "under a minute"
+	}
+	text := "about "
+	if h := d.Round(time.Minute) / time.Hour; h > 0 {
+		text += plural(int(h), "hour")
+		if m := d.Round(time.Minute) % time.Hour / time.Minute; m > 0 {
+			text += " " + plural(int(m), "minute")
+		}
+		return text
+	}
+	return text + plural(int(d.Round(time.Minute)/time.Minute), "minute")
+}

@@ -1,0 +1,26 @@
+package main
+
+import (
+	"testing"
+	"time"
+)
+
+func TestRoughly(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		20 * time.Second: "under a minute", 80 * time.Second: "about 1 minute", 4*time.Minute + 40*time.Second: "about 5 minutes",
+		60 * time.Minute: "about 1 hour", 2*time.Hour + 29*time.Minute + 50*time.Second: "about 2 hours 30 minutes", 59*time.Minute + 50*time.Second: "about 1 hour",
+	} {
+		if got := roughly(d); got != want {
+			t.Errorf("%s: %q, want %q", d, got, want)
+		}
+	}
+}
+
+func TestMedian(t *testing.T) {
+	if got := median([]time.Duration{9, 1, 5}); got != 5 {
+		t.Error(got)
+	}
+	if got := median(nil); got != 0 {
+		t.Error(got)
+	}
+}
