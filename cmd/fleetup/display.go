@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"path"
 	"slices"
 	"strings"
 	"sync"
@@ -31,6 +32,7 @@ type display struct {
 	told     []string          // why nodes failed, as shown
 	running  map[string]string // node → what it does or waits for
 	heldBack string            // why no other node starts
+	sending  string            // a file that is under way, and how far it is
 }
 
 func (a *app) newDisplay(total int) *display {
@@ -45,8 +47,37 @@ func (a *app) newDisplay(total int) *display {
 			progressbar.OptionEnableColorCodes(false),
 			progressbar.OptionUseANSICodes(true),
 		)
+		a.transfer = d.transfer
 	}
 	return d
+}
+
+// transfer shows how far a file is that goes to a machine, or comes from it: in the bar's line, as what the node does.
+func (d *display) transfer(host, file string, done, total int64) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if total <= 0 {
+		return
+	}
+	what := fmt.Sprintf("%s: %s, %d %% of %s", host, path.Base(file), done*100/total, size(total))
+	if done >= total {
+		what = ""
+	}
+	if d.sending != what {
+		d.sending = what
+		d.render()
+	}
+}
+
+// size is a number of bytes for people, by the units of IEC 80000-13.
+func size(n int64) string {
+	for _, unit := range []string{"B", "KiB", "MiB", "GiB"} {
+		if n < 1024 || unit == "GiB" {
+			return fmt.Sprintf("%d %s", n, unit)
+		}
+		n /= 1024
+	}
+	return ""
 }
 
 // quiet are the events that are not worth a line, unless --verbose.
@@ -214,6 +245,9 @@ func (d *display) status() string {
 	}
 	if eta := d.eta(); eta > 0 {
 		parts = append(parts, "about "+eta.Round(time.Second).String()+" left")
+	}
+	if d.sending != "" {
+		parts = append(parts, d.sending)
 	}
 	for _, n := range slices.Sorted(maps.Keys(d.running))[:min(len(d.running), 1)] {
 		parts = append(parts, n+" "+brief(n, d.running[n]))

@@ -112,3 +112,21 @@ func TestIndent(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+// A file that is under way stands beside the bar until it is there.
+func TestDisplayTransfer(t *testing.T) {
+	d, _ := newTestDisplay(2)
+	d.transfer("n1", "/srv/images/nic.bin", 3<<20, 12<<20)
+	if got := d.status(); got != "n1: nic.bin, 25 % of 12 MiB" {
+		t.Errorf("under way: %q", got)
+	}
+	d.transfer("n1", "/srv/images/nic.bin", 12<<20, 12<<20)
+	if got := d.status(); got != "" {
+		t.Errorf("there: %q", got)
+	}
+	for n, want := range map[int64]string{17: "17 B", 2048: "2 KiB", 5 << 30: "5 GiB", 3 << 42: "12288 GiB"} {
+		if got := size(n); got != want {
+			t.Errorf("%d: %q, want %q", n, got, want)
+		}
+	}
+}

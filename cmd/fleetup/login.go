@@ -18,7 +18,11 @@ import (
 
 // network opens the SSH side of an invocation. Close it at the end.
 func (a *app) network(f *inventory.Fleet) *remote.Net {
-	o := remote.Options{FanOut: f.FanOut, Dial: a.dial}
+	o := remote.Options{FanOut: f.FanOut, Dial: a.dial, Progress: func(host, file string, done, total int64) {
+		if a.transfer != nil {
+			a.transfer(host, file, done, total)
+		}
+	}}
 	if a.terminal() {
 		o.Passphrase = a.passphrase()
 	}
