@@ -35,7 +35,8 @@ func (e *ClaimedError) ClaimedBy() string { return e.Run }
 
 // Claim makes the node ours in one update: annotations, cordon, taint, load balancers' label. It returns what was
 // recorded: facts and what it found. On a node that run holds already it makes all of it so again and returns the state
-// recorded first; on another run's it is a *ClaimedError and changes nothing. It is refused while the lease is in doubt.
+// recorded first; on another run's it is a *ClaimedError and changes nothing, unless that run failed on the node and left it.
+// It is refused while the lease is in doubt.
 func (c *Cluster) Claim(ctx context.Context, node, run string, facts map[string]string) (map[string]string, error) {
 	var state map[string]string
 	if err := c.guard.check(); err != nil {
@@ -56,8 +57,10 @@ func (c *Cluster) Claim(ctx context.Context, node, run string, facts map[string]
 // claim is what Claim does to the object.
 func claim(n *corev1.Node, run string, facts map[string]string, unready string) (map[string]string, error) {
 	switch holder := n.Annotations[AnnotationRun]; {
-	case holder != "" && holder != run:
+	case holder != "" && holder != run && n.Annotations[AnnotationFailed] == "":
 		return nil, &ClaimedError{Node: n.Name, Run: holder}
+	case holder != "" && holder != run && flatMap(n.Annotations[AnnotationState]) != nil:
+		setAnnotation(n, AnnotationState, flatText(inherited(flatMap(n.Annotations[AnnotationState]), facts)))
 	case holder == "" || flatMap(n.Annotations[AnnotationState]) == nil: // without a record the cordon counts as somebody's
 		setAnnotation(n, AnnotationState, flatText(found(n, facts, unready)))
 	}
@@ -103,6 +106,22 @@ func found(n *corev1.Node, facts map[string]string, unready string) map[string]s
 		state[FactUnready] = unready
 	}
 	return state
+}
+
+// inherited is the record of a node that an earlier run failed on and left: what that run found stays, for it is how
+// the node was before anybody touched it, and what this one says of itself is added.
+func inherited(state, facts map[string]string) map[string]string {
+	merged := maps.Clone(facts)
+	if merged == nil {
+		merged = map[string]string{}
+	}
+	maps.Copy(merged, state)
+	for _, own := range []string{"inventory", "changes"} {
+		if v, ok := facts[own]; ok {
+			merged[own] = v
+		}
+	}
+	return merged
 }
 
 // Note adds facts to what our claim records. It is an error where run doesn't hold the node.

@@ -138,6 +138,29 @@ func TestClaimAgain(t *testing.T) {
 	})
 }
 
+// A node that an earlier run failed on and left may be taken by another, which gives it back as the first one found it.
+func TestClaimOfWhatAnotherRunFailedOn(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		w.must(kubetest.Change(w.Server, "", "n1", func(n *corev1.Node) { n.Spec.Unschedulable = true }))
+		time.Sleep(time.Second)
+		_, err := w.c.Claim(w.ctx, "n1", "run-1", map[string]string{"boot_id": "b1", "inventory": "a", "changes": "kernel"})
+		w.must(err)
+		w.must(w.c.Fail(w.ctx, "n1", "run-1", "no boot"))
+		state, err := w.c.Claim(w.ctx, "n1", "run-2", map[string]string{"boot_id": "b2", "inventory": "b", "changes": "kubelet"})
+		w.must(err)
+		if state[FactCordoned] != "true" || state["boot_id"] != "b1" || state["inventory"] != "b" || state["changes"] != "kubelet" {
+			t.Errorf("state %v", state)
+		}
+		if n := w.node("n1"); n.Annotations[AnnotationRun] != "run-2" || n.Annotations[AnnotationFailed] != "" {
+			t.Errorf("annotations %v", n.Annotations)
+		}
+		w.must(w.c.Release(w.ctx, "n1", "run-2", nil))
+		if !w.node("n1").Spec.Unschedulable {
+			t.Error("the cordon from before the first run is gone")
+		}
+	})
+}
+
 func TestClaimOfAnotherRun(t *testing.T) {
 	inWorld(t, nil, func(w *world) {
 		_, err := w.c.Claim(w.ctx, "n1", "run-1", nil)
