@@ -10,6 +10,7 @@ import (
 	"os/user"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/fleetup/fleetup/kube"
@@ -237,10 +238,14 @@ func (r *record) adopt() error {
 
 // about is what started and resumed say.
 func (r *record) about(plan runner.Plan) map[string]string {
-	return map[string]string{
+	about := map[string]string{
 		"cluster": r.uid, "inventory": r.s.fleet.Path, "digest": r.s.fleet.Digest, "version": version(),
 		"nodes": strconv.Itoa(len(plan.Nodes)),
 	}
+	if past := r.s.cluster.pastBudget; len(past) > 0 { // whoever asks later why a budget was violated finds it here
+		about["past_budget"] = strings.Join(past, " ")
+	}
+	return about
 }
 
 // add journals an event before the runner has taken over.
