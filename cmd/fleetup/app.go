@@ -154,7 +154,6 @@ func (a *app) root() *cobra.Command {
 	root.SetIn(a.in)
 	root.SetOut(a.out)
 	root.SetErr(a.err)
-	root.SetVersionTemplate("fleetup {{.Version}}\n")
 	root.PersistentPreRunE = func(c *cobra.Command, _ []string) error {
 		if c.Flags().Changed("limit") && strings.TrimSpace(a.flags.limit) == "" { // as of a script whose variable is empty
 			return usage("--limit is empty, which is neither all hosts nor none: name some, or leave it out for all")
