@@ -24,7 +24,7 @@ type Repo struct {
 
 // Debian's and Red Hat's sources of a default machine, and Kubernetes' with the minor in it.
 const (
-	debianURL = "http://deb.debian.org/debian"
+	debianURL = "http://mirror.example.org/debian"
 	rockyURL  = "https://dl.rockylinux.org/9/BaseOS/x86_64/os"
 	kubeURL   = "https://pkgs.k8s.io/core:/stable:/v"
 )
