@@ -44,8 +44,13 @@ func TestWorkload(t *testing.T) {
 	l := lab.Start(t, lab.Options{Machines: 2})
 	l.Apply(web)
 	l.Kubectl("rollout", "status", "deployment/web", "daemonset/agent", "--timeout=60s")
-	ready := l.Kubectl("get", "endpointslices", "-l", "kubernetes.io/service-name=web", "-o", "jsonpath={.items[*].endpoints[*].conditions.ready}")
-	equal(t, "endpoints", ready, "true true true true")
+	const want = "true true true true"
+	ready := ""
+	for end := time.Now().Add(30 * time.Second); ready != want && time.Now().Before(end); time.Sleep(200 * time.Millisecond) {
+		// the slices follow the rollout's end a moment later
+		ready = l.Kubectl("get", "endpointslices", "-l", "kubernetes.io/service-name=web", "-o", "jsonpath={.items[*].endpoints[*].conditions.ready}")
+	}
+	equal(t, "endpoints", ready, want)
 
 	// Pods all have one address; a server there answers for them through the API server's proxy.
 	listener, err := l.Listen("192.168.192.168:8080")
