@@ -189,6 +189,9 @@ func (b *builder) nodes(p *Plan) {
 	order := b.roleOrder()
 	for _, h := range b.selected {
 		n := PlanNode{Name: h.Node, Host: h.Name, Stage: slices.Index(order, b.roles[h.Node]), OnBlocked: h.Drain.OnBlocked}
+		if h.Drain.Timeout < backoff {
+			n.Backoff = h.Drain.Timeout
+		}
 		if b.self(h) {
 			n.Why = selfWhy
 		}

@@ -1,12 +1,13 @@
 package runner
 
 import (
+	"cmp"
 	"slices"
 	"time"
 )
 
 // backoff is how long a blocked node is left alone before it is tried again: long enough that a budget may have
-// recovered, short enough that a person who watches sees it move.
+// recovered, short enough that a person who watches sees it move. A plan may name a shorter one for a node.
 const backoff = time.Minute
 
 // Decide answers what to do next. It is pure: the same four values always give the same Decision, whatever clock,
@@ -276,7 +277,7 @@ func (s *scene) try(i int) bool {
 		s.holds[i].why = foreignWait(s.observed.Nodes[s.plan.Nodes[i].Name].Run)
 		return false
 	}
-	if due := s.nodes[i].Since.Add(backoff); s.nodes[i].State == Blocked && s.now.Before(due) {
+	if due := s.nodes[i].Since.Add(cmp.Or(s.plan.Nodes[i].Backoff, backoff)); s.nodes[i].State == Blocked && s.now.Before(due) {
 		s.holds[i].why = s.backoffWait(i, due)
 		if s.Again.IsZero() || due.Before(s.Again) {
 			s.Again = due

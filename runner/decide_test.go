@@ -91,6 +91,8 @@ type table struct {
 	observed  map[string]NodeObserved
 	onBlocked string
 	show      bool
+
+	drainTimeout time.Duration
 }
 
 func (b *table) line(w []string) {
@@ -114,6 +116,8 @@ func (b *table) line(w []string) {
 		s.Unreachable = w[1]
 	case "on_blocked":
 		b.onBlocked = w[1]
+	case "drain_timeout":
+		b.drainTimeout = b.duration(w[1])
 	case "kubeadm":
 		b.world.KubeadmControlPlane = true
 	case "self":
@@ -152,7 +156,7 @@ func (b *table) nodes(selected bool, words []string) {
 }
 
 func (b *table) node(selected bool, name string, values map[string]string) {
-	h := inventory.Host{Name: name, Node: name, Labels: map[string]string{}, Drain: inventory.Drain{OnBlocked: b.onBlocked}}
+	h := inventory.Host{Name: name, Node: name, Labels: map[string]string{}, Drain: inventory.Drain{OnBlocked: b.onBlocked, Timeout: b.drainTimeout}}
 	m := &machine{takes: 10 * time.Minute, why: "?"}
 	o := NodeObserved{Ready: true}
 	for key, value := range values {

@@ -26,6 +26,9 @@ type PlanNode struct {
 	Host      string `json:"host"`  // the inventory's name for it
 	Stage     int    `json:"stage"` // a stage begins once all nodes of those before it are settled
 	OnBlocked string `json:"on_blocked"`
+	// Backoff is how long the node is left alone after a blocked drain; 0: a minute. It is there where drain.timeout is
+	// shorter: whoever doesn't want to wait that long for a budget doesn't want to be idle for longer either.
+	Backoff time.Duration `json:"backoff,omitempty"`
 	// Skip says why the node is left alone from the start ("unreachable"); it then counts as down.
 	Skip string `json:"skip,omitempty"`
 	// Why says why the node stands where it stands, where that isn't plain: "fleetup itself runs here".
