@@ -23,6 +23,25 @@ type Machine interface {
 	Close() error
 }
 
+// Power is a machine's power switch, reached past its operating system: through a BMC. Each method returns once the
+// order was taken, not once it was carried out; State tells that. All are safe to repeat.
+type Power interface {
+	// State returns PowerOn or PowerOff; an error where that can't be known.
+	State(ctx context.Context) (string, error)
+	// On turns the machine on. A machine that is on stays on.
+	On(ctx context.Context) error
+	// Off asks the operating system to shut down or, where hard, takes the power away at once.
+	Off(ctx context.Context, hard bool) error
+	// Cycle takes the power away and gives it back, whatever the machine is doing.
+	Cycle(ctx context.Context) error
+}
+
+// The states of Power.
+const (
+	PowerOn  = "on"
+	PowerOff = "off"
+)
+
 // Claims marks nodes as ours and gives them back. Every method is safe to repeat; run is the run's id.
 type Claims interface {
 	// Claim cordons, taints, labels and annotates the node in one update, and returns the state that the node's
