@@ -18,6 +18,8 @@ type Fleet struct {
 	GroupLimits map[string]Amount
 	// FanOut is how many SSH handshakes may be under way at once (ssh.fan_out).
 	FanOut int
+	// Windows are the times in which a run may start work on nodes ([[window]]).
+	Windows Windows
 	// HTTP are the URLs and Services asked all through a run ([verify] http).
 	HTTP []HTTPCheck
 

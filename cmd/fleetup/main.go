@@ -7,6 +7,7 @@ package main
 import (
 	"context"
 	"os"
+	_ "time/tzdata" // windows name time zones, and a container made from scratch has none
 )
 
 func main() {
