@@ -66,8 +66,8 @@ func Build(f *inventory.Fleet, selected []inventory.Host, w World) (Plan, error)
 		Requeues:    requeues,
 		Cordoned:    f.Strategy.Cordoned,
 	}
-	b.stages(&p)
 	b.nodes(&p)
+	b.stages(&p)
 	return p, nil
 }
 
@@ -163,14 +163,23 @@ func (b *builder) unlabelled(key string) []string {
 	return missing
 }
 
-// stages names the stages that the plan has, in their order.
+// stages puts the nodes into stages, in the order of the roles.
 func (b *builder) stages(p *Plan) {
 	for _, role := range b.roleOrder() {
-		p.Stages = append(p.Stages, roleNames[role])
+		p.Stages = append(p.Stages, Stage{Name: roleNames[role], Order: OrderUpgrade, Nodes: b.inRole(p, role),
+			MustSucceed: role == roleControlPlane && b.world.KubeadmControlPlane, Whole: role == roleControlPlane})
 	}
-	if b.world.KubeadmControlPlane && len(p.Stages) > 0 && p.Stages[0] == roleNames[roleControlPlane] {
-		p.MustSucceed = 1
+}
+
+// inRole are the plan's nodes of a role, in the plan's order.
+func (b *builder) inRole(p *Plan, role int) []string {
+	var names []string
+	for _, n := range p.Nodes {
+		if b.roles[n.Name] == role {
+			names = append(names, n.Name)
+		}
 	}
+	return names
 }
 
 // roleOrder are the roles that selected nodes have, in the order of their stages.
@@ -188,7 +197,7 @@ func (b *builder) roleOrder() []int {
 func (b *builder) nodes(p *Plan) {
 	order := b.roleOrder()
 	for _, h := range b.selected {
-		n := PlanNode{Name: h.Node, Host: h.Name, Stage: slices.Index(order, b.roles[h.Node]), OnBlocked: h.Drain.OnBlocked}
+		n := PlanNode{Name: h.Node, Host: h.Name, OnBlocked: h.Drain.OnBlocked}
 		if h.Drain.Timeout < backoff {
 			n.Backoff = h.Drain.Timeout
 		}
@@ -203,7 +212,7 @@ func (b *builder) nodes(p *Plan) {
 	domains, chains := b.domainOrder(), chains(p)
 	slices.SortStableFunc(p.Nodes, func(x, y PlanNode) int {
 		return cmp.Or(
-			cmp.Compare(x.Stage, y.Stage),
+			cmp.Compare(slices.Index(order, b.roles[x.Name]), slices.Index(order, b.roles[y.Name])),
 			cmp.Compare(len(x.Why), 0)-cmp.Compare(len(y.Why), 0), // what the run depends on: last of its stage
 			cmp.Compare(domains[x.Name], domains[y.Name]),
 			cmp.Compare(chains[y.Name], chains[x.Name]),

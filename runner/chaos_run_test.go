@@ -65,6 +65,7 @@ func (s *schedule) add(n string) {
 	}
 	s.work[n] = w
 	s.plan.Nodes = append(s.plan.Nodes, PlanNode{Name: n, Host: n, OnBlocked: onBlockedRequeue})
+	s.plan.Stages = oneStage(s.plan)
 }
 
 // check looks at the whole world after each effect on it.

@@ -1,7 +1,6 @@
 package runner
 
 import (
-	"cmp"
 	"slices"
 	"time"
 )
@@ -17,30 +16,38 @@ const backoff = time.Minute
 // The rules, in the order in which they are asked:
 //
 //  1. A failure that on_failure doesn't allow halts the run. What is in flight goes on.
-//  2. Orders that the end of an earlier process cut off begin again, for their nodes are down already.
-//  3. Asked to stop, halted, paused or on hold: nothing else starts.
-//  4. Nodes to be left alone are skipped: unreachable, gone from the cluster, cordoned by a human.
-//  5. Stages go one after another; a stage begins when those before it are settled.
-//  6. Nodes that failed and are tried again go first, each alone. Then the others in the plan's order, then the blocked.
-//  7. Each start must fit into every limit, together with all that is down in the cluster. Whoever doesn't fit is
+//  2. Orders that the end of an earlier process cut off begin again, for their nodes are down already; under
+//     on_failure = rollback, nodes that failed go back.
+//  3. Asked to stop, halted, paused or on hold: nothing else starts, but that a halted run gives its spares back.
+//  4. A run that a gate turned back goes its way back, and is halted at the end of it.
+//  5. Nodes to be left alone are skipped: unreachable, gone from the cluster, cordoned by a human.
+//  6. Stages go one after another; a stage begins when those before it are settled and have soaked.
+//  7. Before anything new starts, the gates have said good of all that was changed before. A bad gate turns the run back
+//     or halts it; one that can't be judged holds it, and halts it at its deadline.
+//  8. Nodes that failed and are tried again go first, each alone. Then the others in the stage's order, then the blocked.
+//  9. Each start must fit into every limit, together with all that is down in the cluster. Whoever doesn't fit is
 //     passed by, not waited for: there are no batches.
-//  8. With nothing in flight and nothing to start, the run ends, or waits for what only the world can change. Limits
+//  10. With nothing in flight and nothing to start, the run ends, or waits for what only the world can change. Limits
 //     that are filled for good, by failed or unreachable nodes, halt it.
 func Decide(plan Plan, progress Progress, observed Observed, now time.Time) Decision {
 	s := look(plan, progress, observed, now)
 	if halt := s.failures(); halt != "" {
-		s.Halt = halt
-		s.holdAll("halted: " + halt)
+		s.halt(halt, "")
 		return s.result()
 	}
 	s.carryOn()
-	if why := s.closed(); why != "" {
+	s.mend()
+	switch why := s.closed(); {
+	case why != "":
 		s.holdAll(why)
-	} else {
+		s.giveBackSpares()
+	case progress.Turned.Stage != "":
+		s.goBack()
+	default:
 		s.skip()
 		s.begin()
 	}
-	if len(s.Start) == 0 && len(s.Skip) == 0 && s.running == 0 {
+	if len(s.Start)+len(s.Skip)+len(s.Tell) == 0 && s.Ask == nil && s.Halt == "" && s.running == 0 {
 		s.conclude()
 	}
 	return s.result()
@@ -55,9 +62,11 @@ type scene struct {
 	now      time.Time
 
 	room    *room
+	index   map[string]int // of plan.Nodes, by name
 	nodes   []NodeProgress // of plan.Nodes
+	at      []int          // of plan.Nodes: the stage that has more for it; as many as there are stages: none has
 	holds   []hold         // of plan.Nodes: what each waits for
-	stage   int            // the first stage that isn't settled
+	stage   int            // the first stage that isn't over
 	ahead   string         // what the later ones wait for, made when first asked for
 	running int
 }
@@ -69,10 +78,12 @@ type hold struct {
 }
 
 func look(plan Plan, progress Progress, observed Observed, now time.Time) *scene {
-	s := &scene{plan: plan, progress: progress, observed: observed, now: now, stage: -1}
+	s := &scene{plan: plan, progress: progress, observed: observed, now: now}
+	s.index = make(map[string]int, len(plan.Nodes))
 	s.nodes = make([]NodeProgress, len(plan.Nodes))
 	s.holds = make([]hold, len(plan.Nodes))
 	for i, n := range plan.Nodes {
+		s.index[n.Name] = i
 		s.nodes[i] = progress.Nodes[n.Name]
 		if s.nodes[i].State == "" {
 			s.nodes[i].State = Waiting
@@ -80,10 +91,8 @@ func look(plan Plan, progress Progress, observed Observed, now time.Time) *scene
 		if s.nodes[i].State == Running {
 			s.running++
 		}
-		if !s.settled(i) && (s.stage < 0 || n.Stage < s.stage) {
-			s.stage = n.Stage
-		}
 	}
+	s.places()
 	s.room = newRoom(plan.Limits, downNodes(plan, progress, observed))
 	return s
 }
@@ -122,9 +131,34 @@ func (s *scene) carryOn() {
 	if s.observed.Stop {
 		return
 	}
-	for i := range s.nodes {
-		if s.nodes[i].State == Waiting && s.nodes[i].Resume && s.ours(i) {
-			s.start(i)
+	for i, n := range s.nodes {
+		if n.State == Waiting && n.Resume && s.ours(i) {
+			s.resume(i)
+		}
+	}
+}
+
+// resume starts node i's order as it was cut off; what was adopted without one has the order of its stage.
+func (s *scene) resume(i int) {
+	n := s.nodes[i]
+	switch {
+	case n.Order != "" && n.Stage != "", n.Order == OrderGiveBack, n.Order == OrderRollBack:
+		s.start(i, n.Order, n.Stage)
+	case s.at[i] < len(s.plan.Stages):
+		s.start(i, s.plan.Stages[s.at[i]].Order, s.plan.Stages[s.at[i]].Name)
+	}
+}
+
+// mend takes back the nodes that failed after their claim, where that is what on_failure wants. One whose way back failed
+// too stays as it is.
+func (s *scene) mend() {
+	if s.plan.OnFailure != "rollback" || s.observed.Stop {
+		return
+	}
+	for i, n := range s.nodes {
+		claimed := s.observed.Nodes[s.plan.Nodes[i].Name].Run == s.progress.Run && s.progress.Run != ""
+		if n.State == Failed && n.Back == "" && n.Order != OrderRollBack && claimed {
+			s.start(i, OrderRollBack, "")
 		}
 	}
 }
@@ -164,7 +198,7 @@ func (s *scene) skipNode(i int, why string) {
 	s.holds[i] = hold{}
 }
 
-// leaveAlone says why node i is to be skipped; "" where it isn't.
+// leaveAlone says why node i is to be skipped; "" where it isn't. A spare may well be cordoned: it is one.
 func (s *scene) leaveAlone(i int) string {
 	n := s.plan.Nodes[i]
 	if n.Skip != "" {
@@ -174,7 +208,7 @@ func (s *scene) leaveAlone(i int) string {
 	switch {
 	case !present:
 		return "no longer in the cluster; take it out of the inventory, or let it join again and run once more"
-	case o.Cordoned && o.Run == "" && o.Failed == "" && s.plan.Cordoned != "upgrade":
+	case o.Cordoned && o.Run == "" && o.Failed == "" && s.plan.Cordoned != "upgrade" && !n.Spare:
 		return "cordoned by somebody else; uncordon it and run again, or set strategy.cordoned = \"upgrade\""
 	}
 	return ""
@@ -186,154 +220,48 @@ func (s *scene) foreign(i int) bool {
 	return o.Run != "" && o.Run != s.progress.Run && o.Failed == ""
 }
 
-// begin starts what fits of the current stage, and notes of everybody else what they wait for.
-func (s *scene) begin() {
-	if len(s.Skip) > 0 { // a stage may be over now
-		return
-	}
-	retries, others := s.candidates()
-	if why := s.barred(retries); why != "" {
-		s.hold(others, why)
-		return
-	}
-	if s.beginRetry(retries) {
-		s.hold(others, "nodes that failed before are tried again first, one by one")
-		return
-	}
-	for _, i := range others {
-		s.try(i)
-	}
-	s.skipForeign(append(others, retries...))
-}
-
-// candidates are the nodes that may be started now as far as stages go: those tried again after a failure, and the
-// others: cut-off ones, waiting ones in the plan's order, then blocked ones, the longest blocked first. Whoever is in a
-// later stage is held.
-func (s *scene) candidates() (retries, others []int) {
-	var cut, waiting, blocked []int
-	for i, n := range s.nodes {
-		switch {
-		case !s.waits(i) || s.starting(i):
-		case s.plan.Nodes[i].Stage != s.stage:
-			s.holds[i].why = s.stageWait(i)
-		case n.State == Blocked:
-			blocked = append(blocked, i)
-		case n.Retry:
-			retries = append(retries, i)
-		case n.Resume:
-			cut = append(cut, i)
-		default:
-			waiting = append(waiting, i)
-		}
-	}
-	slices.SortStableFunc(blocked, func(a, b int) int { return s.nodes[a].Since.Compare(s.nodes[b].Since) })
-	return retries, slices.Concat(cut, waiting, blocked)
-}
-
-// barred says why none of the others may start now. It holds the retries itself.
-func (s *scene) barred(retries []int) string {
-	if why := s.stageBar(); why != "" {
-		s.hold(retries, why)
-		return why
-	}
-	if len(s.observed.Stranded) == 0 {
-		return ""
-	}
-	why := strandedWait(s.observed.Stranded)
-	s.hold(retries, why)
-	for _, i := range retries { // it may be this very node that the pod needs
-		if s.ours(i) && s.running+len(s.Start) == 0 {
-			s.start(i)
-		}
-	}
-	return why
-}
-
-// beginRetry starts one node that failed before if nothing else is in flight, and reports whether the others have to
-// wait for such nodes. Where none of them fits into the limits, the others needn't.
-func (s *scene) beginRetry(retries []int) bool {
-	for i, n := range s.nodes {
-		if n.State == Running && n.Retry {
-			s.hold(retries, s.plan.Nodes[i].Name+" failed before and is tried again alone")
-			return true
-		}
-	}
-	if len(retries) > 0 && s.running+len(s.Start) > 0 {
-		s.hold(retries, "it failed before and is tried again alone, after what is in flight")
-		return true
-	}
-	for k, i := range retries {
-		if s.try(i) {
-			s.hold(retries[k+1:], s.plan.Nodes[i].Name+" failed before and is tried again alone")
-			return true
-		}
-	}
-	return false
-}
-
-// try starts node i if it may be started now, or notes what it waits for.
-func (s *scene) try(i int) bool {
-	if s.foreign(i) {
-		s.holds[i].why = foreignWait(s.observed.Nodes[s.plan.Nodes[i].Name].Run)
-		return false
-	}
-	if due := s.nodes[i].Since.Add(cmp.Or(s.plan.Nodes[i].Backoff, backoff)); s.nodes[i].State == Blocked && s.now.Before(due) {
-		s.holds[i].why = s.backoffWait(i, due)
-		if s.Again.IsZero() || due.Before(s.Again) {
-			s.Again = due
-		}
-		return false
-	}
-	if _, full := s.room.full(s.plan.Nodes[i].Name); full {
-		s.holds[i].limit = true
-		return false
-	}
-	s.start(i)
-	return true
-}
-
-// start puts node i among the orders to begin, and among the nodes that are down.
-func (s *scene) start(i int) {
-	name := s.nodes[i].Order
-	if name == "" || !s.nodes[i].Resume {
-		name = OrderUpgrade
-	}
+// start puts node i among the orders to begin, and among the nodes that are down where that is what the order makes it.
+func (s *scene) start(i int, order, stage string) {
 	node := s.plan.Nodes[i].Name
-	s.Start = append(s.Start, Order{Node: node, Name: name})
+	s.Start = append(s.Start, Order{Node: node, Name: order, Stage: stage})
 	s.holds[i] = hold{}
-	s.room.take(node, holder{text: node + " is being worked on"})
+	if s.takesRoom(i, order) {
+		s.room.take(node, holder{text: node + " is being worked on"})
+	}
 	s.nodes[i].State = Running
+}
+
+// takesRoom reports whether an order takes node i out of service, so that the limits have to allow it.
+func (s *scene) takesRoom(i int, order string) bool {
+	return !s.plan.Nodes[i].Spare && order != OrderOpen
 }
 
 func (s *scene) starting(i int) bool { return s.nodes[i].State == Running }
 
-// skipForeign gives up on nodes that other runs hold once there is nothing else to do: they were given the whole run's
-// time to be given back.
-func (s *scene) skipForeign(candidates []int) {
-	if s.running+len(s.Start) > 0 {
-		return
-	}
-	for _, i := range candidates {
-		if !s.foreign(i) {
-			return
-		}
-	}
-	for _, i := range candidates {
-		s.skipNode(i, foreignWait(s.observed.Nodes[s.plan.Nodes[i].Name].Run))
-	}
-}
-
 func (s *scene) hold(nodes []int, why string) {
 	for _, i := range nodes {
-		s.holds[i].why = why
+		s.holds[i] = hold{why: why}
 	}
 }
 
 func (s *scene) holdAll(why string) {
 	for i := range s.nodes {
 		if s.waits(i) {
-			s.holds[i].why = why
+			s.holds[i] = hold{why: why}
 		}
+	}
+}
+
+// halt ends the starting of new things for good.
+func (s *scene) halt(why, by string) {
+	s.Halt, s.By = why, by
+	s.holdAll("halted: " + why)
+}
+
+// again asks to be asked again at a time, or earlier.
+func (s *scene) again(at time.Time) {
+	if s.Again.IsZero() || at.Before(s.Again) {
+		s.Again = at
 	}
 }
 
@@ -349,4 +277,13 @@ func (s *scene) result() Decision {
 		}
 	}
 	return s.Decision
+}
+
+// names are those of plan.Nodes.
+func (s *scene) namesOf(nodes []int) []string {
+	names := make([]string, 0, len(nodes))
+	for _, i := range nodes {
+		names = append(names, s.plan.Nodes[i].Name)
+	}
+	return slices.Clip(names)
 }

@@ -40,7 +40,8 @@ func TestDecideCases(t *testing.T) {
 		{"on hold, a limit that is filled for good doesn't halt", Plan{Nodes: []PlanNode{{Name: "n1"}}, Limits: one}, nil,
 			Observed{Nodes: map[string]NodeObserved{"n1": well, "x": failedThere}, Hold: "disk full"},
 			"n1 waits: disk full"},
-		{"a blocked control plane isn't overtaken", Plan{Nodes: []PlanNode{{Name: "cp1", OnBlocked: "fail"}, {Name: "n1", Stage: 1}}, MustSucceed: 1, Stages: []string{"control plane", "nodes"}},
+		{"a blocked control plane isn't overtaken", Plan{Nodes: []PlanNode{{Name: "cp1", OnBlocked: "fail"}, {Name: "n1"}}, Stages: []Stage{
+			{Name: "control plane", Nodes: []string{"cp1"}, MustSucceed: true}, {Name: "nodes", Nodes: []string{"n1"}}}},
 			map[string]NodeProgress{"cp1": {State: Blocked, Why: "budget a"}},
 			Observed{Nodes: map[string]NodeObserved{"cp1": well, "n1": well}},
 			"halt stage 1 (control plane) must be through first: cp1 blocked: budget a; n1 waits: halted: stage 1 (control plane) must be through first: cp1 blocked: budget a"},
@@ -58,12 +59,24 @@ func TestDecideCases(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
+			if tt.plan.Stages == nil {
+				tt.plan.Stages = oneStage(tt.plan)
+			}
 			d := Decide(tt.plan, Progress{Run: simRun, Nodes: tt.nodes}, tt.observed, time.Time{})
 			if got := told(d); got != tt.want {
 				t.Errorf("got  %s\nwant %s", got, tt.want)
 			}
 		})
 	}
+}
+
+// oneStage are the stages of a plan that upgrades all its nodes in one.
+func oneStage(p Plan) []Stage {
+	s := Stage{Name: "nodes", Order: OrderUpgrade}
+	for _, n := range p.Nodes {
+		s.Nodes = append(s.Nodes, n.Name)
+	}
+	return []Stage{s}
 }
 
 // told is a decision in one line; of an end's waits nothing.

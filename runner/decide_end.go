@@ -9,11 +9,11 @@ import (
 
 // failures says why the failed nodes halt the run; "" where they don't, or where it is halted already.
 func (s *scene) failures() string {
-	failed := s.inState(Failed)
+	failed := s.broken()
 	if s.progress.Halted != "" || len(failed) == 0 {
 		return ""
 	}
-	if s.plan.OnFailure != "quarantine" {
+	if s.plan.OnFailure == "stop" {
 		first := failed[0]
 		return fmt.Sprintf("node %s failed: %s; on_failure = stop", s.plan.Nodes[first].Name, s.nodes[first].Why)
 	}
@@ -23,25 +23,47 @@ func (s *scene) failures() string {
 	return fmt.Sprintf("%s failed (%s); max_failures = %d", count(len(failed), "node", "nodes"), s.names(failed), s.plan.MaxFailures)
 }
 
+// broken are the nodes that failed, also those that are being rolled back for it.
+func (s *scene) broken() []int {
+	var broken []int
+	for i, n := range s.nodes {
+		if n.State == Failed || n.Fault != "" && (n.State == Running || n.Resume) {
+			broken = append(broken, i)
+		}
+	}
+	return broken
+}
+
 // conclude ends the run for this process, where nothing is in flight and nothing can be started, or leaves it to wait.
 //
 // The exit is the first that holds of: 130, stopped with work left; 3 or 1, halted; 1, a node failed or is blocked; 0.
 func (s *scene) conclude() {
-	left := s.left()
+	left, unjudged := s.left(), s.unjudged()
 	switch {
-	case s.observed.Stop && left > 0:
+	case s.observed.Stop && (left > 0 || unjudged):
 		s.End = &End{Exit: 130, Why: "interrupted: " + count(left, "node", "nodes") + " left"}
 	case s.progress.Halted != "":
 		s.End = &End{Exit: s.haltedExit(), Why: "halted: " + s.progress.Halted}
-	case left == 0:
+	case left == 0 && !unjudged:
 		s.End = s.over()
-	case s.observed.Paused || s.observed.Hold != "" || !s.Again.IsZero() || len(s.observed.Nodes) == 0:
+	case unjudged || s.observed.Paused || s.observed.Hold != "" || !s.Again.IsZero() || len(s.observed.Nodes) == 0:
 	default:
 		if s.Halt = s.stuck(); s.Halt != "" {
-			s.holds = make([]hold, len(s.nodes))
-			s.holdAll("halted: " + s.Halt)
+			s.halt(s.Halt, "")
 		}
 	}
+}
+
+// unjudged reports whether something that was done has yet to be judged: a stage has to soak, a gate hasn't said good of
+// what was changed last, or the way back isn't at its end.
+func (s *scene) unjudged() bool {
+	if s.progress.Turned.Stage != "" || s.stage < len(s.plan.Stages) && s.soaks(s.stage) {
+		return true
+	}
+	return slices.ContainsFunc(s.plan.Gates, func(g PlanGate) bool {
+		p := s.progress.Gates[g.Name]
+		return p.Asked < s.progress.Moved || p.Verdict != "" && p.Verdict != GateGood
+	})
 }
 
 // left counts the nodes that could still be started.
@@ -60,7 +82,7 @@ func (s *scene) left() int {
 // includes the room that they leave under a limit, and for whatever else may halt a run.
 func (s *scene) haltedExit() int {
 	failed := len(s.inState(Failed)) > 0
-	if failed && s.plan.OnFailure == "quarantine" {
+	if failed && s.plan.OnFailure != "stop" || s.progress.HaltedBy == haltedByGate {
 		return 3
 	}
 	if failed || len(s.inState(Blocked)) > 0 || s.room.anyLasting() {
@@ -77,7 +99,7 @@ func (s *scene) stuck() string {
 	}
 	var reasons []string
 	for i, n := range s.plan.Nodes {
-		if !s.waits(i) || n.Stage != s.stage {
+		if !s.waits(i) || s.at[i] != s.stage {
 			continue
 		}
 		limit, full := s.room.fullForGood(n.Name)
@@ -97,12 +119,18 @@ func (s *scene) stuck() string {
 // stageBar says which node of an earlier stage keeps the current one from beginning: a control plane that isn't
 // upgraded must not be overtaken by kubelets.
 func (s *scene) stageBar() string {
-	for i, n := range s.plan.Nodes {
-		if n.Stage >= s.plan.MustSucceed || n.Stage >= s.stage {
+	for k, stage := range s.plan.Stages[:min(s.stage, len(s.plan.Stages))] {
+		if !stage.MustSucceed {
 			continue
 		}
-		if state := s.nodes[i].State; state == Failed || state == Blocked {
-			return fmt.Sprintf("%s must be through first: %s %s: %s", s.stageName(n.Stage), n.Name, state, s.nodes[i].Why)
+		for _, name := range stage.Nodes {
+			i, planned := s.index[name]
+			if !planned || s.plan.Stages[s.stage].Always {
+				continue
+			}
+			if state := s.nodes[i].State; state == Failed || state == Blocked {
+				return fmt.Sprintf("%s must be through first: %s %s: %s", s.stageName(k), name, state, s.nodes[i].Why)
+			}
 		}
 	}
 	return ""
@@ -197,7 +225,7 @@ func (r *room) anyLasting() bool {
 
 func (s *scene) stageName(stage int) string {
 	if stage >= 0 && stage < len(s.plan.Stages) {
-		return "stage " + fmt.Sprint(stage+1) + " (" + s.plan.Stages[stage] + ")"
+		return "stage " + fmt.Sprint(stage+1) + " (" + s.plan.Stages[stage].Name + ")"
 	}
 	return "stage " + fmt.Sprint(stage+1)
 }
@@ -206,7 +234,7 @@ func (s *scene) stageWait(i int) string {
 	if s.ahead == "" {
 		var unsettled []string
 		for k, n := range s.plan.Nodes {
-			if n.Stage == s.stage && !s.settled(k) {
+			if s.at[k] == s.stage && !s.settled(k) {
 				unsettled = append(unsettled, n.Name)
 			}
 		}
@@ -221,7 +249,7 @@ func (s *scene) stageWait(i int) string {
 
 func (s *scene) backoffWait(i int, due time.Time) string {
 	n := s.nodes[i]
-	return fmt.Sprintf("blocked, try %d of %d: %s; tried again at %s", n.Tries, s.plan.Requeues+1, n.Why, due.UTC().Format("15:04:05Z"))
+	return fmt.Sprintf("blocked, try %d of %d: %s; tried again at %s", n.Tries, s.plan.Requeues+1, n.Why, clock(due))
 }
 
 func strandedWait(pods []string) string {

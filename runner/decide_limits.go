@@ -21,23 +21,59 @@ func downNodes(plan Plan, progress Progress, observed Observed) map[string]holde
 			down[name] = h
 		}
 	}
+	planned := make(map[string]bool, len(plan.Nodes))
 	for _, n := range plan.Nodes {
-		if n.Skip != "" {
+		planned[n.Name] = true
+		p := progress.Nodes[n.Name]
+		h := down[n.Name]
+		switch {
+		case aside(plan, n, p, observed.Nodes[n.Name]):
+			delete(down, n.Name)
+			continue
+		case n.Skip != "":
 			down[n.Name] = holder{n.Name + " counts as down (" + n.Skip + ")", true}
-		} else if h := down[n.Name]; h.lasting { // it isn't for good where the node may itself be taken
-			h.lasting = progress.Nodes[n.Name].State == Skipped
+		case h.lasting: // it isn't for good where the node may itself be taken
+			h.lasting = p.State == Skipped
 			down[n.Name] = h
 		}
+		worked(down, n.Name, p)
 	}
 	for name, n := range progress.Nodes {
-		switch n.State {
-		case Running:
-			down[name] = holder{text: name + " is being worked on"}
-		case Failed:
-			down[name] = holder{name + " failed", true}
+		if !planned[name] {
+			worked(down, name, n)
 		}
 	}
 	return down
+}
+
+// closes are the orders that leave a node closed and well.
+var closes = map[string]bool{OrderUpgradeClosed: true, OrderClose: true, OrderCloseAgain: true}
+
+// aside reports whether a node is out of service because the plan wants it so, and not because anything is wrong: a spare,
+// unless it serves and isn't Ready, and a node of a pool that is closed between two of its stages, or just being opened.
+func aside(plan Plan, n PlanNode, p NodeProgress, o NodeObserved) bool {
+	last := p.Back
+	if last == "" && len(p.Through) > 0 {
+		last = p.Through[len(p.Through)-1]
+	}
+	order := plan.orderOf(last)
+	switch {
+	case n.Spare:
+		return order != OrderOpen || o.Ready
+	case p.State == Running:
+		return closes[order] && p.Order == OrderOpen
+	}
+	return closes[order] && (p.State == Waiting || p.State == Blocked)
+}
+
+// worked adds a node that this run works on, or has failed on and left closed.
+func worked(down map[string]holder, name string, n NodeProgress) {
+	switch {
+	case n.State == Running:
+		down[name] = holder{text: name + " is being worked on"}
+	case n.State == Failed && n.Back == "":
+		down[name] = holder{name + " failed", true}
+	}
 }
 
 // observedDown is the holder that a node is by what the API shows; an empty one where it isn't down. What failed or is

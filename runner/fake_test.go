@@ -202,6 +202,11 @@ func (w *fakeWorld) AwaitServed(ctx context.Context, _ string, _ time.Time, _ fu
 	return ctx.Err()
 }
 
+func (w *fakeWorld) Probe(ctx context.Context, node, _ string, _ func(string)) error {
+	w.do(node, "probe", func(*fakeNode) {})
+	return ctx.Err()
+}
+
 func (w *fakeWorld) AwaitControlPlane(ctx context.Context, _ string, _ func(string)) error {
 	return ctx.Err()
 }

@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,6 +18,7 @@ type life struct {
 	r     *Runner
 	w     Work
 	order string
+	stage string // of the plan, that the order is of
 	phase string
 
 	items     []Item            // every step, with its last status
@@ -42,7 +44,7 @@ var errSettled = errors.New("settled")
 // live takes the node through its order, and tells the journal how it ended. It returns errParked, an error of the
 // journal itself, or nil.
 func (r *Runner) live(ctx context.Context, o Order) error {
-	l := &life{r: r, w: r.Work[o.Node], order: o.Name, fails: r.failsOf(o.Node)}
+	l := &life{r: r, w: r.Work[o.Node], order: o.Name, stage: o.Stage, fails: r.failsOf(o.Node)}
 	defer func() { _ = l.w.Machine.Close() }()
 	l.tryAgain()
 	before := r.claimed(o.Node)
@@ -61,7 +63,12 @@ func (r *Runner) live(ctx context.Context, o Order) error {
 	case err != nil:
 		return l.ended(ctx, before, err)
 	}
-	return l.tell(Event{Event: EventDone, Message: l.summary()})
+	return l.well(l.summary())
+}
+
+// well tells that the order has ended well: with it the node is done, through one of its stages, or back.
+func (l *life) well(message string) error {
+	return l.tell(Event{Event: l.r.ends(Order{l.w.Node, l.order, l.stage}), Message: message})
 }
 
 func (l *life) phases(ctx context.Context) error {
@@ -175,6 +182,18 @@ func (l *life) touch(ctx context.Context) error {
 	return nil
 }
 
+// factOrder is the key of the claim's state that says which order held the node last, for a run whose journal is lost.
+const factOrder = "order"
+
+// noteOrder notes on a node that an earlier order claimed which one holds it now.
+func (l *life) noteOrder(ctx context.Context) error {
+	if l.state[factOrder] == l.order {
+		return nil
+	}
+	l.state[factOrder] = l.order
+	return l.r.Cluster.Note(ctx, l.w.Node, l.r.Run, map[string]string{factOrder: l.order})
+}
+
 // look asks every step where it stands.
 func (l *life) look(ctx context.Context) error {
 	return l.ask(ctx, func(ctx context.Context) (err error) {
@@ -236,13 +255,10 @@ func (l *life) todo() []string {
 }
 
 func (l *life) summary() string {
-	switch {
-	case l.order == OrderGiveBack:
-		return "given back"
-	case len(l.changed) == 0:
-		return "done"
+	if len(l.changed) > 0 {
+		return strings.Join(l.changed, ", ")
 	}
-	return strings.Join(l.changed, ", ")
+	return cmp.Or(ended[l.order], "done")
 }
 
 // within runs f with a deadline of its own, and says so when that ends it.
@@ -266,7 +282,7 @@ func (l *life) facts(ctx context.Context) (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	facts["boot_id"] = boot
+	facts["boot_id"], facts[factOrder] = boot, l.order
 	facts["changes"] = strings.Join(l.todo(), ", ")
 	return facts, nil
 }

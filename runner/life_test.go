@@ -31,6 +31,7 @@ func newFleet(t *testing.T, w *fakeWorld, work ...Work) *fleet {
 	for _, wk := range work {
 		f.work[wk.Node] = wk
 		f.plan.Nodes = append(f.plan.Nodes, PlanNode{Name: wk.Node, Host: wk.Node, OnBlocked: wk.OnBlocked})
+		f.plan.Stages = oneStage(f.plan)
 	}
 	return f
 }
@@ -91,7 +92,7 @@ func TestLifeOrder(t *testing.T) {
 		if end.Exit != 0 || !end.Finished || p.Nodes["n1"].State != Done {
 			t.Fatalf("end %+v, node %+v", end, p.Nodes["n1"])
 		}
-		want := []string{"claim", "evict", "evict", "evict", "stop", "install 2", "start", "untaint", "release"}
+		want := []string{"claim", "evict", "evict", "evict", "stop", "install 2", "start", "untaint", "probe", "release"}
 		if d := cmp.Diff(want, w.of("n1")); d != "" {
 			t.Error(d)
 		}

@@ -4,47 +4,6 @@ import (
 	"time"
 )
 
-// Plan is what a run is to do, as plain values: which nodes, in which stages, inside which limits. Build makes it
-// from an inventory; Decide reads it. It holds no secrets and can be written down.
-type Plan struct {
-	Nodes       []PlanNode `json:"nodes"` // in the order in which they are to be taken
-	Limits      []Limit    `json:"limits"`
-	OnFailure   string     `json:"on_failure"`   // stop or quarantine
-	MaxFailures int        `json:"max_failures"` // quarantine: so many may fail, one more halts
-	Requeues    int        `json:"requeues"`     // how often a blocked node is tried again, where its OnBlocked is requeue
-	Cordoned    string     `json:"cordoned"`     // skip or upgrade
-	// Stages names the stages, for people: "control plane", "nodes".
-	Stages []string `json:"stages,omitempty"`
-	// MustSucceed is how many of the first stages have to be through: while a node of them is failed or blocked for good,
-	// no later stage begins. The control plane, where kubeadm upgrades it: a kubelet may not be newer than an API server.
-	MustSucceed int `json:"must_succeed,omitempty"`
-}
-
-// PlanNode is one node of a Plan.
-type PlanNode struct {
-	Name      string `json:"name"`  // the Node object's name
-	Host      string `json:"host"`  // the inventory's name for it
-	Stage     int    `json:"stage"` // a stage begins once all nodes of those before it are settled
-	OnBlocked string `json:"on_blocked"`
-	// Backoff is how long the node is left alone after a blocked drain; 0: a minute. It is there where drain.timeout is
-	// shorter: whoever doesn't want to wait that long for a budget doesn't want to be idle for longer either.
-	Backoff time.Duration `json:"backoff,omitempty"`
-	// Skip says why the node is left alone from the start ("unreachable"); it then counts as down.
-	Skip string `json:"skip,omitempty"`
-	// Why says why the node stands where it stands, where that isn't plain: "fleetup itself runs here".
-	Why string `json:"why,omitempty"`
-}
-
-// Limit says that of some nodes at most so many may be down at once. Fleet, group, rack, control plane and domain
-// limits are all of this one shape.
-type Limit struct {
-	Why string `json:"why"` // for people: "max_unavailable 2", "rack r1: spread 1", "group gpu: max_unavailable 1"
-	// Members maps each member to what it counts as: its own name for a limit on nodes, a label's value for one on
-	// domains, where two nodes of a rack count once. Nil: every node of the cluster counts, as itself.
-	Members map[string]string `json:"members,omitempty"`
-	AtMost  int               `json:"at_most"`
-}
-
 // NodeState is where a node stands in a run.
 type NodeState string
 
@@ -74,10 +33,16 @@ const (
 	EventSaid        Kind = "said"        // Message worth keeping, of a node or of the run; changes nothing
 	EventBlocked     Kind = "blocked"     // Node, Message: given back, may be tried again
 	EventFailed      Kind = "failed"      // Node, Phase, Message
+	EventThrough     Kind = "through"     // Node: its order of a stage has ended well, and later stages have more for it; Message as of done
+	EventBack        Kind = "back"        // Node: it went a way back, and is where it was before the run; Message
 	EventDone        Kind = "done"        // Node; Message "up to date" where nothing had to change
 	EventSkipped     Kind = "skipped"     // Node, Message
 	EventRetried     Kind = "retried"     // Node: a human asked to try a failed node again
-	EventHalted      Kind = "halted"      // Message: why; nothing more is started until the next run
+	EventGate        Kind = "gate"        // Data: gate, verdict, reading, baseline, asked; Message: why it isn't good
+	EventSoak        Kind = "soak"        // Stage: its soak begins
+	EventSoaked      Kind = "soaked"      // Stage: its soak ended well; Data: the pods that each of its nodes carried
+	EventTurned      Kind = "turned"      // Stage: a gate went bad in it, the run takes the way back; Message: why; Data: nodes
+	EventHalted      Kind = "halted"      // Message: why; nothing more is started until the next run. Data: by
 	EventInterrupted Kind = "interrupted" // the process was asked to stop with work left
 	EventFinished    Kind = "finished"    // Data: exit, counts, proof; the run is over and won't be picked up
 )
@@ -91,6 +56,7 @@ type Event struct {
 	Run     string            `json:"run"`
 	Node    string            `json:"node,omitempty"`
 	Order   string            `json:"order,omitempty"`
+	Stage   string            `json:"stage,omitempty"`
 	Phase   string            `json:"phase,omitempty"`
 	Step    string            `json:"step,omitempty"`
 	Message string            `json:"message,omitempty"`
@@ -101,6 +67,10 @@ type Event struct {
 type NodeProgress struct {
 	State    NodeState
 	Order    string
+	Stage    string    // of the plan, that Order is of
+	Through  []string  // the stages that it is through, while later ones have more for it
+	Back     string    // the stage of a way back that it went; the order where no stage asked for it
+	Fault    string    // why it failed, while it is rolled back and after
 	Phase    string    // the last phase that began
 	Why      string    // of failed, blocked and skipped
 	Tries    int       // orders begun that ended blocked
@@ -110,6 +80,7 @@ type NodeProgress struct {
 	Retry    bool      // failed before and waiting again, or being tried again: taken first, alone
 	Resume   bool      // waiting because the end of a process cut its Order off: begun again before all else
 	Since    time.Time // of State
+	Ended    int       // Seq of the last end of an order that did anything
 	Began    time.Time // of the first order
 	ByHand   bool      // a human decided to skip it, so it stays skipped in this run
 }
@@ -120,12 +91,54 @@ type Progress struct {
 	Seq         int
 	Nodes       map[string]NodeProgress
 	Halted      string // why; "" while it isn't
+	HaltedBy    string // haltedByGate; "" for any other reason
 	Interrupted bool
 	Finished    bool
 	Started     time.Time
 	Cluster     string // UID of kube-system
 	Digest      string // of the inventory
 	Inventory   string // its path
+
+	PickedUp  time.Time // when this process, or the last one, began, and Seq of that
+	PickedSeq int
+	Moved     int // Seq of the last end of an order that did anything: what gates said before tells nothing of it
+	Gates     map[string]GateProgress
+	Soak      Soaking  // that is under way; zero: none
+	Soaked    []string // stages whose soak ended well
+	Turned    Turn     // the way back that is gone; zero: none
+}
+
+// GateProgress is what the journal says of one gate.
+type GateProgress struct {
+	Baseline string    // the reading before the run
+	Taken    bool      // Baseline was
+	Reading  string    // the last one
+	Verdict  string    // GateGood, GateBad or GateUnknown; "" before it was asked
+	Why      string    // it isn't good
+	Asked    int       // Seq as of the question
+	Good     int       // Seq as of the last question with a good answer
+	At       time.Time // of the answer
+	Unknown  time.Time // since when no answer could be judged; zero: the last one could
+}
+
+// The verdicts of a gate. What can't be judged is never good.
+const (
+	GateGood    = "good"
+	GateBad     = "bad"
+	GateUnknown = "unknown"
+)
+
+// Soaking is a soak that has begun.
+type Soaking struct {
+	Stage string
+	Since time.Time
+}
+
+// Turn is a way back that a bad gate made the run take.
+type Turn struct {
+	Stage string   // in which the gate went bad
+	Why   string   // the gate's
+	Nodes []string // that go back
 }
 
 // Observed is what the world looks like now.
@@ -139,6 +152,8 @@ type Observed struct {
 	Stop, Paused bool
 	// Hold says why this process may start nothing new for now ("the journal's disk is full"); "" it may.
 	Hold string
+	// Pods are the pods that each node carries which belong to no DaemonSet.
+	Pods map[string]int
 }
 
 // NodeObserved is one node as the API shows it.
@@ -153,30 +168,48 @@ type NodeObserved struct {
 type Decision struct {
 	Start []Order   // begin these now
 	Skip  []Wait    // settle these as skipped, with the reason
+	Tell  []Event   // journal these, then ask again: what follows from them is decided then
+	Ask   *Question // put this question to the gates, unless one is being asked already
 	Halt  string    // halt the run with this reason (once); what is in flight goes on
+	By    string    // of Halt: haltedByGate, or ""
 	Waits []Wait    // who waits, and for what
 	Again time.Time // look again then, if nothing changes before; zero: no need
 	End   *End      // the run is over for this process
 }
 
-// Order is one piece of work on one node: an ordered list of phases, by the list's name.
-type Order struct {
-	Node string
-	Name string // "upgrade", "give back"
+// Question is what the gates are asked: new is judged against old. Neither side is ever empty: before the first node is
+// upgraded, and after the last, both are all nodes.
+type Question struct {
+	Upgraded, Others []string
+	Asked            int // Progress.Seq as of the question
 }
 
-// The orders.
+// Order is one piece of work on one node: an ordered list of phases, by the list's name.
+type Order struct {
+	Node  string
+	Name  string // "upgrade", "give back"
+	Stage string // of the plan, that asks for it; "" none does
+}
+
+// The orders. What each of them does stands in orders.go.
 const (
-	OrderUpgrade  = "upgrade"
-	OrderGiveBack = "give back" // abort: return a claimed node as it was found
+	OrderUpgrade       = "upgrade"
+	OrderUpgradeClosed = "upgrade closed" // as upgrade, and the node stays closed
+	OrderClose         = "close"          // cordon and drain a node that has something to do
+	OrderCloseAgain    = "close again"    // the same, whatever it has to do: the way back
+	OrderOpen          = "open"           // uncordon a node that an earlier stage closed
+	OrderWake          = "wake"           // bring a spare up
+	OrderReturn        = "return"         // drain a spare, and leave it as it was found
+	OrderRollBack      = "roll back"      // put a node back to what it ran before the run
+	OrderGiveBack      = "give back"      // abort: return a claimed node as it was found
 )
 
-// Wait is a node and a reason.
+// Wait is a node and a reason. A node of "" is the run.
 type Wait struct{ Node, Why string }
 
 // End tells how a run ends for this process.
 type End struct {
-	Exit     int    // of section 4 of the design: 0, 1, 3, 130
+	Exit     int    // of section 4 of the design: 0, 1, 3, 5, 130
 	Why      string // one line for people
 	Finished bool   // nothing is left: the run is over for good and isn't picked up again
 }

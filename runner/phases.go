@@ -20,7 +20,7 @@ func (l *life) check(ctx context.Context) error {
 		return nil
 	}
 	if l.w.AllClean(l.items) {
-		if err := l.tell(Event{Event: EventDone, Message: upToDate}); err != nil {
+		if err := l.well(upToDate); err != nil {
 			return err
 		}
 		return errSettled
@@ -54,7 +54,7 @@ func (l *life) claim(ctx context.Context) error {
 	l.booted = l.state["boot_id"]
 	l.tryAgain()
 	if l.reclaimed {
-		return nil
+		return l.noteOrder(ctx)
 	}
 	l.r.Cluster.Event(ctx, l.w.Node, "FleetupClaimed", "cordoned for "+facts["changes"], false)
 	return l.settle(ctx)

@@ -18,6 +18,7 @@ func TestPredict(t *testing.T) {
 			p.Nodes = append(p.Nodes, PlanNode{Name: name, Host: name, OnBlocked: onBlockedRequeue})
 			took[name], o.Nodes[name] = turn, NodeObserved{Ready: true}
 		}
+		p.Stages = oneStage(p)
 		return p, took, o
 	}
 	for _, c := range []struct {
@@ -34,7 +35,10 @@ func TestPredict(t *testing.T) {
 		{"cordoned ones are skipped", 1, func(_ *Plan, _ map[string]time.Duration, o Observed) {
 			o.Nodes["n1"] = NodeObserved{Ready: true, Cordoned: true}
 		}, 5 * turn, true},
-		{"two stages", 6, func(p *Plan, _ map[string]time.Duration, _ Observed) { p.Nodes[5].Stage = 1 }, 2 * turn, true},
+		{"two stages", 6, func(p *Plan, _ map[string]time.Duration, _ Observed) {
+			p.Stages = append(p.Stages, Stage{Name: "last", Order: OrderUpgrade, Nodes: p.Stages[0].Nodes[5:]})
+			p.Stages[0].Nodes = p.Stages[0].Nodes[:5]
+		}, 2 * turn, true},
 		{"a node outside is down for good", 1, func(_ *Plan, _ map[string]time.Duration, o Observed) {
 			o.Nodes["x"] = NodeObserved{Run: "another"}
 		}, 0, false},

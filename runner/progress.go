@@ -3,6 +3,8 @@ package runner
 import (
 	"fmt"
 	"maps"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -16,11 +18,15 @@ const (
 	dataDigest    = "digest"
 	dataInventory = "inventory"
 	dataFailed    = "failed" // of adopted events: why the node had failed
-	dataBy        = "by"     // of skipped events: the human who decided it
+	dataNodes     = "nodes"  // of turned events: those that go back, with spaces between
+	dataBy        = "by"     // of skipped events: the human who decided it; of halted ones: haltedByGate
 )
 
 // upToDate is the Message of a done event where nothing had to change.
 const upToDate = "up to date"
+
+// haltedByGate is why a halted run ends with 3 whatever else went wrong.
+const haltedByGate = "gate"
 
 // Apply folds the next event into the progress. An event of a kind that this fleetup doesn't know is counted and
 // changes nothing else. An error means that the event can't follow the ones before it: another run's, one out of
@@ -35,6 +41,7 @@ func (p *Progress) Apply(e Event) error {
 	if change, known := nodeChanges[e.Event]; known {
 		n := p.Nodes[e.Node]
 		change(&n, e)
+		p.follow(&n, e)
 		p.Nodes[e.Node] = n
 		return nil
 	}
@@ -47,7 +54,7 @@ func (p *Progress) Apply(e Event) error {
 // Clone returns a progress that shares nothing with p.
 func (p *Progress) Clone() Progress {
 	c := *p
-	c.Nodes = maps.Clone(p.Nodes)
+	c.Nodes, c.Gates = maps.Clone(p.Nodes), maps.Clone(p.Gates)
 	return c
 }
 
@@ -72,18 +79,28 @@ func (p *Progress) accepts(e Event) error {
 var runChanges = map[Kind]func(*Progress, Event){
 	EventStarted: func(p *Progress, e Event) {
 		p.Run, p.Started, p.Nodes = e.Run, e.Time, map[string]NodeProgress{}
+		p.PickedUp, p.PickedSeq = e.Time, e.Seq
 		p.concerns(e.Data)
 	},
 	EventResumed: func(p *Progress, e Event) {
 		anew := p.Finished || e.Data[dataDigest] != "" && e.Data[dataDigest] != p.Digest
-		p.Halted, p.Interrupted, p.Finished = "", false, false
+		p.anew(anew)
+		p.PickedUp, p.PickedSeq = e.Time, e.Seq
 		p.concerns(e.Data)
 		for name, n := range p.Nodes {
 			n.pickUp(e.Time, anew)
 			p.Nodes[name] = n
 		}
 	},
-	EventHalted:      func(p *Progress, e Event) { p.Halted = e.Message },
+	EventHalted: func(p *Progress, e Event) { p.Halted, p.HaltedBy = e.Message, e.Data[dataBy] },
+	EventGate:   (*Progress).judge,
+	EventSoak:   func(p *Progress, e Event) { p.Soak = Soaking{e.Stage, e.Time} },
+	EventSoaked: func(p *Progress, e Event) { p.Soak, p.Soaked = Soaking{}, append(slices.Clone(p.Soaked), e.Stage) },
+	EventTurned: func(p *Progress, e Event) {
+		p.Turned = Turn{e.Stage, e.Message, strings.Fields(e.Data[dataNodes])}
+		p.Soak = Soaking{}
+		p.Soaked = without(p.Soaked, e.Stage)
+	},
 	EventInterrupted: func(p *Progress, _ Event) { p.Interrupted = true },
 	EventFinished:    func(p *Progress, _ Event) { p.Finished = true },
 }
@@ -92,8 +109,11 @@ var runChanges = map[Kind]func(*Progress, Event){
 var nodeChanges = map[Kind]func(*NodeProgress, Event){
 	EventAdopted: (*NodeProgress).adopt,
 	EventOrder: func(n *NodeProgress, e Event) {
+		if n.State == Failed { // it is rolled back, and stays a node that failed
+			n.Fault = n.Why
+		}
 		n.become(Running, e)
-		n.Order, n.Phase, n.Resume = e.Order, "", false
+		n.Order, n.Stage, n.Phase, n.Resume = e.Order, e.Stage, "", false
 		if n.Began.IsZero() {
 			n.Began = e.Time
 		}
@@ -111,9 +131,15 @@ var nodeChanges = map[Kind]func(*NodeProgress, Event){
 			n.Phase = e.Phase
 		}
 	},
+	EventThrough: func(n *NodeProgress, e Event) {
+		n.settle(Waiting, e)
+		n.Why, n.Tries, n.Through = "", 0, append(slices.Clone(n.Through), n.Stage)
+		n.UpToDate = e.Message == upToDate
+	},
+	EventBack: (*NodeProgress).wentBack,
 	EventDone: func(n *NodeProgress, e Event) {
 		n.settle(Done, e)
-		n.Why, n.UpToDate = "", e.Message == upToDate && !n.Changed
+		n.Why, n.UpToDate, n.Through = "", e.Message == upToDate && !n.Changed, nil
 	},
 	EventSkipped: func(n *NodeProgress, e Event) {
 		n.settle(Skipped, e)
@@ -137,7 +163,7 @@ func (p *Progress) concerns(data map[string]string) {
 // adopt takes a node over as its annotations tell: one that an order was cut off on, or one that had failed.
 func (n *NodeProgress) adopt(e Event) {
 	n.become(Waiting, e)
-	n.Order, n.Phase, n.Changed = e.Order, e.Phase, true
+	n.Order, n.Stage, n.Phase, n.Changed = e.Order, e.Stage, e.Phase, true
 	n.Retry = e.Data[dataFailed] != ""
 	n.Resume = !n.Retry
 	if n.Began.IsZero() {
@@ -155,18 +181,22 @@ func (n *NodeProgress) pickUp(now time.Time, anew bool) {
 	case n.State == Running:
 		n.Resume = true
 	case n.State == Failed:
-		n.Retry = true
+		n.Retry, n.Fault = true, ""
 	case n.State == Blocked:
 		n.Tries = 0
 	case n.State == Skipped && !n.ByHand:
-	case n.State == Done && (anew || givenBack):
+	case n.State == Done && (anew || givenBack), n.State == Waiting && n.Back != "":
 		n.Order, n.Phase = "", ""
 		n.Fails++ // or its steps would be answered with the results that they had
+	case n.State == Waiting && anew:
 	default:
 		return
 	}
+	if anew || n.Back != "" {
+		n.Through, n.Back, n.Fault = nil, "", ""
+	}
 	if givenBack {
-		n.Order = ""
+		n.Order, n.Through = "", nil
 	}
 	n.State, n.Since, n.Why, n.UpToDate = Waiting, now, "", false
 }
@@ -179,25 +209,4 @@ func (n *NodeProgress) become(state NodeState, e Event) {
 func (n *NodeProgress) settle(state NodeState, e Event) {
 	n.become(state, e)
 	n.Retry, n.Resume = false, false
-}
-
-// Counts are nodes by how they stand; Left are those that wait, run, or are blocked.
-type Counts struct{ Done, Failed, Skipped, Left int }
-
-// Counts counts the plan's nodes; one that no event has spoken of yet is left.
-func (p *Progress) Counts(plan Plan) Counts {
-	var c Counts
-	for _, n := range plan.Nodes {
-		switch p.Nodes[n.Name].State {
-		case Done:
-			c.Done++
-		case Failed:
-			c.Failed++
-		case Skipped:
-			c.Skipped++
-		default:
-			c.Left++
-		}
-	}
-	return c
 }

@@ -45,7 +45,7 @@ func (l *life) wantsReboot(ctx context.Context) (string, error) {
 	if boot != l.lastBoot() {
 		return "", nil // rebooted since, by an earlier process perhaps
 	}
-	if l.w.RebootPolicy == rebootAlways {
+	if l.w.RebootPolicy == rebootAlways && l.state[begun] != "" { // one that was closed for another reason has nothing new
 		return `reboot = "always"`, nil
 	}
 	for _, i := range l.items {

@@ -16,6 +16,8 @@ func (r *Runner) Go(ctx context.Context) (End, error) {
 	var flying sync.WaitGroup
 	defer flying.Wait()
 	ended := make(chan outcome)
+	gates := &asks{answer: make(chan error, 1)}
+	defer func() { cancel(nil); gates.wait() }()
 	inflight := 0
 	for {
 		changed := r.Cluster.Changed() // before looking, so that no change falls between
@@ -32,14 +34,15 @@ func (r *Runner) Go(ctx context.Context) (End, error) {
 		if settledNow(d) {
 			continue
 		}
+		r.ask(ctx, gates, d.Ask)
 		for _, o := range d.Start {
-			if err := r.emit(Event{Event: EventOrder, Node: o.Node, Order: o.Name}); err != nil {
+			if err := r.emit(Event{Event: EventOrder, Node: o.Node, Order: o.Name, Stage: o.Stage}); err != nil {
 				return r.broken(cancel, ended, inflight, err)
 			}
 			inflight++
 			flying.Go(func() { ended <- outcome{r.live(ctx, o)} })
 		}
-		if err := r.sleep(ctx, d, changed, ended, &inflight); err != nil {
+		if err := r.sleep(ctx, d, changed, ended, gates, &inflight); err != nil {
 			return r.broken(cancel, ended, inflight, err)
 		}
 	}
@@ -49,7 +52,7 @@ func (r *Runner) Go(ctx context.Context) (End, error) {
 type outcome struct{ err error }
 
 // settledNow reports whether the decision journaled something that wants a new decision at once.
-func settledNow(d Decision) bool { return len(d.Skip) > 0 || d.Halt != "" }
+func settledNow(d Decision) bool { return len(d.Skip) > 0 || len(d.Tell) > 0 || d.Halt != "" }
 
 // decide observes and asks Decide.
 func (r *Runner) decide() Decision {
@@ -76,15 +79,24 @@ func (r *Runner) settle(d Decision) error {
 			return err
 		}
 	}
-	if d.Halt != "" {
-		return r.emit(Event{Event: EventHalted, Message: d.Halt})
+	for _, e := range d.Tell {
+		if err := r.emit(e); err != nil {
+			return err
+		}
 	}
-	return nil
+	if d.Halt == "" {
+		return nil
+	}
+	e := Event{Event: EventHalted, Message: d.Halt}
+	if d.By != "" {
+		e.Data = map[string]string{dataBy: d.By}
+	}
+	return r.emit(e)
 }
 
 // sleep waits until something may have changed: an order ended, the cluster, the clock, a request to stop. It
 // returns an error when the run can't go on.
-func (r *Runner) sleep(ctx context.Context, d Decision, changed <-chan struct{}, ended chan outcome, inflight *int) error {
+func (r *Runner) sleep(ctx context.Context, d Decision, changed <-chan struct{}, ended chan outcome, gates *asks, inflight *int) error {
 	if len(d.Start) > 0 {
 		return nil // an order's start may fill or free a limit: decide again before waiting
 	}
@@ -104,6 +116,9 @@ func (r *Runner) sleep(ctx context.Context, d Decision, changed <-chan struct{},
 	case o := <-ended:
 		*inflight--
 		return fatal(o.err)
+	case err := <-gates.answer:
+		gates.under = false
+		return fatal(err)
 	case <-changed:
 	case <-again.C:
 	case <-stop:

@@ -41,6 +41,8 @@ type Runner struct {
 	Stop <-chan struct{}
 	// Paused reports whether somebody asked to start nothing new. May be nil.
 	Paused func() bool
+	// Gates are asked where the plan names them.
+	Gates []Gate
 	// HTTP asks the application's own URLs all through the run. May be nil.
 	HTTP *HTTPWatch
 
@@ -94,4 +96,11 @@ func (r *Runner) failsOf(node string) int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.Progress.Nodes[node].Fails
+}
+
+// ends is the kind of event with which an order ends well.
+func (r *Runner) ends(o Order) Kind {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.Plan.ends(o, r.Progress.Halted != "")
 }

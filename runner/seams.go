@@ -81,6 +81,13 @@ type Health interface {
 	AwaitControlPlane(ctx context.Context, node string, waiting func(string)) error
 }
 
+// Prober tries a node before it is opened.
+type Prober interface {
+	// Probe runs the inventory's probe pod on the node, which is still closed, and returns nil once it has succeeded; at
+	// once where the inventory has none. What an earlier try left is removed first, so it is safe to repeat.
+	Probe(ctx context.Context, node, run string, waiting func(string)) error
+}
+
 // Watch is the cluster's state as its watches last told.
 type Watch interface {
 	// Facts of one node: its allocatable resources and versions, by the API's names.
@@ -101,5 +108,18 @@ type Cluster interface {
 	Claims
 	Drains
 	Health
+	Prober
 	Watch
+}
+
+// Gate is one question whose answer decides whether a run may go on.
+type Gate interface {
+	Name() string
+	// Measure takes a reading. upgraded and others are node names, each side never empty (Question says when both are
+	// all nodes). An error, which no data and NaN are too, is an answer that can't be judged.
+	Measure(ctx context.Context, upgraded, others []string) (reading string, err error)
+	// Judge says why a reading is bad, beside the one taken before the run; nil where it is good. It is pure.
+	Judge(reading, baseline string) error
+	// Deadline is how long the gate may go without an answer that can be judged before the run is halted.
+	Deadline() time.Duration
 }

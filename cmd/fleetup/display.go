@@ -129,7 +129,7 @@ func (d *display) count(e runner.Event) {
 		d.failed++
 		d.told = append(d.told, e.Message)
 		delete(d.running, e.Node)
-	case runner.EventBlocked:
+	case runner.EventBlocked, runner.EventThrough, runner.EventBack:
 		delete(d.running, e.Node)
 	case runner.EventPhase:
 		d.running[e.Node] = e.Phase
@@ -151,7 +151,8 @@ func (d *display) line(e runner.Event) string {
 		return e.Node + "  " + verb
 	}
 	wordless := e.Event == runner.EventStep && e.Message == ""
-	if (quiet[e.Event] || wordless) && !d.app.flags.verbose {
+	good := e.Event == runner.EventGate && e.Data["verdict"] == runner.GateGood // every few seconds, through a soak
+	if (quiet[e.Event] || wordless || good) && !d.app.flags.verbose {
 		return ""
 	}
 	e.Message = brief(e.Node, without(e.Message, d.told...))
@@ -175,6 +176,12 @@ func (d *display) paint(e runner.Event) string {
 			return d.color("32", "up to date")
 		}
 		return d.color("32", "done") + ": " + e.Message
+	case runner.EventThrough, runner.EventBack, runner.EventSoak, runner.EventSoaked:
+		return e.Message
+	case runner.EventTurned:
+		return d.color("31", "turning back") + ": " + e.Message
+	case runner.EventGate:
+		return gateLine(e)
 	case runner.EventStarted:
 		return "run " + e.Run + " started"
 	case runner.EventResumed:
@@ -192,6 +199,18 @@ func (d *display) paint(e runner.Event) string {
 		return what
 	}
 	return what + ": " + e.Message
+}
+
+// gateLine is what a gate said: "gate "error rate": 0.02, bad: …".
+func gateLine(e runner.Event) string {
+	line := fmt.Sprintf("gate %q: %s", e.Data["gate"], e.Data["verdict"])
+	if reading := e.Data["reading"]; reading != "" {
+		line += " (" + reading + ")"
+	}
+	if e.Message != "" {
+		line += ": " + e.Message
+	}
+	return line
 }
 
 func (d *display) color(code, text string) string {

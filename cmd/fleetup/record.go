@@ -225,7 +225,7 @@ func (r *record) adopt() error {
 		if _, known := r.progress.Nodes[name]; n.Run != r.run || known {
 			continue
 		}
-		e := runner.Event{Event: runner.EventAdopted, Node: name, Order: runner.OrderUpgrade, Message: "claimed by this run, says the node"}
+		e := runner.Event{Event: runner.EventAdopted, Node: name, Order: cmp.Or(n.State["order"], runner.OrderUpgrade), Message: "claimed by this run, says the node"}
 		if n.Failed != "" {
 			e.Data = map[string]string{"failed": n.Failed}
 		}

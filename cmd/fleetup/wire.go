@@ -54,6 +54,9 @@ func (c *cluster) Drain(ctx context.Context, node string, waiting func(string)) 
 	return c.Cluster.Drain(ctx, node, c.options(node), waiting)
 }
 
+// Probe implements runner.Prober: an inventory can't ask for a probe pod yet.
+func (c *cluster) Probe(context.Context, string, string, func(string)) error { return nil }
+
 // factInventory is the key of a claim's state that says whose run it is: two inventories may share a cluster.
 const factInventory = "inventory"
 

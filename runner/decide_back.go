@@ -1,0 +1,127 @@
+package runner
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// takenBack are the nodes that a bad gate takes back now: those that the current stage's way back is about, or, under
+// on_failure = rollback, those that were changed since the gates were good last, of a wave all. None: it only halts.
+func (s *scene) takenBack() []string {
+	stage, known := s.judged()
+	switch {
+	case known && stage.Back:
+		return s.switched()
+	case s.plan.OnFailure != "rollback" || !known:
+		return nil
+	}
+	good := s.lastGood()
+	var nodes []int
+	for _, name := range stage.Nodes {
+		i, planned := s.index[name]
+		if planned && s.nodes[i].State == Done && !s.nodes[i].UpToDate && (stage.Wave || s.nodes[i].Ended > good) {
+			nodes = append(nodes, i)
+		}
+	}
+	return s.namesOf(nodes)
+}
+
+// judged is the stage that a gate's answer is about: the last one in which anything was done.
+func (s *scene) judged() (Stage, bool) {
+	for k := min(s.stage, len(s.plan.Stages)-1); k >= 0; k-- {
+		stage := s.plan.Stages[k]
+		if slices.ContainsFunc(stage.Nodes, func(name string) bool { return s.touched(name, stage) }) {
+			return stage, true
+		}
+	}
+	return Stage{}, false
+}
+
+// lastGood is Seq as of the last questions that each gate answered well.
+func (s *scene) lastGood() int {
+	good := s.progress.Seq
+	for _, g := range s.plan.Gates {
+		good = min(good, s.progress.Gates[g.Name].Good)
+	}
+	return good
+}
+
+// switched are the nodes of the plan's way back that the run has closed, or changed, or both.
+func (s *scene) switched() []string {
+	var nodes []string
+	for _, stage := range s.plan.Back {
+		for _, name := range stage.Nodes {
+			i, planned := s.index[name]
+			if planned && (s.ours(i) || s.nodes[i].State == Done && !s.nodes[i].UpToDate) {
+				nodes = append(nodes, name)
+			}
+		}
+	}
+	return nodes
+}
+
+// turn tells that the run goes back.
+func (s *scene) turn(why string, nodes []string) {
+	stage, _ := s.judged()
+	s.Tell = append(s.Tell, Event{Event: EventTurned, Stage: stage.Name, Message: why, Data: map[string]string{dataNodes: nodesText(nodes)}})
+	s.holdAll(why)
+}
+
+// wayBack are the stages of the way back that the run has taken.
+func (s *scene) wayBack() []Stage {
+	t := s.progress.Turned
+	if slices.ContainsFunc(s.plan.Stages, func(stage Stage) bool { return stage.Name == t.Stage && stage.Back }) {
+		return s.plan.Back
+	}
+	return []Stage{rollBackStage(t)}
+}
+
+// goBack goes the way back, stage after stage, without asking any gate, and halts the run at its end.
+func (s *scene) goBack() {
+	t := s.progress.Turned
+	s.holdAll(t.Why + "; the run goes back")
+	for _, stage := range s.wayBack() {
+		over := true
+		for _, name := range stage.Nodes {
+			i, planned := s.index[name]
+			if !planned || !slices.Contains(t.Nodes, name) || s.isBack(i, stage) {
+				continue
+			}
+			over = false
+			if !s.starting(i) && s.fits(i, stage.Order) {
+				s.start(i, stage.Order, stage.Name)
+			}
+		}
+		if !over {
+			return
+		}
+	}
+	s.halt(t.Why+s.wentBack(), haltedByGate)
+}
+
+// isBack reports whether node i has gone a stage of the way back, or can't any more.
+func (s *scene) isBack(i int, stage Stage) bool {
+	n := s.nodes[i]
+	return n.Back == stage.Name || n.State == Failed || n.State == Skipped || n.State == Blocked && s.blockedForGood(i)
+}
+
+// wentBack says how the way back ended.
+func (s *scene) wentBack() string {
+	var back, not []string
+	for _, name := range s.progress.Turned.Nodes {
+		if i, planned := s.index[name]; planned && s.nodes[i].Back == "" {
+			not = append(not, name)
+		} else {
+			back = append(back, name)
+		}
+	}
+	parts := []string{""}
+	if len(back) > 0 {
+		parts = append(parts, few(back)+" went back")
+	}
+	if len(not) > 0 {
+		parts = append(parts, fmt.Sprintf("%s could not go back", few(not)))
+	}
+	return strings.Join(parts, "; ")
+}
