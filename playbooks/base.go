@@ -8,14 +8,10 @@ import (
 	"time"
 )
 
-// Rollbacker is a Step that can be taken back: Rollback brings the machine to what it ran before the last Apply.
-type Rollbacker interface {
-	Rollback(ctx context.Context, h Host) error
-}
-
 // base is what all steps have in common.
 type base struct {
 	name   string
+	kind   string // its type
 	id     string // unique in the run: what detached scripts of this step are named by
 	traits Traits
 }
@@ -23,7 +19,14 @@ type base struct {
 func (s *base) Name() string                       { return s.name }
 func (s *base) Traits() Traits                     { return s.traits }
 func (s *base) Verify(context.Context, Host) error { return nil }
-func (s *base) script(suffix string) string        { return s.id + "." + suffix }
+
+// What a type says that can't be taken back.
+func (s *base) ID() string                                   { return s.id }
+func (s *base) Undoable() string                             { return "what a " + s.kind + " step does can't be taken back" }
+func (s *base) Before(context.Context, Host) (string, error) { return "", nil }
+func (s *base) Undo(string) Step                             { return nil }
+
+func (s *base) script(suffix string) string { return s.id + "." + suffix }
 
 func (s *base) failed(what string, err error) error {
 	return fmt.Errorf("%s: %s: %w", s.name, what, err)
@@ -34,7 +37,7 @@ var notInID = regexp.MustCompile(`[^a-zA-Z0-9_.-]+`)
 // base makes the common part of a step: the type's traits, and over them what the step's own keys say.
 func (b *binding) base() base {
 	name, _ := b.common["name"].(string)
-	s := base{name: literal(name, b.values), traits: types[b.kind].defaults}
+	s := base{name: literal(name, b.values), kind: b.kind, traits: types[b.kind].defaults}
 	if s.name == "" {
 		s.name = b.kind
 	}

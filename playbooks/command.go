@@ -22,6 +22,7 @@ type command struct {
 	check, apply, verify, rollback string
 	reboot                         bool
 	mark                           string // file that says that apply ran, and since which boot
+	begun                          string // file that says that apply was begun and not taken back since
 	digest                         string
 }
 
@@ -33,6 +34,7 @@ func buildCommand(b *binding) Step {
 	sum := sha256.Sum256([]byte(s.apply))
 	s.digest = hex.EncodeToString(sum[:8])
 	s.mark = "/var/lib/fleetup/kept/staged-" + s.id
+	s.begun = "/var/lib/fleetup/kept/begun-" + s.id
 	return s
 }
 
@@ -71,8 +73,10 @@ func (s *command) Apply(ctx context.Context, h Host, say func(string)) error {
 	defer cancel()
 	script := s.apply + "\n"
 	if s.reboot {
-		script = "(\n" + s.apply + "\n) || exit $?\nmkdir -p /var/lib/fleetup/kept\n" +
-			"echo \"$(cat /proc/sys/kernel/random/boot_id) " + s.digest + "\" >" + s.mark + "\n"
+		script = "(\n" + s.apply + "\n) || exit $?\necho \"$(cat /proc/sys/kernel/random/boot_id) " + s.digest + "\" >" + s.mark + "\n"
+	}
+	if s.reboot || s.rollback != "" {
+		script = "mkdir -p /var/lib/fleetup/kept && : >" + s.begun + " || exit\n" + script
 	}
 	if _, err := h.Do(ctx, s.script("apply"), script, say); err != nil {
 		return s.failed("apply", err)
@@ -87,17 +91,6 @@ func (s *command) Verify(ctx context.Context, h Host) error {
 	}
 	if _, err := h.Run(ctx, s.verify); err != nil {
 		return s.failed("verify", err)
-	}
-	return nil
-}
-
-// Rollback runs the script in rollback; without one there is nothing to take back.
-func (s *command) Rollback(ctx context.Context, h Host) error {
-	if s.rollback == "" {
-		return nil
-	}
-	if _, err := h.Do(ctx, s.script("rollback"), s.rollback, nil); err != nil {
-		return s.failed("rollback", err)
 	}
 	return nil
 }

@@ -22,7 +22,7 @@
 //
 // # A new type of step
 //
-// One new file: a type with the five methods of Step, and a registration that says which keys it takes:
+// One new file: a type with the methods of Step (what it has no own ones for, base answers), and a registration that says which keys it takes:
 //
 //	var _ = register("firmware", stepType{
 //		keys:     map[string]kind{"image": aString},
@@ -34,6 +34,14 @@
 // Check must change nothing and be clean, or staged, after Apply; Apply must be safe to repeat where the traits say
 // Repeatable. Every type goes through the table in conformance_test.go.
 //
-// Under /var/lib/fleetup/kept on a machine lie the archives of replaced packages, package sources as they were before a
-// switch, and the marks of steps whose effect shows later.
+// # Going back
+//
+//	record, err := playbooks.Keep(ctx, host, steps)       // before the first Apply: how the machine is
+//	back, stays := playbooks.Back(steps, record)          // later: the steps that take it back there, and what has no way back
+//
+// What takes a step back is a step itself: its Check says what differs from the record and what is missing for the way
+// back, its Apply needs no mirror. Where a type can't be taken back its Undoable says why, for people to read beforehand.
+//
+// Under /var/lib/fleetup/kept on a machine lie the archives of replaced packages, files as they were (by their digest),
+// package sources as they were before a switch, and the marks of steps whose effect shows later or that were begun.
 package playbooks

@@ -48,3 +48,6 @@ func (s *download) Apply(ctx context.Context, h Host, _ func(string)) error {
 	}
 	return nil
 }
+
+// Undoable: the machine isn't changed, and what was fetched from it stays here. Undo is base's: there is nothing to do.
+func (s *download) Undoable() string { return "" }

@@ -22,6 +22,8 @@ var (
 	preflightShell shellPart
 	//go:embed sh/service.sh
 	serviceShell shellPart
+	//go:embed sh/files.sh
+	filesShell shellPart
 )
 
 // lib returns parts of the shell library behind common.sh, which all of them need.

@@ -24,7 +24,8 @@ type machine struct {
 }
 
 var plainTools = []string{"cat", "grep", "sed", "awk", "cut", "sort", "head", "tail", "mkdir", "mv", "rm", "cp", "date", "df", "du", "stat",
-	"basename", "mktemp", "gzip", "xz", "timeout", "find", "sha256sum", "sync", "tr", "touch", "ls", "sh", "uniq", "test"}
+	"basename", "mktemp", "gzip", "xz", "timeout", "find", "sha256sum", "sync", "tr", "touch", "ls", "sh", "uniq", "test",
+	"chmod", "chown", "readlink", "dirname"}
 
 var aptTools = []string{"apt-get", "apt-cache", "apt-mark", "dpkg", "dpkg-query"}
 var dnfTools = []string{"dnf", "rpm", "needs-restarting"}
@@ -226,4 +227,35 @@ func apply(t *testing.T, s Step, m *machine) string {
 		t.Fatalf("%s: Apply: %v", s.Name(), err)
 	}
 	return strings.Join(said, "\n")
+}
+
+// keep returns what Before notes.
+func keep(t *testing.T, s Step, m *machine) string {
+	t.Helper()
+	record, err := Keep(context.Background(), m, []Step{s})
+	if err != nil {
+		t.Fatalf("%s: Before: %v", s.Name(), err)
+	}
+	return record[s.ID()]
+}
+
+// undo takes a step back, and wants that to be seen.
+func undo(t *testing.T, s Step, record string, m *machine) {
+	t.Helper()
+	back := s.Undo(record)
+	if status := check(t, back, m); status.Clean || status.Staged || len(status.Problems) > 0 || len(status.Changes) == 0 {
+		t.Fatalf("before it is taken back: %+v", status)
+	}
+	apply(t, back, m)
+	if status := check(t, back, m); !status.Clean {
+		t.Fatalf("after it was taken back: %+v\n%s", status, m.log())
+	}
+}
+
+// held says whether a package is.
+func (m *machine) held(name string) bool {
+	m.t.Helper()
+	out, err := m.Run(context.Background(), withTool("installed "+words(name)+"\n"))
+	m.must(err)
+	return parseInstalled(out).packages[name].held
 }

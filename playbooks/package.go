@@ -11,7 +11,7 @@ import (
 
 var _ = register("package", stepType{
 	keys: map[string]kind{
-		"names": aList, "one_of": aList, "optional": aList, "version": aString, "hold": aBool, "repository": aString, "starts": aString, "keep": aList,
+		"names": aList, "one_of": aList, "optional": aList, "version": aString, "hold": aBool, "repository": aString, "starts": aString, "keep": aList, "files": aList,
 		"upgrade": aString, "security_only": aBool, "exclude": aList, "never": aList,
 	},
 	defaults: Traits{Disruptive: true, Repeatable: true, Timeout: 30 * time.Minute},
@@ -35,6 +35,7 @@ type pkg struct {
 	repository string   // the minor that sources with a minor in their URL are switched to
 	starts     string   // a service that must run afterwards
 	alsoKept   []string // what else is kept while the repository still has it: a later step replaces it
+	files      []string // configuration that goes back with the packages
 }
 
 func buildPackage(b *binding) Step {
@@ -44,6 +45,7 @@ func buildPackage(b *binding) Step {
 	s := &pkg{
 		base: b.base(), names: b.list("names"), oneOf: b.list("one_of"), optional: b.list("optional"),
 		version: b.version("version"), hold: b.flag("hold", false), repository: b.str("repository"), starts: b.str("starts"), alsoKept: b.list("keep"),
+		files: b.list("files"),
 	}
 	for _, key := range []string{"security_only", "exclude", "never"} {
 		if b.has(key) {
@@ -56,6 +58,11 @@ func buildPackage(b *binding) Step {
 	for _, name := range s.asked() {
 		if !packageName.MatchString(name) {
 			b.fail("names", "%q is no name of a package", name)
+		}
+	}
+	for _, path := range s.files {
+		if !strings.HasPrefix(path, "/") {
+			b.fail("files", "%q must be the full path of a file", path)
 		}
 	}
 	if s.starts != "" && !unitName.MatchString(s.starts) {
@@ -245,7 +252,7 @@ func (s *pkg) held(f found) []string {
 	return names
 }
 
-// keep is the part of the script that keeps the archives of what is installed now, and notes it for Rollback. It comes
+// keep is the part of the script that keeps the archives of what is installed now, and notes what they were for the next Check. It comes
 // before the sources are switched: the next minor's repository doesn't have them. A version that is taken back is no
 // place to go back to: the note stays as it is.
 func (s *pkg) keep(f found, outdated []string, back bool) string {
@@ -280,24 +287,6 @@ func (s *pkg) install(f found, outdated []string, back bool) string {
 	}
 	b.WriteString("say \"installing $*\"\n" + how + " \"$@\"\ntrap - EXIT\n")
 	return b.String()
-}
-
-// Rollback installs what was there before the last Apply, from the archives that were kept.
-func (s *pkg) Rollback(ctx context.Context, h Host) error {
-	f, err := s.look(ctx, h)
-	if err != nil {
-		return s.failed("rollback", err)
-	}
-	script := "set -e\nprepare 600\n"
-	after := s.holdAfter(f)
-	if len(after) > 0 {
-		script += "trap 'hold " + strings.Join(after, " ") + "' EXIT\nunhold " + words(after...) + "\n"
-	}
-	script += "go_back \"$kept/" + s.id + ".before\"\n"
-	if _, err := h.Do(ctx, s.script("rollback"), withTool(script), nil); err != nil {
-		return s.failed("rollback", err)
-	}
-	return nil
 }
 
 // Verify asks whether the service of the new package runs.

@@ -17,16 +17,23 @@ type plan struct {
 	looked   bool              // the lists that would be fetched were looked into
 	seen     map[string][]string
 	before   map[string]string // by package: what there was before this step was applied here last
+	keepable map[string]bool   // packages whose archive is there, whatever the repositories have
 }
 
 // plan finds the versions: in the index that the machine has, and else, read-only, in the lists that Apply would
 // fetch.
 func (s *pkg) plan(ctx context.Context, h Host, f found, outdated []string) (plan, error) {
-	out, err := h.Run(ctx, withTool("candidates "+words(outdated...)+"\nbefore "+s.id+"\n"))
+	script := "candidates " + words(outdated...) + "\nbefore " + s.id + "\n"
+	for _, name := range outdated {
+		if st, ok := f.packages[name]; ok {
+			script += "if keepable " + words(name, st.version, st.arch) + "; then echo " + words("keepable "+name) + "; fi\n"
+		}
+	}
+	out, err := h.Run(ctx, withTool(script))
 	if err != nil {
 		return plan{}, err
 	}
-	p := plan{index: parseIndex(out, f.apt), apt: f.apt, versions: map[string]string{}, seen: map[string][]string{}, before: parseBefore(out)}
+	p := plan{index: parseIndex(out, f.apt), apt: f.apt, versions: map[string]string{}, seen: map[string][]string{}, before: parseBefore(out), keepable: parseKeepable(out)}
 	missing := ""
 	for _, name := range outdated {
 		p.versions[name] = newest(p.index.versions[name], s.version)
@@ -121,6 +128,9 @@ func (p plan) describe(s *pkg, f found, outdated []string, status *Status) {
 		if version == "" {
 			version = s.version
 		}
+		if p.lost(name, f.packages[name]) {
+			status.Stays = append(status.Stays, fmt.Sprintf("%s couldn't go back to %s: no repository of the machine has that any more, so it can't be kept", name, f.packages[name].version))
+		}
 		specs = append(specs, name+map[bool]string{true: "=", false: "-"}[p.apt]+version)
 	}
 	tool := map[bool]string{true: "apt-get install ", false: "dnf install "}[p.apt]
@@ -173,6 +183,22 @@ func parseBefore(output string) map[string]string {
 		}
 	}
 	return before
+}
+
+// parseKeepable reads which archives are there.
+func parseKeepable(output string) map[string]bool {
+	there := map[string]bool{}
+	for _, line := range lines(output) {
+		if name, ok := strings.CutPrefix(line, "keepable "); ok {
+			there[name] = true
+		}
+	}
+	return there
+}
+
+// lost says that the archive of what is installed is nowhere to be had, so that Undo won't have it.
+func (p plan) lost(name string, st state) bool {
+	return st.version != "" && !p.keepable[name] && !slices.Contains(p.index.versions[name], st.version)
 }
 
 // goesBack says that the package is newer than wanted because this very step made it so, and stays at or above what there

@@ -126,3 +126,9 @@ func (s *patches) Apply(ctx context.Context, h Host, say func(string)) error {
 	}
 	return nil
 }
+
+// Undoable: whoever takes a whole system's patches back opens what they closed, and hundreds of packages at once have no
+// tested way back.
+func (s *patches) Undoable() string {
+	return "patches of the operating system stay: going back would open again what they closed"
+}

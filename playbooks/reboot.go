@@ -58,6 +58,9 @@ func (s *reboot) Check(ctx context.Context, h Host) (Status, error) {
 // Apply has nothing to do: the runner reboots.
 func (s *reboot) Apply(context.Context, Host, func(string)) error { return nil }
 
+// Undoable: a reboot leaves nothing behind. Undo is base's: there is nothing to do.
+func (s *reboot) Undoable() string { return "" }
+
 // days is a long time as people say it.
 func days(d time.Duration) string {
 	if d >= 48*time.Hour {

@@ -189,12 +189,42 @@ func (ix index) switches(wanted string) []change {
 			continue
 		}
 		c := change{source: s, from: m[1] + m[2], to: m[1] + wanted}
-		known := ix.serves(s) || len(ix.serving) == 0 && kubernetesURL.MatchString(s.uri)
-		if known && (url == "" || strings.TrimRight(c.url(), "/") == strings.TrimRight(url, "/")) {
+		if ix.meant(s) && (url == "" || strings.TrimRight(c.url(), "/") == strings.TrimRight(url, "/")) {
 			all = append(all, c)
 		}
 	}
 	return all
+}
+
+// meant reports whether a source with a minor in its URL is about the packages asked for.
+func (ix index) meant(s source) bool {
+	return ix.serves(s) || len(ix.serving) == 0 && kubernetesURL.MatchString(s.uri)
+}
+
+// ofMinors are the sources that may be switched to another minor.
+func (ix index) ofMinors() (sources []source) {
+	for _, s := range ix.sources {
+		if inURL.MatchString(strings.TrimRight(s.uri, "/")+"/") && ix.meant(s) {
+			sources = append(sources, s)
+		}
+	}
+	return sources
+}
+
+// switchBack says how a source becomes what it was: the same file's source that differs from it by the minor alone. A
+// source that somebody has changed otherwise since is theirs, and stays.
+func (ix index) switchBack(was source) (change, bool) {
+	old := inURL.FindStringSubmatch(strings.TrimRight(was.uri, "/") + "/")
+	for _, s := range ix.sources {
+		m := inURL.FindStringSubmatch(strings.TrimRight(s.uri, "/") + "/")
+		if old == nil || m == nil || s.file != was.file || m[2] == old[2] {
+			continue
+		}
+		if c := (change{source: s, from: m[1] + m[2], to: m[1] + old[2]}); c.url() == was.uri {
+			return c, true
+		}
+	}
+	return change{}, false
 }
 
 var sedPattern = strings.NewReplacer(`\`, `\\`, `.`, `\.`, `*`, `\*`, `[`, `\[`, `]`, `\]`, `^`, `\^`, `$`, `\$`, `#`, `\#`)

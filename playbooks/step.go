@@ -37,6 +37,23 @@ type Step interface {
 	Apply(ctx context.Context, h Host, say func(string)) error
 	// Verify is asked once the node runs again; nil where there is nothing to ask.
 	Verify(ctx context.Context, h Host) error
+	Undoer
+}
+
+// Undoer is how a step is taken back. base answers that it can't be; a type that can has all of these.
+type Undoer interface {
+	// ID names the step among all of a node's: its playbook, and where it stands in it. Records go by it.
+	ID() string
+	// Undoable says why what Apply does can't be taken back, and "" where it can. No machine is asked, so plan can say it.
+	Undoable() (why string)
+	// Before notes how the machine is, before anything is applied to it, as far as Undo has to know. It changes nothing but
+	// what is kept under /var/lib/fleetup, where copies are named by their content, so a repetition does no harm. The record
+	// is a few lines of text for the node's annotation: no secret may be in it.
+	Before(ctx context.Context, h Host) (record string, err error)
+	// Undo returns the step that takes this one back to what the record says, nil where nothing has to be; it is asked only
+	// where Undoable says "". It is a step like any other: its Check is clean on a machine that is as the record says, whatever it went through, and names as problems what
+	// was kept and is missing; its Apply needs no mirror.
+	Undo(record string) Step
 }
 
 // Stop says what must be down while a step is applied.
@@ -69,6 +86,8 @@ type Status struct {
 	Changes []string
 	// Commands are what Apply would run, for plan.
 	Commands []string
+	// Stays are what Undo couldn't take back afterwards, and why, as far as the machine shows it now.
+	Stays []string
 	// Problems are what would make Apply fail (a version that no repository has, /boot too small), for preflight.
 	Problems []string
 }

@@ -89,6 +89,23 @@ func (s *upload) Apply(ctx context.Context, h Host, say func(string)) error {
 	return nil
 }
 
+// Undoable: the file that was there is kept.
+func (s *upload) Undoable() string { return "" }
+
+// Before keeps the file that is there.
+func (s *upload) Before(ctx context.Context, h Host) (string, error) {
+	record, err := keepOnly(ctx, h, s.to)
+	if err != nil {
+		return "", s.failed("keep "+s.to, err)
+	}
+	return record, nil
+}
+
+// Undo puts back the file that was there, or none.
+func (s *upload) Undo(record string) Step {
+	return &filesBack{inverse: s.inverse(), files: parseFiles(record)}
+}
+
 // digest is the SHA-256 of a file of this machine.
 func digest(path string) (string, error) {
 	f, err := os.Open(path)

@@ -296,6 +296,8 @@ type fakeStep struct {
 	traits playbooks.Traits
 	staged bool // shows after the reboot only
 	fails  error
+
+	failsBack error // of its undo
 }
 
 func (s fakeStep) Name() string             { return "version" }
@@ -331,6 +333,19 @@ func (s fakeStep) Apply(ctx context.Context, _ playbooks.Host, say func(string))
 }
 
 func (s fakeStep) Verify(context.Context, playbooks.Host) error { return nil }
+func (s fakeStep) ID() string                                   { return "version.0" }
+func (s fakeStep) Undoable() string                             { return "" }
+
+// Before notes the version.
+func (s fakeStep) Before(ctx context.Context, _ playbooks.Host) (string, error) {
+	return s.w.see(s.node).version, ctx.Err()
+}
+
+// Undo wants the noted version.
+func (s fakeStep) Undo(record string) playbooks.Step {
+	s.want, s.fails = record, s.failsBack
+	return s
+}
 
 // interruptedStep is cut short once.
 type interruptedStep struct {

@@ -203,6 +203,7 @@ var steps = map[string]step{
 	"rights-none":    {"[RESOURCE]", (*hall).rightsNone},
 	"api-version":    {"VERSION", func(s *hall, args []string) (string, error) { s.box.API.SetVersion(args[0]); return "", nil }},
 	"api":            {"up|down", func(s *hall, args []string) (string, error) { s.box.API.Refuse(args[0] == "down"); return "", nil }},
+	"mirror-lacks":   {"PACKAGE [VERSION]", (*hall).mirrorLacks},
 	"hold-lease":     {"USER", (*hall).holdLease},
 	"free-lease":     {"", (*hall).freeLease},
 	"claims":         {"", (*hall).claims},

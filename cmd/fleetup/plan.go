@@ -50,6 +50,7 @@ type plannedNode struct {
 	Drained  bool          `json:"drained"`
 	Steps    []plannedStep `json:"steps,omitempty"`
 	Problem  string        `json:"problem,omitempty"`
+	Stays    []string      `json:"no_way_back,omitempty"` // what a rollback would leave as it is, and why
 }
 
 type plannedStep struct {
@@ -110,6 +111,9 @@ func planned(name string, v *runner.Surveyed) plannedNode {
 			n.Steps = append(n.Steps, plannedStep{i.Step.Name(), i.Status.Changes, i.Status.Commands, i.Status.Reboot})
 		}
 	}
+	for _, stay := range v.Stays() {
+		n.Stays = append(n.Stays, stay.Step+": "+stay.Why)
+	}
 	return n
 }
 
@@ -169,6 +173,7 @@ func (s *session) planText(w io.Writer, plan runner.Plan, found map[string]*runn
 	for _, l := range plan.Limits {
 		fmt.Fprintf(w, "limit: %s\n", l.Why)
 	}
+	planStays(w, plan, found)
 	s.planTime(w, plan, took, known)
 }
 

@@ -100,6 +100,13 @@ newest() {
 spec() { printf '%s=%s' "$1" "$2"; }
 archive() { printf '%s/%s_%s_%s.deb' "$kept" "$1" "$(printf '%s' "$2" | sed 's/:/%3a/')" "$3"; }
 
+# keepable NAME VERSION ARCH: whether the archive is to be had without a repository.
+keepable() { [ -s "$(archive "$@")" ] || [ -s "/var/cache/apt/archives/$(basename "$(archive "$@")")" ] || command -v dpkg-repack >/dev/null 2>&1; }
+# install_kept ARCHIVE...: from files alone, whatever has become of the mirrors.
+install_kept() { aptget install --no-install-recommends --no-remove --allow-downgrades "$@"; }
+# remove_packages NAME...: these and no others; refused where another one needs them.
+remove_packages() { dpkg --remove "$@" </dev/null; }
+
 # pins PATTERN...: a preferences file that leaves these packages as they are, whatever depends on them.
 pins() {
 	preferences=$(mktemp)

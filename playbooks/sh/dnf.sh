@@ -68,6 +68,11 @@ newest() {
 spec() { printf '%s-%s' "$1" "$2"; }
 archive() { printf '%s/%s-%s.%s.rpm' "$kept" "$1" "${2#*:}" "$3"; }
 
+keepable() { [ -s "$(archive "$@")" ]; }
+# By rpm itself: dnf asks its repositories first, whatever it is to install.
+install_kept() { rpm -U --oldpackage "$@"; }
+remove_packages() { rpm -e "$@"; }
+
 excludes() {
 	options=
 	for pattern in "$@"; do options="$options --exclude=$pattern"; done

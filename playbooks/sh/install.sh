@@ -52,17 +52,29 @@ before() {
 	[ ! -s "$kept/$1.before" ] || sed 's/^/before /' "$kept/$1.before"
 }
 
-# go_back FILE: installs what the file lists, from the archives that were kept where they are there.
+# mend SECONDS: as prepare, before going back. What can't be finished is replaced.
+mend() {
+	wait_lock "$1"
+	(prepare "$1") || say 'the interrupted installation can not be finished: what it left is replaced'
+}
+
+# kept_archive NAME VERSION ARCH: "archive NAME FILE" where it was kept, else "lacks NAME FILE".
+kept_archive() {
+	file=$(archive "$@")
+	if [ -s "$file" ]; then echo "archive $1 $file"; else echo "lacks $1 $file"; fi
+}
+
+# go_back NAME VERSION ARCH...: installs these from the archives that were kept.
 go_back() {
-	[ -s "$1" ] || fail "nothing is known of what was installed before: $1 is missing"
-	set -- "$1"
 	list=
-	while read -r name version arch; do
-		file=$(archive "$name" "$version" "$arch")
-		if [ ! -s "$file" ]; then file=$(spec "$name" "$version"); fi
+	while [ $# -gt 0 ]; do
+		file=$(archive "$1" "$2" "$3")
+		[ -s "$file" ] || fail "$1 $2 can't go back: $file is missing"
 		list="$list $file"
-	done <"$1"
-	downgrade $list
+		shift 3
+	done
+	say "going back to$list"
+	install_kept $list
 }
 
 # patch_all LIST PATTERN...: upgrades what is listed, "pending NAME OLD NEW ORIGIN" a line, and nothing else.

@@ -18,12 +18,12 @@ sources() {
 fetch() {
 	sources | while read -r file name dir; do
 		if [ -n "$1" ] && [ "$1" != "$file" ] && [ "$1" != "$name" ]; then continue; fi
-		awk -v dir="$dir" '$1 == "Package:" { n = $2 } $1 == "Version:" { v = $2 } $1 == "Origin:" { o = $2 } $1 == "" && n { print n, v, dir, o; n = o = "" } END { if (n) print n, v, dir, o }' "$dir/Packages" >"$state/lists/$name"
+		awk -v dir="$dir" '$1 == "Package:" { n = $2 } $1 == "Version:" { v = $2 } $1 == "Origin:" { o = $2 } $1 == "" && n { print n, v, dir, o; n = o = "" } END { if (n) print n, v, dir, o }' "$dir/Packages" >"$state/lists/$name$(echo "$dir" | tr / _)"
 	done
 	mkdir -p "$ROOT/var/lib/apt/lists/partial" && : >"$ROOT/var/lib/apt/lists/x_Packages"
 	touch "$ROOT/var/lib/apt/lists" "$ROOT/var/lib/apt/lists/partial"
 }
-lists() { cat "$state"/lists/* 2>/dev/null | sort -k1,1 -k2,2Vr; }
+lists() { sources | while read -r _ name dir; do cat "$state/lists/$name$(echo "$dir" | tr / _)" 2>/dev/null; done | sort -k1,1 -k2,2Vr; }
 put() { # NAME VERSION
 	want=install
 	[ -e "$state/pkg/$1" ] && read -r _ _ want _ <"$state/pkg/$1"
@@ -65,7 +65,8 @@ dpkg-query)
 dpkg)
 	case $1 in
 	--audit) grep -l -v ' installed$' "$state"/pkg/* 2>/dev/null | sed 's/.*\// /' ;;
-	--configure) did "$me $*"; rm -f "$ROOT"/var/lib/dpkg/updates/*; for f in "$state"/pkg/*; do sed -i 's/half-configured$/installed/' "$f"; done ;;
+	--configure) did "$me $*"; [ ! -e "$state/unconfigurable" ] || exit 1; rm -f "$ROOT"/var/lib/dpkg/updates/*; for f in "$state"/pkg/*; do sed -i 's/half-configured$/installed/' "$f"; done ;;
+	--remove) shift; did "dpkg --remove $*"; for n in "$@"; do if held "$n"; then echo "dpkg: $n is on hold" >&2; exit 1; fi; rm "$state/pkg/$n"; done ;;
 	--print-architecture) echo amd64 ;;
 	esac ;;
 apt-cache)
@@ -106,7 +107,8 @@ apt-get)
 		for spec in "$@"; do
 			case $spec in
 			--*) continue ;;
-			*.deb) n=${spec##*/} v=$(echo "$n" | cut -d_ -f2 | sed 's/%3a/:/') n=${n%%_*} ;;
+			*.deb) [ -s "$spec" ] || { echo "E: Unsupported file $spec given on commandline" >&2; exit 100; }
+				n=${spec##*/} v=$(echo "$n" | cut -d_ -f2 | sed 's/%3a/:/') n=${n%%_*} ;;
 			*) n=${spec%%=*} v=${spec#*=}
 				[ "$v" != "$spec" ] || v=$(lists | awk -v n="$n" '$1 == n { print $2; exit }')
 				lists | grep -q "^$n $v " || { echo "E: Version '$v' for '$n' was not found" >&2; exit 100; }
@@ -120,6 +122,18 @@ apt-get)
 	autoremove) if [ -n "$simulate" ]; then sed 's/^/Remv /' "$state/unneeded" 2>/dev/null; else did "$me autoremove"; : >"$state/unneeded"; fi ;;
 	esac ;;
 rpm)
+	case $1 in
+	-e) shift; did "rpm -e $*"; for n in "$@"; do rm "$state/pkg/$n"; done; exit ;;
+	-U)
+		did "rpm $*"
+		for file in "$@"; do
+			case $file in -*) continue ;; esac
+			[ -s "$file" ] || { echo "error: open of $file failed" >&2; exit 1; }
+			n=${file##*/} n=${n%.amd64.rpm}
+			put "$(echo "$n" | sed 's/-[0-9].*//')" "0:$(echo "$n" | sed 's/^[a-z-]*-\([0-9]\)/\1/')"
+		done
+		exit ;;
+	esac
 	shift
 	case $1 in --qf) format=$2; shift 2 ;; esac
 	for n in "$@"; do
