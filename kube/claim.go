@@ -67,6 +67,7 @@ func claim(n *corev1.Node, run string, facts map[string]string, unready string) 
 	setAnnotation(n, AnnotationRun, run)
 	delete(n.Annotations, AnnotationFailed)
 	n.Spec.Unschedulable = true
+	setPending(n, "")
 	setTaint(n, run)
 	if n.Labels == nil {
 		n.Labels = map[string]string{}
@@ -242,6 +243,11 @@ func (c *Cluster) editOnce(ctx context.Context, node, operation string, change f
 	if err != nil {
 		return err
 	}
+	return c.write(ctx, before, operation, change)
+}
+
+// write sends the difference that change makes to the node, decided upon the version that before is.
+func (c *Cluster) write(ctx context.Context, before *corev1.Node, operation string, change func(*corev1.Node) error) error {
 	after := before.DeepCopy()
 	if err := change(after); err != nil {
 		return err
@@ -255,7 +261,7 @@ func (c *Cluster) editOnce(ctx context.Context, node, operation string, change f
 			return err
 		}
 	}
-	written, err := c.core.Nodes().Patch(ctx, node, types.MergePatchType, patch, metav1.PatchOptions{FieldManager: "fleetup"})
+	written, err := c.core.Nodes().Patch(ctx, before.Name, types.MergePatchType, patch, metav1.PatchOptions{FieldManager: "fleetup"})
 	if err == nil {
 		c.nodes.trim(written)
 		c.nodes.put(written)

@@ -75,6 +75,9 @@ func (s *schedule) check(node, effect string) {
 		if n.run != "" || !n.ready {
 			down++
 		}
+		if n.soft != "" && n.run != "" {
+			s.breaks("%s is claimed and still to come, by %q on %s", n.name, effect, node)
+		}
 		if s.human[n.name] && !n.cordoned {
 			s.breaks("the cordon that a human put on %s is gone, by %q on %s", n.name, effect, node)
 		}
@@ -142,7 +145,7 @@ func (s *schedule) process(t *testing.T, rate float64) (end End, over bool) {
 	}
 	r := &Runner{
 		Run: testRun, Plan: s.plan, Work: map[string]Work{}, Cluster: chaosCluster{s.world, c}, Journal: j, Progress: p,
-		Held: func() error { return nil }, Lost: make(chan struct{}), Stop: make(chan struct{}),
+		Held: func() error { return nil }, Lost: make(chan struct{}), Stop: make(chan struct{}), Pending: s.world.names(),
 		Show: func(e Event) { s.world.with(func() { s.heard(e) }) },
 	}
 	for n, w := range s.work {
@@ -210,6 +213,8 @@ func (s *schedule) settled() {
 		switch {
 		case n.run != "" || n.tainted || n.failed != "":
 			s.breaks("%s is still claimed by a finished run: %+v", name, n)
+		case n.soft != "" && !strings.Contains(string(s.disk.data), "still carry the taint"):
+			s.breaks("%s still carries the soft taint, and nobody says so", name)
 		case n.cordoned != s.human[name]:
 			s.breaks("%s: cordoned %v, by a human %v", name, n.cordoned, s.human[name])
 		case !n.ready || !n.kubelet:
@@ -258,6 +263,7 @@ func TestBrokenInvariantsAreCaught(t *testing.T) {
 		"a limit is ignored":              {func(r *Runner) { r.Plan.Limits = nil }, "nodes down, at most"},
 		"release always uncordons":        {func(r *Runner) { r.Cluster = opens{r.Cluster} }, "that a human put on"},
 		"effects before their journaling": {func(r *Runner) { r.Cluster = hasty{r.Cluster} }, "the journal last said"},
+		"the soft taint is forgotten":     {func(r *Runner) { r.Cluster = forgets{r.Cluster} }, "still carries the soft taint"},
 		"a failed node is opened":         {func(r *Runner) { r.Cluster = gives{r.Cluster} }, "failed after its claim"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -304,4 +310,14 @@ func (g gives) Fail(ctx context.Context, node, run, why string) error {
 	err := g.Cluster.Fail(ctx, node, run, why)
 	g.Cluster.(chaosCluster).Cluster.(*fakeWorld).do(node, "", func(n *fakeNode) { n.cordoned = false })
 	return err
+}
+
+// forgets is a cluster that doesn't take the soft taint off at the end.
+type forgets struct{ Cluster }
+
+func (f forgets) Pend(ctx context.Context, run string, nodes []string) error {
+	if len(nodes) == 0 {
+		return nil
+	}
+	return f.Cluster.Pend(ctx, run, nodes)
 }

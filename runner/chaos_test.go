@@ -110,6 +110,10 @@ func (k chaosCluster) Claim(ctx context.Context, node, run string, facts map[str
 	return state, err
 }
 
+func (k chaosCluster) Pend(ctx context.Context, run string, nodes []string) error {
+	return k.c.through(ctx, func() error { return k.Cluster.Pend(ctx, run, nodes) })
+}
+
 func (k chaosCluster) Note(ctx context.Context, node, run string, facts map[string]string) error {
 	return k.c.through(ctx, func() error { return k.Cluster.Note(ctx, node, run, facts) })
 }

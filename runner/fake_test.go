@@ -28,6 +28,7 @@ type fakeWorld struct {
 type fakeNode struct {
 	name                     string
 	cordoned, tainted, ready bool
+	soft                     string // the run of the soft taint
 	run, failed              string
 	state, last              map[string]string
 	pods                     int
@@ -106,10 +107,26 @@ func (w *fakeWorld) Claim(ctx context.Context, node, run string, facts map[strin
 			}
 			n.state["cordoned"] = fmt.Sprint(n.cordoned)
 		}
-		n.run, n.cordoned, n.tainted, n.failed = run, true, true, ""
+		n.run, n.cordoned, n.tainted, n.failed, n.soft = run, true, true, "", ""
 		state = maps.Clone(n.state)
 	})
 	return state, err
+}
+
+func (w *fakeWorld) Pend(ctx context.Context, run string, nodes []string) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	for _, name := range w.names() {
+		want := ""
+		if n := w.see(name); slices.Contains(nodes, name) && n.run == "" {
+			want = run
+		}
+		if w.see(name).soft != want {
+			w.do(name, "", func(n *fakeNode) { n.soft = want })
+		}
+	}
+	return nil
 }
 
 func (w *fakeWorld) Note(_ context.Context, node, run string, facts map[string]string) error {

@@ -21,6 +21,8 @@ type fleet struct {
 	dir  string
 	plan Plan
 	work map[string]Work
+
+	change func(*Runner) // before it begins; may be nil
 }
 
 const testRun = "20261123-010000-0001"
@@ -54,6 +56,9 @@ func (f *fleet) process(show func(Event, context.CancelFunc)) (End, Progress) {
 		if show != nil {
 			show(e, cancel)
 		}
+	}
+	if f.change != nil {
+		f.change(r)
 	}
 	end, err := r.Go(ctx)
 	if err != nil {

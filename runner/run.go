@@ -13,6 +13,7 @@ import (
 func (r *Runner) Go(ctx context.Context) (End, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	defer r.unpend()
 	var flying sync.WaitGroup
 	defer flying.Wait()
 	ended := make(chan outcome)
@@ -20,6 +21,9 @@ func (r *Runner) Go(ctx context.Context) (End, error) {
 	defer func() { cancel(nil); gates.wait() }()
 	inflight := 0
 	for {
+		if err := r.pend(ctx); err != nil {
+			return r.broken(cancel, ended, inflight, err)
+		}
 		changed := r.Cluster.Changed() // before looking, so that no change falls between
 		d := r.decide()
 		if r.Decided != nil {

@@ -25,6 +25,7 @@ type Runner struct {
 	Run     string
 	Plan    Plan
 	Work    map[string]Work // by node name
+	Pending []string        // the nodes that this run is to close, as preflight found: soft tainted until their turn
 	Cluster Cluster
 	Journal *Journal
 
@@ -47,6 +48,10 @@ type Runner struct {
 	HTTP *HTTPWatch
 
 	mu sync.Mutex // guards Progress and the journal
+
+	pended   []string  // the nodes that carry the soft taint
+	pendSaid bool      // the journal knows
+	pendNext time.Time // when it may be tried again after a failure
 }
 
 // emit journals an event, folds it and shows it, in that order.

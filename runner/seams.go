@@ -58,6 +58,13 @@ type Claims interface {
 	Fail(ctx context.Context, node, run, why string) error
 }
 
+// Hints steer the scheduler while a run works; they force nothing.
+type Hints interface {
+	// Pend puts the soft taint of nodes that are still to come on exactly these, and takes it off all others, whichever
+	// process put it there. Safe to repeat.
+	Pend(ctx context.Context, run string, nodes []string) error
+}
+
 // Drains empties nodes. waiting is called with what is waited for whenever that changes. An error with a method
 // Blocked() []string says that budgets didn't let pods go until the timeout.
 type Drains interface {
@@ -106,6 +113,7 @@ type Watch interface {
 // Cluster is all that a run needs of Kubernetes.
 type Cluster interface {
 	Claims
+	Hints
 	Drains
 	Health
 	Prober

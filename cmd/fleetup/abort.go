@@ -53,6 +53,7 @@ func (a *app) abort(ctx context.Context, path string) error {
 		return err
 	}
 	defer rec.unlock()
+	s.tidy(ctx, rec.run)
 	if err := s.compile(remote.Fence{Run: rec.run, Epoch: rec.lease.Epoch()}); err != nil {
 		return err
 	}

@@ -82,6 +82,7 @@ func (a *app) run(ctx context.Context, path string, rf runFlags) error {
 	}
 	defer rec.unlock()
 	s.cluster.run = rec.run
+	s.tidy(ctx, rec.run)
 	if err := s.compile(remote.Fence{Run: rec.run, Epoch: rec.lease.Epoch()}); err != nil {
 		return err
 	}
@@ -114,11 +115,12 @@ func (s *session) carryOut(ctx context.Context, rec *record, rf runFlags, stop <
 	if err := rec.begin(plan); err != nil {
 		return err
 	}
-	return s.watched(ctx, rec, plan, stop)
+	return s.watched(ctx, rec, plan, s.toClose(plan, found), stop)
 }
 
-// watched runs the plan while the zero-downtime proof and the application's own URLs are watched.
-func (s *session) watched(ctx context.Context, rec *record, plan runner.Plan, stop <-chan struct{}) error {
+// watched runs the plan while the zero-downtime proof and the application's own URLs are watched. closing are the nodes
+// that it is to close.
+func (s *session) watched(ctx context.Context, rec *record, plan runner.Plan, closing []string, stop <-chan struct{}) error {
 	s.cluster.proof = s.cluster.Proof()
 	s.cluster.Guard(rec.lease.Held)
 	web := runner.NewHTTPWatch(s.cluster.targets(s.fleet.HTTP))
@@ -133,7 +135,7 @@ func (s *session) watched(ctx context.Context, rec *record, plan runner.Plan, st
 	}
 	r := &runner.Runner{
 		Run: rec.run, Plan: plan, Work: s.work, Cluster: s.cluster, Journal: rec.journal, Progress: rec.progress,
-		Show: d.event, Decided: d.decided,
+		Pending: closing, Show: d.event, Decided: d.decided,
 		Held: rec.lease.Held, Lost: rec.lease.Lost(), Stop: stop, Paused: rec.paused, HTTP: web,
 	}
 	if s.app.wrap != nil {

@@ -37,7 +37,8 @@ func bind(p *corev1.Pod, node, why string) {
 	setPodCondition(p, c)
 }
 
-// choose picks, of the nodes that fit, the one with the fewest pods of the same owner, then with the fewest pods.
+// choose picks, of the nodes that fit, the one with the fewest taints that would rather keep the pod away, then with the
+// fewest pods of the same owner, then with the fewest pods.
 func (s *Server) choose(p *corev1.Pod, all []*record) (node, why string) {
 	best, found := 0, 0
 	reasons := map[string]int{}
@@ -47,7 +48,7 @@ func (s *Server) choose(p *corev1.Pod, all []*record) (node, why string) {
 			reasons[reason]++
 			continue
 		}
-		score := s.crowd(p, n.Name)
+		score := s.crowd(p, n.Name) + unwelcome*avoids(p, n)
 		if node == "" || score < best {
 			node, best = n.Name, score
 		}
@@ -66,6 +67,19 @@ func (s *Server) choose(p *corev1.Pod, all []*record) (node, why string) {
 		separator = ", "
 	}
 	return "", why + "."
+}
+
+// unwelcome is what a soft taint weighs: more than any crowd.
+const unwelcome = 1 << 30
+
+// avoids counts the taints of the effect PreferNoSchedule that the pod doesn't tolerate.
+func avoids(p *corev1.Pod, n *corev1.Node) (count int) {
+	for _, t := range n.Spec.Taints {
+		if t.Effect == corev1.TaintEffectPreferNoSchedule && !tolerates(p.Spec.Tolerations, t) {
+			count++
+		}
+	}
+	return count
 }
 
 func (s *Server) crowd(p *corev1.Pod, node string) int {
