@@ -2,10 +2,8 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"strings"
 	"sync"
 	"time"
@@ -13,6 +11,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/fleetup/fleetup/inventory"
+	"github.com/fleetup/fleetup/runner/local"
 	"github.com/fleetup/fleetup/runner/remote"
 )
 
@@ -89,15 +88,9 @@ func (a *app) secret(ctx context.Context, key string, s inventory.Secret) (strin
 }
 
 func secretCommand(ctx context.Context, key string, command []string) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
-	defer cancel()
-	out, err := exec.CommandContext(ctx, command[0], command[1:]...).Output()
+	out, err := local.Command{Args: command, Timeout: 30 * time.Second}.Output(ctx)
 	if err != nil {
-		var e *exec.ExitError
-		if errors.As(err, &e) && len(e.Stderr) > 0 {
-			return "", fmt.Errorf("%s: %s: %w: %s", key, command[0], err, strings.TrimSpace(string(e.Stderr)))
-		}
-		return "", fmt.Errorf("%s: %s: %w", key, command[0], err)
+		return "", fmt.Errorf("%s: %w", key, err)
 	}
-	return strings.TrimRight(string(out), "\r\n"), nil
+	return strings.TrimRight(out, "\r\n"), nil
 }
