@@ -20,6 +20,11 @@ type Fleet struct {
 	FanOut int
 	// Windows are the times in which a run may start work on nodes ([[window]]).
 	Windows Windows
+	// Prometheus is where the queries of Gates are asked; Hooks and Notify are what happens around a run.
+	Prometheus Prometheus
+	Gates      []Gate
+	Hooks      []Hook
+	Notify     []Notify
 	// HTTP are the URLs and Services asked all through a run ([verify] http).
 	HTTP []HTTPCheck
 

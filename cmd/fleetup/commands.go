@@ -16,7 +16,7 @@ func (a *app) commands() []*cobra.Command {
 	return []*cobra.Command{
 		a.runCommand(), a.planCommand(), a.checkCommand(), a.statusCommand(), a.abortCommand(),
 		a.pauseCommand(), a.resumeCommand(), a.nodeCommand(),
-		a.execCommand(), a.sshCommand(), a.trustCommand(), a.playbooksCommand(), a.demoCommand(), a.versionCommand(),
+		a.execCommand(), a.sshCommand(), a.trustCommand(), a.playbooksCommand(), a.gatesCommand(), a.demoCommand(), a.versionCommand(),
 	}
 }
 
