@@ -87,7 +87,7 @@ func contractHost(name, address string, groups ...string) Host {
 		Reboot: Reboot{Policy: "if-required", Timeout: 30 * time.Minute},
 		Drain: Drain{
 			IgnoreDaemonSets: true, DeleteEmptyDirData: true, GracePeriod: time.Minute, Timeout: 15 * time.Minute,
-			OnBlocked: "requeue", LBSettle: 15 * time.Second,
+			OnBlocked: "requeue", LBSettle: 15 * time.Second, LastEndpoint: "surge", AcceptDowntime: []string{"shop/db"},
 		},
 		Verify: Verify{Timeout: 15 * time.Minute},
 	}
@@ -122,7 +122,7 @@ func TestDefaults(t *testing.T) {
 			Reboot: Reboot{Policy: "if-required", Timeout: 30 * time.Minute},
 			Drain: Drain{
 				IgnoreDaemonSets: true, DeleteEmptyDirData: true, GracePeriod: -time.Second, LBSettle: -time.Second,
-				OnBlocked: "requeue",
+				OnBlocked: "requeue", LastEndpoint: "surge",
 			},
 			Verify: Verify{Timeout: 15 * time.Minute},
 		}},

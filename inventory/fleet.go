@@ -148,6 +148,8 @@ type Drain struct {
 	Timeout            time.Duration // 0: 15 minutes, or the node's longest grace and two minutes if that is more
 	OnBlocked          string        // requeue or fail
 	LBSettle           time.Duration // -1s: 15 s where a LoadBalancer Service has an endpoint on the node, else 0
+	LastEndpoint       string        // of a Service: surge, block or allow
+	AcceptDowntime     []string      // Services or workloads, "namespace/name", that may have no endpoint for a while
 }
 
 // Verify says how long a node may take to be whole again.

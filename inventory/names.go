@@ -94,6 +94,30 @@ func checkNode(s string) error {
 	return nil
 }
 
+// objects is a list of objects of the cluster, each namespace/name.
+func (t *table) objects(name string) ([]string, bool) {
+	list, ok := t.strings(name)
+	if !ok {
+		return nil, false
+	}
+	for _, object := range list {
+		if err := check(object, checkObject); err != nil {
+			t.bad(name, "%v", err)
+			return nil, false
+		}
+	}
+	return list, true
+}
+
+// checkObject accepts namespace/name.
+func checkObject(s string) error {
+	namespace, name, found := strings.Cut(s, "/")
+	if !found || !dnsLabel.MatchString(namespace) || len(name) > 253 || !dnsName.MatchString(name) {
+		return fmt.Errorf(`%q is not "namespace/name", as shop/db`, s)
+	}
+	return nil
+}
+
 // checkLabelKey accepts rack and topology.kubernetes.io/zone.
 func checkLabelKey(s string) error {
 	prefix, name, found := strings.Cut(s, "/")

@@ -57,7 +57,7 @@ var homes = map[string]string{
 	"kind": "strategy", "max_unavailable": "strategy", "spread": "strategy", "domains": "strategy",
 	"on_failure": "strategy", "max_failures": "strategy", "cordoned": "strategy", "unreachable": "strategy",
 	"ignore_daemonsets": "drain", "delete_emptydir_data": "drain", "force": "drain", "grace_period": "drain",
-	"on_blocked": "drain", "lb_settle": "drain",
+	"on_blocked": "drain", "lb_settle": "drain", "last_endpoint": "drain", "accept_downtime": "drain",
 	"http": "verify", "kubelet": "upgrade", "containerd": "upgrade", "kernel": "upgrade", "reboot": "upgrade",
 }
 

@@ -12,7 +12,7 @@ func fresh() Host {
 		Reboot: Reboot{Policy: "if-required", Timeout: 30 * time.Minute},
 		Drain: Drain{
 			IgnoreDaemonSets: true, DeleteEmptyDirData: true,
-			GracePeriod: -time.Second, LBSettle: -time.Second, OnBlocked: "requeue",
+			GracePeriod: -time.Second, LBSettle: -time.Second, OnBlocked: "requeue", LastEndpoint: "surge",
 		},
 		Verify: Verify{Timeout: 15 * time.Minute},
 	}
@@ -88,8 +88,8 @@ func (t *table) drain(l *layer) {
 	put(l, t, "drain", "timeout", (*table).timeout, func(h *Host) *time.Duration { return &h.Drain.Timeout })
 	put(l, t, "drain", "on_blocked", oneOf([]string{"requeue", "fail"}), func(h *Host) *string { return &h.Drain.OnBlocked })
 	put(l, t, "drain", "lb_settle", (*table).seconds, func(h *Host) *time.Duration { return &h.Drain.LBSettle })
-	t.notYet("last_endpoint")
-	t.notYet("accept_downtime")
+	put(l, t, "drain", "last_endpoint", oneOf([]string{"surge", "block", "allow"}), func(h *Host) *string { return &h.Drain.LastEndpoint })
+	put(l, t, "drain", "accept_downtime", (*table).objects, func(h *Host) *[]string { return &h.Drain.AcceptDowntime })
 }
 
 func (t *table) reboot(l *layer) {
@@ -142,7 +142,7 @@ func (r *reader) strategy(root *table) Strategy {
 	}
 	s.Spread = t.labelCounts("spread")
 	s.Domains = t.labelCounts("domains")
-	for _, later := range []string{"waves", "pools", "soak", "accept_downtime"} {
+	for _, later := range []string{"waves", "pools", "soak"} {
 		t.notYet(later)
 	}
 	if n, ok := intIn(0, most)(t, "max_surge"); ok && n > 0 {

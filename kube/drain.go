@@ -95,12 +95,16 @@ type leaver struct {
 	seen     string // the budgets' versions that the last answer was based on, as we knew them
 	next     time.Time
 	pauses   backoff
-	budgeted string // the budget that refused it
+	budgeted string    // the budget that refused it
+	held     string    // why we don't ask for it yet: a Service needs it
+	failed   string    // why its Deployment couldn't be restarted
+	spare    time.Time // since when its Services can do without it, and its rollout was to end it
 }
 
 type result struct {
-	uid types.UID
-	err error
+	uid     types.UID
+	err     error
+	restart bool // of the pod's Deployment; else an eviction
 }
 
 func (c *Cluster) newDrain(node, operation string, o DrainOptions, dry bool, waiting func(string)) *drain {
@@ -114,6 +118,7 @@ func (c *Cluster) newDrain(node, operation string, o DrainOptions, dry bool, wai
 
 func (d *drain) run(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
+	defer d.settleUp()
 	defer d.owned.Wait()
 	defer cancel(errDrainEnds)
 	for {
@@ -129,6 +134,7 @@ func (d *drain) run(ctx context.Context) error {
 		if d.expired(d.o.timeout(d.grace(left)), d.began) {
 			return &BlockedError{Node: d.node, Operation: d.operation, By: reasons, After: d.o.timeout(d.grace(left))}
 		}
+		d.surge(ctx, left)
 		d.ask(ctx, d.due(left))
 		d.say.about(reasons, d.refusedOnce())
 		if err := d.wait(ctx, wake, left); err != nil {
@@ -219,7 +225,7 @@ func (d *drain) ask(ctx context.Context, list []*leaver) {
 				request = d.c.sendDelete
 			}
 			select {
-			case d.results <- result{p.UID, request(ctx, p, d.o, d.dry)}:
+			case d.results <- result{uid: p.UID, err: request(ctx, p, d.o, d.dry)}:
 			case <-ctx.Done():
 			}
 		})
@@ -245,6 +251,7 @@ func (d *drain) wait(ctx context.Context, wake wakes, left []*leaver) error {
 	case <-wake.pods:
 	case <-wake.budgets:
 	case <-wake.attachments:
+	case <-wake.endpoints:
 	case <-timer.C:
 		return nil
 	case <-ctx.Done():
@@ -256,17 +263,24 @@ func (d *drain) wait(ctx context.Context, wake wakes, left []*leaver) error {
 // changesTogether is how long changes are gathered: a busy cluster has thousands a second.
 const changesTogether = 20 * time.Millisecond
 
-type wakes struct{ pods, budgets, attachments <-chan struct{} }
+type wakes struct{ pods, budgets, attachments, endpoints <-chan struct{} }
 
 func (c *Cluster) drainSignals() wakes {
-	return wakes{c.pods.changes.wait(), c.budgets.changes.wait(), c.attachments.changes.wait()}
+	return wakes{c.pods.changes.wait(), c.budgets.changes.wait(), c.attachments.changes.wait(), c.slices.changes.wait()}
 }
 
 // answered takes in what the server said about one pod.
 func (d *drain) answered(r result) error {
 	l := d.pods[r.uid]
 	l.flying = false
-	switch kind := classify(r.err); kind {
+	if r.restart {
+		return d.restarted(l, r.err)
+	}
+	kind := classify(r.err)
+	if !d.dry && kind != accepted && kind != silent { // what wasn't answered may have been done
+		d.c.leftNot(l.pod)
+	}
+	switch kind {
 	case accepted, gone:
 		l.sent, l.refusal = true, ""
 		d.decided()

@@ -18,7 +18,7 @@ func (d *drain) due(left []*leaver) []*leaver {
 	for _, l := range left {
 		over, changed := !now.Before(l.next), l.refusal != "" && l.seen != d.version(l.pod)
 		switch {
-		case l.flying || l.sent || ending(l.pod) || !over && !changed:
+		case l.flying || l.sent || l.held != "" || ending(l.pod) || !over && !changed:
 		case l.budgeted == "":
 			list = append(list, l)
 		case room[l.budgeted] > 0:
@@ -34,7 +34,7 @@ func (d *drain) due(left []*leaver) []*leaver {
 			l.seen = d.version(l.pod)
 		}
 	}
-	return list
+	return d.taken(list)
 }
 
 // rooms is how many pods of each budget may be asked for: what it allows less those on their way; -1 where one is on its
@@ -69,7 +69,7 @@ func postpone(left []*leaver, budget string, until time.Time) {
 func (d *drain) pause(left []*leaver) time.Duration {
 	pause := time.Second
 	for _, l := range left {
-		if !l.flying && !l.sent && !ending(l.pod) {
+		if !l.flying && !l.sent && l.held == "" && !ending(l.pod) {
 			pause = min(pause, time.Until(l.next))
 		}
 	}
@@ -81,6 +81,8 @@ func (d *drain) reasons(left []*leaver) []string {
 	var refusals, rest []string
 	for _, l := range left {
 		switch {
+		case l.held != "" && !ending(l.pod):
+			refusals = appendNew(refusals, l.held)
 		case l.refusal != "" && !ending(l.pod):
 			refusals = appendNew(refusals, d.whyRefused(l))
 		case l.sent || ending(l.pod):

@@ -143,6 +143,9 @@ func (c *Cluster) nodeChanged(before, now *corev1.Node) {
 }
 
 func (c *Cluster) podChanged(before, now pod) {
+	if before != nil && (now == nil || now.UID != before.UID) {
+		c.left(before)
+	}
 	if c.stranded.concerns(before) || c.stranded.concerns(now) {
 		c.changes.fire()
 	}

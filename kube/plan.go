@@ -25,6 +25,17 @@ type DrainOptions struct {
 	// PastBudget names the budgets, "namespace/name", that a pod may pass when they block it: it is deleted, by UID and
 	// with its grace, instead of evicted.
 	PastBudget []string
+	// LastEndpoint is what becomes of a Service's last ready endpoint: LastSurge, LastBlock or LastAllow. With any of them
+	// pods of a Service that no budget guards go one at a time, each once the Service has its endpoints back; "" takes no
+	// notice of Services, as kubectl.
+	LastEndpoint string
+	// AcceptDowntime names the Services, or the workloads, "namespace/name", that may have no endpoint while a pod moves
+	// that nothing else can spare.
+	AcceptDowntime []string
+	// Run is the run's id, by which a restart that was begun is known again.
+	Run string
+	// Tell hears of a restart before it happens; an error keeps it from happening and ends the drain. May be nil.
+	Tell func(what string) error
 }
 
 // Drain is what a drain would do, as the watches know it.
@@ -32,8 +43,10 @@ type Drain struct {
 	Evict, Skip, Refuse []PodVerdict
 	// Warnings are what is lost or odd but stops nothing: emptyDir data, hostPath, local volumes, pods that come back.
 	Warnings []string
-	// Blockers are what the eviction API would say no to now.
+	// Blockers are what the eviction API would say no to now, and Services that have to wait.
 	Blockers []string
+	// Downtime names the Services that would have no endpoint, each with why nothing can help and what can be done.
+	Downtime []string
 	// Grace is the longest that a pod to be evicted may take to end.
 	Grace time.Duration
 }
@@ -57,7 +70,7 @@ func (c *Cluster) PlanDrain(node string, o DrainOptions) Drain {
 			d.Evict = append(d.Evict, verdict)
 			d.Grace = max(d.Grace, time.Duration(graceOf(p, o))*time.Second)
 			d.Warnings = append(d.Warnings, c.warnings(p)...)
-			d.Blockers = appendNew(d.Blockers, c.predicted(p, o)...)
+			c.planLeave(&d, p, o)
 		case skip:
 			d.Skip = append(d.Skip, verdict)
 		case refuse:
@@ -65,6 +78,21 @@ func (c *Cluster) PlanDrain(node string, o DrainOptions) Drain {
 		}
 	}
 	return d
+}
+
+// planLeave says what would keep a pod, or what would be done so that it can go.
+func (c *Cluster) planLeave(d *Drain, p pod, o DrainOptions) {
+	how, why := c.leaves(p, o, true)
+	switch {
+	case how == surges:
+		d.Warnings = append(d.Warnings, why)
+		return // it leaves by its rollout, whatever its budget says
+	case how == stays && o.LastEndpoint == LastSurge:
+		d.Downtime = appendNew(d.Downtime, why)
+	case how >= waits:
+		d.Blockers = appendNew(d.Blockers, why)
+	}
+	d.Blockers = appendNew(d.Blockers, c.predicted(p, o)...)
 }
 
 // podsOn lists a node's pods by namespace and name.

@@ -11,6 +11,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/types"
 )
 
 // Proof counts the ready endpoints of every Service with a selector that had one when the watches started, event by
@@ -33,6 +34,7 @@ type ServiceLeast struct {
 	Start, Min      int
 	At              time.Time // when Min was reached first; the start where it never fell
 	Node            string    // the nodes draining or down at that time; "" where none was
+	Accepted        bool      // its last endpoint was taken because somebody had accepted that
 }
 
 func newProof(c *Cluster) *Proof {
@@ -136,6 +138,35 @@ func (p *Proof) ready(service string) map[string]bool {
 		}
 	}
 	return found
+}
+
+// readyPods are the ready endpoints of any Service: each pod's UID with its "namespace/name", addresses without a pod with "".
+func (p *Proof) readyPods(service string) map[types.UID]string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	found := map[types.UID]string{}
+	for _, slice := range p.c.slices.of(service) {
+		for _, e := range slice.Endpoints {
+			if e.Conditions.Ready != nil && !*e.Conditions.Ready || p.down[nodeOf(e)] {
+				continue
+			}
+			key := ""
+			if e.TargetRef != nil && e.TargetRef.UID != "" {
+				key = slice.Namespace + "/" + e.TargetRef.Name
+			}
+			found[types.UID(endpointName(e))] = key
+		}
+	}
+	return found
+}
+
+// accept notes that a Service lost its last endpoint with somebody's consent.
+func (p *Proof) accept(service string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if least := p.services[service]; least != nil {
+		least.Accepted = true
+	}
 }
 
 func nodeOf(e discoveryv1.Endpoint) string {

@@ -39,7 +39,7 @@ func quoted(list []string) string {
 }
 
 // Rules is all that a run does through this package with its Lease in namespace: what a ClusterRole and a Role must
-// grant, and no more. Going past a budget and asking Services through the proxy are Extra.
+// grant, and no more. What only some runs need is Extra.
 func Rules(namespace string) []Rule {
 	if namespace == "" {
 		namespace = defaultNamespace
@@ -51,6 +51,7 @@ func Rules(namespace string) []Rule {
 		{Resource: "pods/eviction", Verbs: []string{"create"}, Why: "drain"},
 		{Group: "policy", Resource: "poddisruptionbudgets", Verbs: follow, Why: "name what blocks a drain"},
 		{Group: "apps", Resource: "daemonsets", Verbs: follow, Why: "tell DaemonSet pods from others"},
+		{Group: "apps", Resource: "deployments", Verbs: follow, Why: "know which can make a new pod before the old one goes"},
 		{Group: "storage.k8s.io", Resource: "volumeattachments", Verbs: follow, Why: "wait for volumes to leave a node"},
 		{Resource: "persistentvolumes", Verbs: follow, Why: "know whose volumes those are"},
 		{Resource: "services", Verbs: follow, Why: "prove zero downtime"},
@@ -63,14 +64,24 @@ func Rules(namespace string) []Rule {
 	}
 }
 
-// Extra are the rights that only some runs need: --past-budget, and verify.http with a service.
-func Extra(pastBudget, proxy bool) []Rule {
+// Needs are what only some runs do.
+type Needs struct {
+	PastBudget bool // --past-budget
+	Proxy      bool // verify.http with a service
+	Surge      bool // last_endpoint = "surge"
+}
+
+// Extra are the rights that these take.
+func Extra(n Needs) []Rule {
 	var rules []Rule
-	if pastBudget {
+	if n.PastBudget {
 		rules = append(rules, Rule{Resource: "pods", Verbs: []string{"delete"}, Why: "--past-budget"})
 	}
-	if proxy {
+	if n.Proxy {
 		rules = append(rules, Rule{Resource: "services/proxy", Verbs: []string{"get"}, Why: "verify.http with a service"})
+	}
+	if n.Surge {
+		rules = append(rules, Rule{Group: "apps", Resource: "deployments", Verbs: []string{"patch"}, Why: `last_endpoint = "surge"`})
 	}
 	return rules
 }

@@ -60,14 +60,16 @@ func aLife(ctx context.Context, w *world, c *Cluster) error {
 	}
 	c.Guard(lease.Held)
 	c.Proof().Draining("n1", true)
+	o, _ := careful(LastSurge)
+	o.Timeout = 2 * time.Minute
 	for _, step := range []struct {
 		name string
 		do   func() error
 	}{
-		{"dry run", func() error { return c.TryDrain(ctx, "n1", ownPods(), nil) }},
+		{"dry run", func() error { return c.TryDrain(ctx, "n1", o, nil) }},
 		{"claim", func() error { _, err := c.Claim(ctx, "n1", "run-1", nil); return err }},
 		{"event", func() error { c.Event(ctx, "n1", "run-1", "Cordoned", "for an upgrade", false); return nil }},
-		{"drain", func() error { return c.Drain(ctx, "n1", ownPods(), nil) }},
+		{"drain", func() error { return c.Drain(ctx, "n1", o, nil) }},
 		{"ready", func() error { // soon: a Node's own status is as old as five minutes
 			ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 			defer cancel()
@@ -92,15 +94,19 @@ func aLife(ctx context.Context, w *world, c *Cluster) error {
 	return errors.New("event: it isn't there")
 }
 
+// surging is what most runs need.
+var surging = Needs{Surge: true}
+
 // live runs aLife with rules alone, and returns what failed and what Missing says of it.
 func live(t *testing.T, rules []Rule) (missing []string, failed error) {
 	synctest.Test(t, func(t *testing.T) {
 		s := kubetest.New(context.Background(), kubetest.Config{Seed: 1})
 		defer s.Close()
 		w := &world{T: t, Server: s}
-		for _, n := range []string{"n1", "n2"} {
-			w.must(s.AddNode(n, nil))
-		}
+		w.must(s.AddNode("n1", nil))
+		served(1)(w)
+		time.Sleep(5 * time.Second)
+		w.must(s.AddNode("n2", nil))
 		w.must(w.AddDeployment("shop", "api", 3, nil))
 		w.must(w.AddPDB("shop", "api", "api", "2", ""))
 		time.Sleep(5 * time.Second)
@@ -110,7 +116,7 @@ func live(t *testing.T, rules []Rule) (missing []string, failed error) {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 		c := w.open()
 		var err error
-		if missing, err = c.Missing(ctx); err != nil {
+		if missing, err = c.Missing(ctx, Extra(surging)...); err != nil {
 			t.Error(err)
 		}
 		failed = aLife(ctx, w, c)
@@ -124,7 +130,7 @@ func live(t *testing.T, rules []Rule) (missing []string, failed error) {
 // TestRulesAreMinimal: with exactly these rules a whole life works, and without any of their verbs something
 // fails, which Missing names before anything is touched.
 func TestRulesAreMinimal(t *testing.T) {
-	rules := Rules("")
+	rules := append(Rules(""), Extra(surging)...)
 	if missing, failed := live(t, rules); failed != nil || missing != nil {
 		t.Fatalf("with all of them: %v, missing %q", failed, missing)
 	}

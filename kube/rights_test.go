@@ -16,7 +16,7 @@ import (
 
 func TestFault39MissingRights(t *testing.T) {
 	inWorld(t, nil, func(w *world) {
-		missing, err := w.c.Missing(w.ctx, Extra(true, true)...)
+		missing, err := w.c.Missing(w.ctx, Extra(Needs{PastBudget: true, Proxy: true, Surge: true})...)
 		if err != nil || missing != nil {
 			t.Errorf("the administrator lacks %q, %v", missing, err)
 		}
@@ -61,7 +61,7 @@ func TestStartWithoutRights(t *testing.T) {
 
 // With exactly these rights a whole run works: none is missing. And each is used: the requests show it.
 func TestRulesAreWhatARunNeeds(t *testing.T) {
-	rules := append(Rules(""), Extra(true, false)...)
+	rules := append(Rules(""), Extra(Needs{PastBudget: true})...)
 	allowed := func(verb, group, resource, namespace, name string) bool {
 		for _, r := range rules {
 			if r.Group == group && r.Resource == resource && (r.Namespace == "" || r.Namespace == namespace) && (r.Name == "" || r.Name == name) {

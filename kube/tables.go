@@ -25,6 +25,7 @@ type tables struct {
 	attachments *table[*storagev1.VolumeAttachment]
 	volumes     *table[*corev1.PersistentVolume]
 	daemonSets  *table[*appsv1.DaemonSet]
+	deployments *table[*appsv1.Deployment]
 }
 
 func newTables() tables {
@@ -39,6 +40,7 @@ func newTables() tables {
 		attachments: newTable(trimAttachment, func(a *storagev1.VolumeAttachment) []string { return []string{a.Spec.NodeName} }),
 		volumes:     newTable(trimVolume, nil),
 		daemonSets:  newTable(trimDaemonSet, nil),
+		deployments: newTable(trimDeployment, nil),
 	}
 }
 
@@ -87,6 +89,9 @@ func (c *Cluster) watches() []watchOf {
 		{"apps", "daemonsets", func(ctx context.Context, n string) {
 			follow(ctx, n, c.apps.DaemonSets(everywhere), &appsv1.DaemonSet{}, c.daemonSets, &c.trouble)
 		}, c.daemonSets.synced},
+		{"apps", "deployments", func(ctx context.Context, n string) {
+			follow(ctx, n, c.apps.Deployments(everywhere), &appsv1.Deployment{}, c.deployments, &c.trouble)
+		}, c.deployments.synced},
 	}
 }
 

@@ -113,9 +113,16 @@ func trimVolume(v *corev1.PersistentVolume) {
 	trimMeta(v, nothing)
 	claim, local := v.Spec.ClaimRef, v.Spec.Local
 	hostPath := v.Spec.HostPath
-	v.Spec = corev1.PersistentVolumeSpec{ClaimRef: claim}
+	v.Spec = corev1.PersistentVolumeSpec{ClaimRef: claim, AccessModes: v.Spec.AccessModes}
 	v.Spec.Local, v.Spec.HostPath = local, hostPath
 	v.Status = corev1.PersistentVolumeStatus{}
+}
+
+// trimDeployment keeps how its rollouts go, and what we wrote there.
+func trimDeployment(d *appsv1.Deployment) {
+	trimMeta(d, func(key string) bool { return strings.HasPrefix(key, ours) })
+	d.Spec.Template = corev1.PodTemplateSpec{}
+	d.Status = appsv1.DeploymentStatus{}
 }
 
 // trimDaemonSet keeps where its pods belong.

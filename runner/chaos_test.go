@@ -134,8 +134,8 @@ func (k chaosCluster) TryDrain(ctx context.Context, node string, waiting func(st
 	return k.c.through(ctx, func() error { return k.Cluster.TryDrain(ctx, node, waiting) })
 }
 
-func (k chaosCluster) Drain(ctx context.Context, node string, waiting func(string)) error {
-	return k.c.through(ctx, func() error { return k.Cluster.Drain(ctx, node, waiting) })
+func (k chaosCluster) Drain(ctx context.Context, node string, tell func(string) error, waiting func(string)) error {
+	return k.c.through(ctx, func() error { return k.Cluster.Drain(ctx, node, tell, waiting) })
 }
 
 func (k chaosCluster) AwaitReady(ctx context.Context, node, version string, since time.Time, waiting func(string)) error {

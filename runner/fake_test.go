@@ -185,7 +185,7 @@ func (w *fakeWorld) TryDrain(ctx context.Context, node string, waiting func(stri
 	return blockedError{by}
 }
 
-func (w *fakeWorld) Drain(ctx context.Context, node string, _ func(string)) error {
+func (w *fakeWorld) Drain(ctx context.Context, node string, _ func(string) error, _ func(string)) error {
 	for w.see(node).pods > 0 {
 		if err := pause(ctx, time.Second); err != nil {
 			return err

@@ -100,6 +100,9 @@ func (l *life) say(line string) {
 	}
 }
 
+// announce journals an effect on the cluster before it happens.
+func (l *life) announce(what string) error { return l.tell(Event{Event: EventSaid, Message: what}) }
+
 // waiting tells what the node waits for, when that changes.
 func (l *life) waiting(what string) {
 	if what == l.last {

@@ -85,7 +85,7 @@ func (l *life) drain(ctx context.Context) error {
 		return err
 	}
 	l.r.Cluster.Draining(l.w.Node, true)
-	if err := l.r.Cluster.Drain(ctx, l.w.Node, l.waiting); err != nil {
+	if err := l.r.Cluster.Drain(ctx, l.w.Node, l.announce, l.waiting); err != nil {
 		return err
 	}
 	l.r.Cluster.Event(ctx, l.w.Node, "FleetupDrained", "its pods are gone and their volumes detached", false)

@@ -70,8 +70,9 @@ type Hints interface {
 type Drains interface {
 	// TryDrain asks for every eviction as a dry run until all would be allowed.
 	TryDrain(ctx context.Context, node string, waiting func(string)) error
-	// Drain evicts and returns once the pods are gone and their volumes are detached.
-	Drain(ctx context.Context, node string, waiting func(string)) error
+	// Drain evicts and returns once the pods are gone and their volumes are detached. tell journals what else is done so
+	// that a pod can go (a rollout begun anew) before it is; an error of it keeps that from happening and is returned.
+	Drain(ctx context.Context, node string, tell func(string) error, waiting func(string)) error
 	// LBSettle is how long load balancers want between the claim and the first eviction.
 	LBSettle(node string) time.Duration
 }

@@ -199,6 +199,7 @@ var steps = map[string]step{
 	"daemonset":      {"NS/NAME", (*hall).daemonSet},
 	"service":        {"NS/NAME", (*hall).service},
 	"pdb":            {"NS/NAME MIN-AVAILABLE", (*hall).pdb},
+	"restarts":       {"NS/NAME", (*hall).restarts},
 	"settle":         {"PODS", (*hall).settle},
 	"rights-none":    {"[RESOURCE]", (*hall).rightsNone},
 	"api-version":    {"VERSION", func(s *hall, args []string) (string, error) { s.box.API.SetVersion(args[0]); return "", nil }},

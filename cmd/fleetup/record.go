@@ -245,6 +245,9 @@ func (r *record) about(plan runner.Plan) map[string]string {
 	if past := r.s.cluster.pastBudget; len(past) > 0 { // whoever asks later why a budget was violated finds it here
 		about["past_budget"] = strings.Join(past, " ")
 	}
+	if accepted := r.s.cluster.accepted(); len(accepted) > 0 {
+		about["accept_downtime"] = strings.Join(accepted, " ")
+	}
 	return about
 }
 

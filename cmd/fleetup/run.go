@@ -20,9 +20,9 @@ import (
 
 // runFlags are the flags of run alone.
 type runFlags struct {
-	plan       string
-	pastBudget []string
-	waitLock   bool
+	plan     string
+	allowed  consent
+	waitLock bool
 }
 
 func (a *app) runCommand() *cobra.Command {
@@ -38,16 +38,23 @@ then the others. Ctrl-C once ends after what is in flight; twice parks it where 
 		RunE: func(c *cobra.Command, args []string) error { return a.run(c.Context(), args[0], rf) },
 	}
 	c.Flags().StringVar(&rf.plan, "plan", "", "carry out the plan in this file (fleetup plan -o FILE), or refuse if it is stale")
-	c.Flags().StringArrayVar(&rf.pastBudget, "past-budget", nil, "NS/PDB that may be violated in this run, after its refusal")
+	c.Flags().StringArrayVar(&rf.allowed.pastBudget, "past-budget", nil, "NS/PDB that may be violated in this run, after its refusal")
+	c.Flags().StringArrayVar(&rf.allowed.acceptDowntime, "accept-downtime", nil,
+		"NS/NAME of a Service, or of a workload, that may have no endpoint while a pod moves that nothing else can spare")
 	c.Flags().BoolVar(&rf.waitLock, "wait-lock", false, "wait while another run holds the lease")
 	return c
 }
 
 // valid finds what can be known to be wrong before anybody is asked.
 func (rf runFlags) valid() error {
-	for _, b := range rf.pastBudget {
-		if ns, name, ok := strings.Cut(b, "/"); !ok || ns == "" || name == "" || strings.Contains(name, "/") {
+	for _, b := range rf.allowed.pastBudget {
+		if !isObject(b) {
 			return usage("--past-budget %q: write NAMESPACE/BUDGET, as shop/web", b)
+		}
+	}
+	for _, s := range rf.allowed.acceptDowntime {
+		if !isObject(s) {
+			return usage("--accept-downtime %q: write NAMESPACE/SERVICE, as shop/db", s)
 		}
 	}
 	if rf.plan != "" {
@@ -56,6 +63,12 @@ func (rf runFlags) valid() error {
 		}
 	}
 	return nil
+}
+
+// isObject accepts namespace/name.
+func isObject(s string) bool {
+	ns, name, ok := strings.Cut(s, "/")
+	return ok && ns != "" && name != "" && !strings.Contains(name, "/")
 }
 
 // run is the main job.
@@ -67,11 +80,12 @@ func (a *app) run(ctx context.Context, path string, rf runFlags) error {
 	defer cancel(nil)
 	stop, release := a.signals(cancel)
 	defer release()
-	s, err := a.open(ctx, path, true, rf.pastBudget...)
+	s, err := a.open(ctx, path, true)
 	if err != nil {
 		return err
 	}
 	defer s.close()
+	s.cluster.allow(rf.allowed)
 	rec, err := s.record(ctx)
 	if err != nil {
 		return err

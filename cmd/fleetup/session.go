@@ -26,7 +26,7 @@ type session struct {
 
 // open reads the inventory, binds its playbooks and opens the cluster. Nothing is touched, no machine dialled. upgrade
 // says that the command has no meaning without an [upgrade].
-func (a *app) open(ctx context.Context, path string, upgrade bool, pastBudget ...string) (*session, error) {
+func (a *app) open(ctx context.Context, path string, upgrade bool) (*session, error) {
 	f, hosts, err := a.load(path, upgrade, true)
 	if err != nil {
 		return nil, err
@@ -42,7 +42,7 @@ func (a *app) open(ctx context.Context, path string, upgrade bool, pastBudget ..
 		s.close()
 		return nil, err
 	}
-	s.cluster = newCluster(k, f.Name, hosts, pastBudget)
+	s.cluster = newCluster(k, f.Name, hosts)
 	return s, nil
 }
 
@@ -93,11 +93,14 @@ func (s *session) situation(ctx context.Context) (runner.Situation, error) {
 
 // extraRights are those that only this run needs.
 func (s *session) extraRights() []kube.Rule {
-	proxy := false
+	n := kube.Needs{PastBudget: len(s.cluster.pastBudget) > 0}
 	for _, h := range s.fleet.HTTP {
-		proxy = proxy || h.Service != ""
+		n.Proxy = n.Proxy || h.Service != ""
 	}
-	return kube.Extra(len(s.cluster.pastBudget) > 0, proxy)
+	for _, o := range s.cluster.drains {
+		n.Surge = n.Surge || o.LastEndpoint == kube.LastSurge
+	}
+	return kube.Extra(n)
 }
 
 // predict says what a drain of the node would meet now.
@@ -107,6 +110,7 @@ func (s *session) predict(n kube.Node) runner.SituationNode {
 	for _, p := range d.Refuse {
 		sn.Refused = append(sn.Refused, fmt.Sprintf("pod %s/%s: %s", p.Namespace, p.Name, p.Why))
 	}
+	sn.Refused = append(sn.Refused, d.Downtime...)
 	return sn
 }
 

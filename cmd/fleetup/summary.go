@@ -39,7 +39,8 @@ type least struct {
 	Min       int       `json:"min_ready"`
 	Start     int       `json:"start_ready"`
 	At        time.Time `json:"at"`
-	Node      string    `json:"node"` // those that were worked on at that moment, comma between
+	Node      string    `json:"node"`               // those that were worked on at that moment, comma between
+	Accepted  bool      `json:"accepted,omitempty"` // it lost its last endpoint with consent
 }
 
 // asked is what the application's own URL answered all through the run.
@@ -111,7 +112,7 @@ func (sum *summary) count(name string, n runner.NodeProgress) {
 func (sum *summary) proof(services []kube.ServiceLeast) {
 	for _, v := range services {
 		sum.Zero = sum.Zero && v.Min > 0
-		sum.Services = append(sum.Services, least{v.Namespace, v.Name, v.Min, v.Start, v.At, v.Node})
+		sum.Services = append(sum.Services, least{v.Namespace, v.Name, v.Min, v.Start, v.At, v.Node, v.Accepted})
 	}
 }
 
@@ -176,7 +177,7 @@ func (a *app) showProof(sum summary) {
 	}
 	for _, v := range sum.Services {
 		if v.Min == 0 {
-			fmt.Fprintf(a.out, "  %s/%s had no ready endpoint at %s%s\n", v.Namespace, v.Name, clock(v.At), during(v.Node))
+			fmt.Fprintf(a.out, "  %s/%s had no ready endpoint at %s%s%s\n", v.Namespace, v.Name, clock(v.At), during(v.Node), consented(v))
 		}
 	}
 	for _, v := range sum.Services {
@@ -214,6 +215,14 @@ func during(nodes string) string {
 	default:
 		return " while " + strings.Join(names[:len(names)-1], ", ") + " and " + names[len(names)-1] + " were worked on"
 	}
+}
+
+// consented says that somebody had accepted a Service's worst moment.
+func consented(v least) string {
+	if !v.Accepted {
+		return ""
+	}
+	return ", which was accepted"
 }
 
 // leastAt says when a Service had its least, where that was less than at the start.

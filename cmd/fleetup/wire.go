@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"maps"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/fleetup/fleetup/inventory"
@@ -23,11 +24,14 @@ type cluster struct {
 	proof  *kube.Proof
 	drains map[string]kube.DrainOptions // by node name
 
-	pastBudget []string
+	consent
 }
 
-func newCluster(k *kube.Cluster, name string, hosts []inventory.Host, pastBudget []string) *cluster {
-	c := &cluster{Cluster: k, name: name, drains: map[string]kube.DrainOptions{}, pastBudget: pastBudget}
+// consent is what somebody allowed for one run: budgets that may be violated, and Services that may have no endpoint.
+type consent struct{ pastBudget, acceptDowntime []string }
+
+func newCluster(k *kube.Cluster, name string, hosts []inventory.Host) *cluster {
+	c := &cluster{Cluster: k, name: name, drains: map[string]kube.DrainOptions{}}
 	for _, h := range hosts {
 		c.drains[h.Node] = kube.DrainOptions{
 			IgnoreDaemonSets:   h.Drain.IgnoreDaemonSets,
@@ -35,14 +39,39 @@ func newCluster(k *kube.Cluster, name string, hosts []inventory.Host, pastBudget
 			Force:              h.Drain.Force,
 			GracePeriod:        h.Drain.GracePeriod,
 			Timeout:            h.Drain.Timeout,
-			PastBudget:         pastBudget,
+			LastEndpoint:       h.Drain.LastEndpoint,
+			AcceptDowntime:     h.Drain.AcceptDowntime,
 		}
 	}
 	return c
 }
 
+// allow makes what somebody allowed for this run hold on every node.
+func (c *cluster) allow(what consent) {
+	c.consent = what
+	for node, o := range c.drains {
+		o.PastBudget = what.pastBudget
+		o.AcceptDowntime = slices.Concat(o.AcceptDowntime, what.acceptDowntime)
+		c.drains[node] = o
+	}
+}
+
+// accepted are the Services that may have no endpoint for a while, by the command line or the inventory.
+func (c *cluster) accepted() []string {
+	var list []string
+	for _, o := range c.drains {
+		list = append(list, o.AcceptDowntime...)
+	}
+	slices.Sort(list)
+	return slices.Compact(list)
+}
+
 // options are the drain settings of a node.
-func (c *cluster) options(node string) kube.DrainOptions { return c.drains[node] }
+func (c *cluster) options(node string) kube.DrainOptions {
+	o := c.drains[node]
+	o.Run = c.run
+	return o
+}
 
 // TryDrain implements runner.Drains.
 func (c *cluster) TryDrain(ctx context.Context, node string, waiting func(string)) error {
@@ -50,8 +79,10 @@ func (c *cluster) TryDrain(ctx context.Context, node string, waiting func(string
 }
 
 // Drain implements runner.Drains.
-func (c *cluster) Drain(ctx context.Context, node string, waiting func(string)) error {
-	return c.Cluster.Drain(ctx, node, c.options(node), waiting)
+func (c *cluster) Drain(ctx context.Context, node string, tell func(string) error, waiting func(string)) error {
+	o := c.options(node)
+	o.Tell = tell
+	return c.Cluster.Drain(ctx, node, o, waiting)
 }
 
 // Probe implements runner.Prober: an inventory can't ask for a probe pod yet.
