@@ -51,6 +51,7 @@ type Cluster struct {
 	proof    *Proof
 	stranded stranded
 	pace     pace
+	moves    moves
 	changes  signal      // a node changed, or what keeps our evicted pods from being placed
 	guard    guard       // what must hold for claims and evictions
 	sending  chan bool   // evictions under way, over all nodes

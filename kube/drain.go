@@ -96,6 +96,7 @@ type leaver struct {
 	next     time.Time
 	pauses   backoff
 	budgeted string    // the budget that refused it
+	before   bool      // it was ending when we came
 	held     string    // why we don't ask for it yet: a Service needs it
 	failed   string    // why its Deployment couldn't be restarted
 	spare    time.Time // since when its Services can do without it, and its rollout was to end it
@@ -171,8 +172,11 @@ func (d *drain) look() ([]*leaver, error) {
 func (d *drain) leaver(p pod) *leaver {
 	l := d.pods[p.UID]
 	if l == nil {
-		l = &leaver{}
+		l = &leaver{before: ending(p)}
 		d.pods[p.UID] = l
+		if !d.dry {
+			d.c.moving(p)
+		}
 		for _, claim := range claimsOf(p) {
 			d.claims[claim] = true
 		}
@@ -283,6 +287,9 @@ func (d *drain) answered(r result) error {
 	switch kind {
 	case accepted, gone:
 		l.sent, l.refusal = true, ""
+		if !d.dry {
+			d.c.moved(l.pod)
+		}
 		d.decided()
 	case refused:
 		d.decided()

@@ -32,6 +32,17 @@ func (c *Cluster) deploymentFor(p pod) (deployment, bool) {
 	return d, true
 }
 
+// makerName is "Deployment shop/web", "StatefulSet shop/db", …; "" for a bare pod.
+func (c *Cluster) makerName(p pod) string {
+	if d, ok := c.deploymentFor(p); ok {
+		return "Deployment " + keyOf(d)
+	}
+	if owner := metav1.GetControllerOf(p); owner != nil {
+		return owner.Kind + " " + p.Namespace + "/" + owner.Name
+	}
+	return ""
+}
+
 // makerOfPod says who makes a pod anew, and whether that can be done before it goes.
 func (c *Cluster) makerOfPod(p pod, run string) maker {
 	if d, ok := c.deploymentFor(p); ok {
@@ -39,17 +50,15 @@ func (c *Cluster) makerOfPod(p pod, run string) maker {
 		if rigid == "" {
 			rigid = c.rigidVolume(p)
 		}
-		return maker{name: "Deployment " + keyOf(d), rigid: rigid, surging: d.Annotations[AnnotationRestarted] == restartMark(run, p)}
+		return maker{name: c.makerName(p), rigid: rigid, surging: d.Annotations[AnnotationRestarted] == restartMark(run, p)}
 	}
-	owner := metav1.GetControllerOf(p)
+	name := c.makerName(p)
 	switch {
-	case owner == nil:
+	case name == "":
 		return maker{rigid: "no controller makes pod " + keyOf(p) + " anew"}
-	case owner.Kind == "StatefulSet":
-		name := "StatefulSet " + p.Namespace + "/" + owner.Name
+	case strings.HasPrefix(name, "StatefulSet "):
 		return maker{name: name, rigid: name + " ends a pod before it makes it anew"}
 	}
-	name := owner.Kind + " " + p.Namespace + "/" + owner.Name
 	return maker{name: name, rigid: name + " can't make a new pod before the old one goes"}
 }
 

@@ -82,11 +82,16 @@ func (d *drain) restarted(l *leaver, err error) error {
 	return nil
 }
 
-// settleUp takes back what was counted as gone and is still there when the drain ends.
+// settleUp takes back what was counted as gone and is still there when the drain ends, and counts those that left without
+// an eviction: by a rollout.
 func (d *drain) settleUp() {
-	for _, l := range d.pods {
-		if !l.sent && !d.dry {
-			d.c.leftNot(l.pod)
+	for uid, l := range d.pods {
+		if l.sent || d.dry {
+			continue
+		}
+		d.c.leftNot(l.pod)
+		if now, ok := d.c.pods.get(keyOf(l.pod)); !l.before && (!ok || now.UID != uid || ending(now)) {
+			d.c.moved(l.pod)
 		}
 	}
 }

@@ -25,6 +25,7 @@ type summary struct {
 	Zero     bool      `json:"zero_downtime"`
 	Services []least   `json:"services"`
 	HTTP     []asked   `json:"http,omitempty"`
+	Moves    *moves    `json:"moves,omitempty"` // absent where nothing was drained
 
 	took     time.Duration
 	over     bool     // every node is settled
@@ -78,6 +79,7 @@ func (s *session) summary(run string, end runner.End, p runner.Progress, web *ru
 	sum.over = p.Halted == "" && sum.Nodes.Left == sum.Nodes.Blocked
 	if s.cluster.proof != nil {
 		sum.proof(s.cluster.proof.Least())
+		sum.Moves = movesOf(s.cluster.Moved())
 	}
 	if web != nil {
 		sum.heard(web.Asked())
@@ -128,6 +130,7 @@ func (sum summary) data() map[string]string {
 	return map[string]string{
 		"exit": strconv.Itoa(sum.Exit), "done": strconv.Itoa(sum.Nodes.Done), "failed": strconv.Itoa(sum.Nodes.Failed),
 		"skipped": strconv.Itoa(sum.Nodes.Skipped), "left": strconv.Itoa(sum.Nodes.Left), "zero_downtime": strconv.FormatBool(sum.Zero),
+		"moves": sum.Moves.String(),
 	}
 }
 
@@ -144,6 +147,7 @@ func (a *app) showSummary(sum summary) {
 	if !sum.over && sum.Message != "" {
 		fmt.Fprintln(a.out, without(sum.Message, sum.told...))
 	}
+	a.showMoves(sum.Moves)
 	a.showProof(sum)
 }
 
