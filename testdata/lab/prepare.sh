@@ -15,7 +15,7 @@ mkdir -p "$cache"
 exec 9>"$cache/lock"
 flock 9
 
-tools=(apt-utils createrepo-c debian-archive-keyring debootstrap dpkg-dev iproute2 iptables openssh-client rpm systemd-container)
+tools=(apt-utils createrepo-c debian-archive-keyring debootstrap dpkg-dev iproute2 iptables openipmi openssh-client rpm systemd-container)
 [ -z "${FLEETUP_BENCH:-}" ] || tools+=(ansible-core clustershell) # the benches' peers
 
 missing() {
