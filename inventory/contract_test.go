@@ -55,6 +55,8 @@ func TestContractExample(t *testing.T) {
 	add(contractHost("spare1", "10.0.9.1", "workers"), 22, "hosts.spare1")
 	gpu := contractHost("gpu7", "10.0.2.7", "workers", "gpu")
 	gpu.SSH.Sudo = "never"
+	gpu.MAC = "52:54:00:ab:cd:ef"
+	gpu.BMC = BMC{Type: "redfish", Address: "10.1.2.7:443", User: "admin", Password: Secret{Env: "BMC"}}
 	add(gpu, 23, "hosts.gpu7")
 	for i := range min(len(want.Hosts), len(got.Hosts)) {
 		if diff := cmp.Diff(want.Hosts[i], got.Hosts[i]); diff != "" {
@@ -138,7 +140,7 @@ func TestSamples(t *testing.T) {
 		hosts, uses, http int
 	}{
 		{"small.toml", 3, 2, 0},
-		{"prod.toml", 3 + 125 + 2, 6, 2},
+		{"prod.toml", 3 + 125 + 4, 6, 2},
 	} {
 		t.Run(sample.file, func(t *testing.T) {
 			fleet, err := Load(filepath.Join("../testdata/inventories", sample.file))
@@ -170,6 +172,15 @@ func TestProdSampleSetsEverything(t *testing.T) {
 	gpu := fleet.Hosts[len(fleet.Hosts)-2]
 	if gpu.Drain.GracePeriod != 10*time.Minute || gpu.Reboot.Timeout != time.Hour || gpu.Upgrade[3].Params["version"] != "6.1.0-51-amd64" {
 		t.Errorf("gpu7 doesn't have its group's settings: %+v", gpu)
+	}
+	types := map[string]bool{}
+	for _, h := range fleet.Hosts {
+		types[h.BMC.Type] = true
+	}
+	for _, want := range []string{"redfish", "command", "wol"} {
+		if !types[want] {
+			t.Errorf("prod.toml shows no bmc of type %s", want)
+		}
 	}
 	old := fleet.Hosts[len(fleet.Hosts)-1]
 	if old.Node != "worker-legacy" || old.SSH.User != "root" || old.SSH.Port != 2222 || len(old.SSH.Jump) != 0 {

@@ -4,7 +4,7 @@ package inventory
 type double struct {
 	key, first string // of the second and of the first host
 	line       int    // of the first
-	what       string // node or address
+	what       string // node, address, bmc or mac
 }
 
 // doubles counts what stands twice, so that two overlapping ranges are one problem.
@@ -27,8 +27,8 @@ func (d *doubles) add(second, first Host, what, value string) {
 func (d *doubles) report(r *reader) {
 	for _, at := range d.order {
 		key := at.key
-		if at.what == "address" {
-			key = child(key, "address")
+		if at.what != "node" {
+			key = child(key, at.what)
 		}
 		if at.key == at.first {
 			r.problem(key, "the %s %s comes twice in this range", at.what, andMore(d.values[at]))

@@ -40,6 +40,8 @@ func ExampleFleet_Select() {
 	// node001 198.51.100.1
 	// node002 198.51.100.2
 	// node130 203.0.113.10
+	// db1 203.0.113.211
+	// db2 203.0.113.212
 	// old-box legacy.example.com
 	// --limit "nod001": no host "nod001" in ../testdata/inventories/prod.toml; did you mean "node001"?
 }

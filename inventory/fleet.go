@@ -48,6 +48,9 @@ type Host struct {
 	Groups  []string
 	Labels  map[string]string
 
+	MAC string // of the card that Wake-on-LAN wakes, in lower case with colons; "" where none is named
+	BMC BMC
+
 	SSH     SSH
 	Upgrade []Use // in the file's order; playbooks decide the order of execution
 	Reboot  Reboot

@@ -42,12 +42,11 @@ func (t *table) host(key string, base layer, groups map[string]layer, disputes *
 	t.shared(&own, "ssh", "upgrade", "drain", "reboot", "verify")
 	member := t.words("groups")
 	labels := t.labels("labels")
-	t.notYet("mac")
-	t.notYet("bmc")
 	if spare, ok := t.bool("spare"); ok && spare {
 		t.bad("spare", "is not in this version of fleetup")
 	}
 	hosts := t.expanded(key)
+	t.bmcs(hosts)
 	t.elsewhere("fan_out", "[ssh], for the whole fleet")
 	t.elsewhere("max_unavailable", "[strategy] and [groups.X]")
 	t.done()
@@ -55,6 +54,7 @@ func (t *table) host(key string, base layer, groups map[string]layer, disputes *
 	for i := range hosts {
 		h := fresh()
 		h.Name, h.Node, h.Address = hosts[i].Name, hosts[i].Node, hosts[i].Address
+		h.MAC, h.BMC = hosts[i].MAC, hosts[i].BMC
 		h.Groups, h.Labels, h.Line, h.Key = slices.Clone(member), maps.Clone(labels), line, t.path
 		base.apply(&h)
 		for _, group := range member {
@@ -155,10 +155,11 @@ func (t *table) labels(name string) map[string]string {
 }
 
 // duplicates refuses a Node that stands twice, also as one host's name and another's node = "…", and an address that
-// stands twice: two workers on one machine would undo each other. Ports make it two (a NAT's forwarded ports).
+// stands twice: two workers on one machine would undo each other. Ports make it two (a NAT's forwarded ports). Likewise a
+// BMC and a MAC address: who is told to cut one machine's power must not cut another's.
 func (r *reader) duplicates(hosts []Host) {
 	var found doubles
-	names, addresses := map[string]Host{}, map[string]Host{}
+	names, addresses, switches, cards := map[string]Host{}, map[string]Host{}, map[string]Host{}, map[string]Host{}
 	for _, h := range hosts {
 		for _, name := range slices.Compact([]string{h.Name, h.Node}) {
 			if first, ok := names[name]; ok {
@@ -175,8 +176,19 @@ func (r *reader) duplicates(hosts []Host) {
 		} else {
 			addresses[at] = h
 		}
+		once(&found, switches, h, "bmc", h.sameBMC())
+		once(&found, cards, h, "mac", h.MAC)
 	}
 	found.report(r)
+}
+
+// once notes a value that only one host may have; "" is none.
+func once(found *doubles, seen map[string]Host, h Host, what, value string) {
+	if first, ok := seen[value]; ok && value != "" {
+		found.add(h, first, what, value)
+		return
+	}
+	seen[value] = h
 }
 
 // canonical makes one string of one address: 10.0.0.1 and ::ffff:10.0.0.1, Host-1 and host-1.

@@ -25,8 +25,6 @@ func TestNotInThisVersion(t *testing.T) {
 		{"\n[[notify]]\nurl = { env = \"SLACK_URL\" }\n", "notify", later},
 		{"\n[[hook]]\n", "hook", later},
 		{"\nhosts.n2 = { spare = true }\n", "hosts.n2.spare", later},
-		{"\nhosts.n2 = { mac = \"52:54:00:00:00:01\" }\n", "hosts.n2.mac", later},
-		{"\nhosts.n2 = { bmc = { type = \"redfish\" } }\n", "hosts.n2.bmc", later},
 	} {
 		src := strings.Replace(tc.src, "\nhosts.", oneHost[:len("[hosts]\n")-1]+"\n", 1) // hosts stand in one table
 		line := 2

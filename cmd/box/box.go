@@ -56,6 +56,8 @@ type Options struct {
 	Cluster kubetest.Config
 	// InstallTime and RebootTime are those of every machine; zero: remotetest's.
 	InstallTime, RebootTime time.Duration
+	// BMC gives every machine a BMC with Redfish.
+	BMC bool
 }
 
 // Box is a running data centre. Its files lie in Dir.
@@ -68,6 +70,7 @@ type Box struct {
 
 	options Options
 	key     ssh.Signer
+	bmcs    bmcs
 }
 
 // apiHost is the name that the box's kubeconfig uses; nothing outside of the box answers to it.
@@ -102,6 +105,9 @@ func (b *Box) start() error {
 			return fmt.Errorf("node %s: %w", n.Name, err)
 		}
 	}
+	if err := b.startBMCs(); err != nil {
+		return err
+	}
 	if err := os.WriteFile(b.path("kubeconfig"), b.API.Kubeconfig(), 0o600); err != nil {
 		return err
 	}
@@ -122,6 +128,7 @@ func (b *Box) joined(ctx context.Context) error {
 
 // Close ends machines and API.
 func (b *Box) Close() {
+	b.bmcs.close()
 	b.Net.Close()
 	b.API.Close()
 }
@@ -192,6 +199,9 @@ func (b *Box) Dial(ctx context.Context, network, addr string) (net.Conn, error) 
 	if host, _, err := net.SplitHostPort(addr); err == nil && host == apiHost {
 		return b.API.Dial(ctx, network, addr)
 	}
+	if l := b.bmcs.at[addr]; l != nil {
+		return l.dial(ctx)
+	}
 	return b.Net.Dial(ctx, network, addr)
 }
 
@@ -206,6 +216,9 @@ func (b *Box) Head() string {
 		}
 		if rack := n.Labels["rack"]; rack != "" {
 			fmt.Fprintf(&t, ", labels = { rack = %q }", rack)
+		}
+		if b.options.BMC {
+			fmt.Fprintf(&t, ",\n       bmc = { type = \"redfish\", address = %q, user = \"admin\", password = { file = \"bmc-password\" },\n               fingerprint = %q }", bmcAddress(i), b.bmcs.print)
 		}
 		t.WriteString(" }\n")
 	}

@@ -169,7 +169,7 @@ type step struct {
 
 // steps are the commands that make and break a script's data centre.
 var steps = map[string]step{
-	"box":         {"WORKERS [control-plane] [sudo-password]", makeBox},
+	"box":         {"WORKERS [control-plane] [sudo-password] [bmc]", makeBox},
 	"inventory":   {"FILE", (*hall).inventory},
 	"known-hosts": {"", func(s *hall, _ []string) (string, error) { return "", s.box.WriteKnownHosts() }},
 	"forget-hosts": {"", func(s *hall, _ []string) (string, error) {
@@ -177,6 +177,9 @@ var steps = map[string]step{
 	}},
 	"break-host":       {"NODE", onMachine(func(m *remotetest.Machine, _ string) error { m.PowerOff(); return nil })},
 	"repair-host":      {"NODE", onMachine(func(m *remotetest.Machine, _ string) error { m.PowerOn(); return nil })},
+	"powered":          {"NODE", (*hall).powered},
+	"ignore-button":    {"NODE", onMachine(func(m *remotetest.Machine, _ string) error { m.IgnoreButton(); return nil })},
+	"bmc":              {"NODE up|down|password [WORD]", (*hall).bmc},
 	"replace-host-key": {"NODE", onMachine(func(m *remotetest.Machine, _ string) error { return m.ReplaceHostKey() })},
 	"break-kubelet":    {"NODE VERSION", onMachine(func(m *remotetest.Machine, v string) error { m.BreakKubelet(v); return nil })},
 	"break-service": {"NODE SERVICE VERSION", onMachine(func(m *remotetest.Machine, arg string) error {
@@ -238,11 +241,13 @@ func makeBox(s *hall, args []string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	nodes := box.Workers(n)
+	nodes, bmcs := box.Workers(n), false
 	for _, option := range args[1:] {
 		switch option {
 		case "control-plane":
 			nodes = append(nodes, box.Node{Name: "cp1", Groups: []string{"control-plane"}, Labels: map[string]string{"node-role.kubernetes.io/control-plane": ""}})
+		case "bmc":
+			bmcs = true
 		case "sudo-password":
 			for i := range nodes {
 				nodes[i].Machine = func(o *remotetest.Options) {
@@ -256,7 +261,7 @@ func makeBox(s *hall, args []string) (string, error) {
 	if s.box != nil {
 		s.box.Close()
 	}
-	s.box, err = box.New(s.context(), s.dir, box.Options{Nodes: nodes, Cluster: kubetest.Config{Seed: 1}})
+	s.box, err = box.New(s.context(), s.dir, box.Options{Nodes: nodes, Cluster: kubetest.Config{Seed: 1}, BMC: bmcs})
 	return "", err
 }
 

@@ -55,7 +55,10 @@ func (s *session) compile(fence remote.Fence) error {
 		return m
 	})
 	s.work = work
-	return err
+	if err != nil {
+		return err
+	}
+	return s.wirePower()
 }
 
 // close ends every connection and watch.

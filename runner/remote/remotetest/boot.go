@@ -128,6 +128,40 @@ func (m *Machine) PowerOn() {
 	})
 }
 
+// Powered reports whether the machine has power, be it up or on its way.
+func (m *Machine) Powered() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return !m.powerOff
+}
+
+// shutdownTime is how long services take to end in an orderly shutdown.
+const shutdownTime = 5 * time.Second
+
+// Shutdown presses the power button: the machine stops what runs on it and turns itself off. One that is down, or whose
+// operating system doesn't listen (IgnoreButton), stays as it is.
+func (m *Machine) Shutdown() { m.shutDownAfter(shutdownTime) }
+
+func (m *Machine) shutDownAfter(delay time.Duration) {
+	m.mu.Lock()
+	listens := m.sys != nil && !m.deaf
+	m.mu.Unlock()
+	if listens {
+		m.spawn(func() {
+			if m.pause(delay) {
+				m.PowerOff()
+			}
+		})
+	}
+}
+
+// IgnoreButton makes the machine's operating system ignore its power button.
+func (m *Machine) IgnoreButton() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.deaf = true
+}
+
 // FailBoot makes the machine stay away after its next reboot, until PowerOn.
 func (m *Machine) FailBoot() {
 	m.mu.Lock()

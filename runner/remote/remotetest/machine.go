@@ -122,6 +122,7 @@ type Machine struct {
 	told       string // what onKube was told last
 	slow       map[string]time.Duration
 	powerOff   bool
+	deaf       bool // to its power button
 	closed     bool
 	journal    []entry
 }
