@@ -16,7 +16,7 @@ func (a *app) commands() []*cobra.Command {
 	return []*cobra.Command{
 		a.runCommand(), a.planCommand(), a.checkCommand(), a.statusCommand(), a.abortCommand(),
 		a.pauseCommand(), a.resumeCommand(), a.nodeCommand(),
-		a.powerCommand(),
+		a.powerCommand(), a.diagnoseCommand(),
 		a.execCommand(), a.sshCommand(), a.trustCommand(), a.playbooksCommand(), a.gatesCommand(), a.demoCommand(), a.versionCommand(),
 	}
 }

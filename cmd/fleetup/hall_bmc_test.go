@@ -1,6 +1,11 @@
 package main
 
-import "fmt"
+import (
+	"fmt"
+	"time"
+
+	"github.com/fleetup/fleetup/runner/remote/remotetest"
+)
 
 // powered tells whether a machine has power, and whether its light is on.
 func (s *hall) powered(args []string) (string, error) {
@@ -9,6 +14,18 @@ func (s *hall) powered(args []string) (string, error) {
 		text += ", light on"
 	}
 	return text + "\n", nil
+}
+
+// waitBoot waits until a machine answers.
+func (s *hall) waitBoot(args []string) (string, error) {
+	m := s.box.Machines[args[0]]
+	for range 300 {
+		if m.Up() {
+			return "", nil
+		}
+		time.Sleep(time.Second)
+	}
+	return "", fmt.Errorf("%s doesn't come up", args[0])
 }
 
 // bmc takes a BMC away, brings it back, or gives it another password.
@@ -23,4 +40,26 @@ func (s *hall) bmc(args []string) (string, error) {
 		b.SetDown(args[1] == "down")
 	}
 	return "", nil
+}
+
+// screwdriver changes what a machine is made of; it shows once the machine boots.
+func screwdriver(m *remotetest.Machine, what string) error {
+	do, ok := map[string]func(*remotetest.Hardware){
+		"add-disk": func(h *remotetest.Hardware) {
+			h.Disks = append(h.Disks, remotetest.Disk{Name: "sdc", Serial: "S-NEW", GiB: 3840})
+		},
+		"lose-disk": func(h *remotetest.Hardware) { h.Disks = h.Disks[:len(h.Disks)-1] },
+		"fail-disk": func(h *remotetest.Hardware) { h.Disks[0].Failing = true },
+		"add-dimm": func(h *remotetest.Hardware) {
+			h.DIMMs = append(h.DIMMs, remotetest.DIMM{Slot: "C1", Serial: "D-NEW", GiB: 32})
+		},
+		"lose-dimm": func(h *remotetest.Hardware) { h.DIMMs = h.DIMMs[:len(h.DIMMs)-1] },
+		"mac":       func(h *remotetest.Hardware) { h.NICs[0].MAC = "52:54:00:ff:ff:01" },
+		"slow-link": func(h *remotetest.Hardware) { h.NICs[0].Mbit = 1000 },
+	}[what]
+	if !ok {
+		return fmt.Errorf("hardware: what is %q?", what)
+	}
+	m.SetHardware(do)
+	return nil
 }

@@ -177,6 +177,8 @@ var steps = map[string]step{
 	}},
 	"break-host":       {"NODE", onMachine(func(m *remotetest.Machine, _ string) error { m.PowerOff(); return nil })},
 	"repair-host":      {"NODE", onMachine(func(m *remotetest.Machine, _ string) error { m.PowerOn(); return nil })},
+	"hardware":         {"NODE add-disk|lose-disk|fail-disk|add-dimm|lose-dimm|mac|slow-link", onMachine(screwdriver)},
+	"wait-boot":        {"NODE", (*hall).waitBoot},
 	"powered":          {"NODE", (*hall).powered},
 	"ignore-button":    {"NODE", onMachine(func(m *remotetest.Machine, _ string) error { m.IgnoreButton(); return nil })},
 	"bmc":              {"NODE up|down|password [WORD]", (*hall).bmc},

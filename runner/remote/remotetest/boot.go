@@ -29,6 +29,7 @@ func (m *Machine) boot() {
 	sys := m.sys
 	m.mu.Unlock()
 	m.mountProc()
+	m.mountSys()
 	sys.Home("root", "/root")
 	for _, u := range m.o.Users {
 		sys.Home(u.Name, u.home())
@@ -133,6 +134,13 @@ func (m *Machine) Powered() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return !m.powerOff
+}
+
+// Up reports whether its sshd answers.
+func (m *Machine) Up() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.sshd
 }
 
 // shutdownTime is how long services take to end in an orderly shutdown.

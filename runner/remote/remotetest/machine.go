@@ -122,7 +122,9 @@ type Machine struct {
 	told       string // what onKube was told last
 	slow       map[string]time.Duration
 	powerOff   bool
-	deaf       bool // to its power button
+	deaf       bool     // to its power button
+	hardware   Hardware // what is in it
+	shown      Hardware // what was in it when it booted
 	closed     bool
 	journal    []entry
 }
@@ -136,6 +138,7 @@ func New(o Options) (*Machine, error) {
 		FS: vfs.New(), o: o, hostKey: o.HostKey, kernel: o.Kernel, conns: map[net.Conn]bool{},
 		broken: map[string]bool{}, slow: map[string]time.Duration{},
 	}
+	m.hardware = defaultHardware(o.Name)
 	m.ctx, m.stop = context.WithCancel(context.Background())
 	m.install()
 	m.boot()

@@ -17,7 +17,7 @@ import (
 func programs(m *Machine) map[string]shell.Program {
 	all := map[string]shell.Program{}
 	for _, set := range []map[string]shell.Program{
-		processPrograms(), filePrograms(), textPrograms(), m.systemPrograms(), m.servicePrograms(), m.packagePrograms(), m.kubePrograms(),
+		processPrograms(), filePrograms(), textPrograms(), m.systemPrograms(), m.servicePrograms(), m.packagePrograms(), m.kubePrograms(), m.hardwarePrograms(),
 	} {
 		maps.Copy(all, set)
 	}

@@ -1,0 +1,63 @@
+# Prints what the machine is made of, in parts that each begin with a line "#fleetup NAME". Changes nothing. A tool that
+# isn't there, or takes too long (a disk that dies may hang one), leaves a part with a line "!WHY".
+export LC_ALL=C PATH="$PATH:/usr/sbin:/sbin"
+part() { printf '\n#fleetup %s\n' "$1"; }
+ask() { # NAME SECONDS COMMAND...
+	part "$1"
+	limit=$2
+	shift 2
+	if ! command -v "$1" >/dev/null 2>&1; then echo "!$1 isn't installed"; return; fi
+	timeout "$limit" "$@" 2>/dev/null
+	rc=$?
+	if [ "$rc" = 124 ]; then echo "!$1 took longer than $limit s"; fi
+}
+show() { # NAME FILE...
+	part "$1"
+	shift
+	for f in "$@"; do [ -r "$f" ] && printf '%s: %s\n' "$f" "$(head -c 4096 "$f" 2>/dev/null | head -n 1)"; done
+}
+ask kernel 5 uname -r
+part cpuinfo
+grep -E '^(processor|physical id|core id|cpu cores|model name|CPU implementer|CPU part)[[:space:]]*:' /proc/cpuinfo 2>/dev/null
+part meminfo
+grep -E '^MemTotal:' /proc/meminfo 2>/dev/null
+part efi
+[ -d /sys/firmware/efi ] && echo yes
+show dmi /sys/class/dmi/id/sys_vendor /sys/class/dmi/id/product_name /sys/class/dmi/id/product_serial /sys/class/dmi/id/bios_version /sys/class/dmi/id/bios_date
+ask dmidecode 10 dmidecode -t 0 -t 1 -t 4 -t 17
+ask lsblk 10 lsblk -J -b -d -o NAME,TYPE,SIZE,ROTA,MODEL,SERIAL,WWN,TRAN,REV
+for d in /sys/block/*; do
+	n=${d##*/}
+	[ -e "$d/device" ] || continue
+	part "bus $n"
+	readlink -f "$d/device" 2>/dev/null
+	case $n in
+	nvme*) ask "nvme $n" 10 nvme smart-log -o json "/dev/$n" ;;
+	esac
+	ask "smartctl $n" 15 smartctl -j -i -H -A "/dev/$n"
+done
+for d in /sys/class/net/*; do
+	n=${d##*/}
+	[ -e "$d/device" ] || continue
+	part "nic $n"
+	printf 'bus: %s\n' "$(readlink -f "$d/device" 2>/dev/null)"
+	for f in address carrier speed; do printf '%s: %s\n' "$f" "$(cat "$d/$f" 2>/dev/null)"; done
+	ask "permanent $n" 5 ethtool -P "$n"
+	ask "driver $n" 5 ethtool -i "$n"
+done
+ask lspci 10 lspci -D -vmm -nn
+part pcilinks
+for d in /sys/bus/pci/devices/*; do
+	[ -r "$d/class" ] || continue
+	printf '%s class=%s vendor=%s device=%s sv=%s sd=%s width=%s speed=%s\n' "${d##*/}" "$(cat "$d/class")" "$(cat "$d/vendor")" "$(cat "$d/device")" \
+		"$(cat "$d/subsystem_vendor" 2>/dev/null)" "$(cat "$d/subsystem_device" 2>/dev/null)" \
+		"$(cat "$d/current_link_width" 2>/dev/null)" "$(cat "$d/current_link_speed" 2>/dev/null)"
+done
+ask ipmitool 10 ipmitool mc info
+part edac
+for f in /sys/devices/system/edac/mc/mc*/ce_count /sys/devices/system/edac/mc/mc*/ue_count; do
+	[ -r "$f" ] && printf '%s: %s\n' "$f" "$(cat "$f")"
+done
+part kernellog
+timeout 10 journalctl -k -b -o cat --no-pager 2>/dev/null | grep -i -E 'hardware error|machine check|EDAC .*(CE|UE) |uncorrect' | tail -n 20
+part end

@@ -1,0 +1,95 @@
+package hardware
+
+import (
+	"regexp"
+	"strings"
+)
+
+// named is "Ethernet controller [0200]": a name and its number.
+var named = regexp.MustCompile(`^(.*) \[([0-9a-f]{4})\]$`)
+
+// parseLspci reads `lspci -D -vmm -nn`: a block a function.
+func parseLspci(out string) []PCI {
+	var all []PCI
+	for block := range strings.SplitSeq(strings.ReplaceAll(out, "\r", ""), "\n\n") {
+		f := map[string]string{}
+		for line := range strings.Lines(block) {
+			if k, v, ok := strings.Cut(line, ":\t"); ok {
+				f[k] = strings.TrimSpace(v)
+			}
+		}
+		_, class := apart(f["Class"])
+		vendor, vid := apart(f["Vendor"])
+		device, did := apart(f["Device"])
+		if !address.MatchString(f["Slot"]) || class == "" {
+			continue
+		}
+		_, svid := apart(f["SVendor"])
+		_, sdid := apart(f["SDevice"])
+		all = append(all, PCI{
+			Address: f["Slot"], Slot: f["PhySlot"], Class: class, ID: pciID(vid, did, svid, sdid), Name: strings.TrimSpace(vendor + " " + device),
+		})
+	}
+	return all
+}
+
+func apart(s string) (name, id string) {
+	if m := named.FindStringSubmatch(s); m != nil {
+		return m[1], m[2]
+	}
+	return s, ""
+}
+
+// pciID is vendor, device and what they are in: the same card in another server has another subsystem.
+func pciID(vendor, device, subVendor, subDevice string) string {
+	id := vendor + ":" + device
+	if subVendor != "" && subVendor != "0000" {
+		id += "/" + subVendor + ":" + subDevice
+	}
+	return id
+}
+
+// parsePCILinks reads what /sys says of each function: what lspci says, without names, and the links that it negotiated.
+func parsePCILinks(out string) []PCI {
+	var all []PCI
+	for line := range strings.Lines(out) {
+		at, rest, _ := strings.Cut(strings.TrimSpace(line), " ")
+		if !address.MatchString(at) {
+			continue
+		}
+		rest, speed, _ := strings.Cut(rest, " speed=")
+		f := map[string]string{}
+		for word := range strings.FieldsSeq(rest) {
+			k, v, _ := strings.Cut(word, "=")
+			f[k] = strings.TrimPrefix(v, "0x")
+		}
+		class := f["class"]
+		if len(class) >= 4 {
+			class = class[:4] // without the programming interface
+		}
+		p := PCI{Address: at, Class: class, ID: pciID(f["vendor"], f["device"], f["sv"], f["sd"])}
+		if w := number(f["width"]); w > 0 && w < 64 {
+			p.Width, p.Speed = w, strings.TrimSuffix(strings.TrimSpace(speed), " PCIe")
+		}
+		all = append(all, p)
+	}
+	return all
+}
+
+// withLinks adds the links to what lspci says; without lspci what /sys says is all there is.
+func withLinks(all, links []PCI) []PCI {
+	if len(all) == 0 {
+		return links
+	}
+	at := make(map[string]PCI, len(links))
+	for _, l := range links {
+		at[l.Address] = l
+	}
+	for i := range all {
+		all[i].Width, all[i].Speed = at[all[i].Address].Width, at[all[i].Address].Speed
+		if l, ok := at[all[i].Address]; ok { // lspci names no subsystem that its database doesn't know
+			all[i].ID = l.ID
+		}
+	}
+	return all
+}
