@@ -97,6 +97,7 @@ type SSH struct {
 	Sudo           string   // auto, always or never
 	SudoPassword   Secret
 	ConnectTimeout time.Duration
+	Legacy         []string // algorithms allowed although they are no longer safe (ssh.legacy_algorithms)
 }
 
 // Secret names where a secret comes from; never the secret itself. At most one field is set; none means no secret.

@@ -44,6 +44,10 @@ var oldNames = map[string]string{
 	"proxy_jump":           "jump",
 	"become":               "sudo",
 	"become_password":      "sudo_password",
+	"kex_algorithms":       "legacy_algorithms",
+	"ciphers":              "legacy_algorithms",
+	"macs":                 "legacy_algorithms",
+	"host_key_algorithms":  "legacy_algorithms",
 	"policy":               `[upgrade] reboot = "if-required"`,
 	"patches":              "os-patches",
 }
@@ -53,7 +57,7 @@ var oldNames = map[string]string{
 var homes = map[string]string{
 	"kubeconfig": "cluster", "context": "cluster", "namespace": "cluster",
 	"user": "ssh", "port": "ssh", "identity_files": "ssh", "known_hosts": "ssh", "jump": "ssh", "sudo": "ssh",
-	"sudo_password": "ssh", "connect_timeout": "ssh", "fan_out": "ssh",
+	"sudo_password": "ssh", "connect_timeout": "ssh", "fan_out": "ssh", "legacy_algorithms": "ssh",
 	"kind": "strategy", "max_unavailable": "strategy", "spread": "strategy", "domains": "strategy",
 	"on_failure": "strategy", "max_failures": "strategy", "cordoned": "strategy", "unreachable": "strategy",
 	"ignore_daemonsets": "drain", "delete_emptydir_data": "drain", "force": "drain", "grace_period": "drain",

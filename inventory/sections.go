@@ -61,6 +61,7 @@ func (t *table) ssh(l *layer) {
 	put(l, t, "ssh", "jump", (*table).jumps, func(h *Host) *[]string { return &h.SSH.Jump })
 	put(l, t, "ssh", "sudo", oneOf([]string{"auto", "always", "never"}), func(h *Host) *string { return &h.SSH.Sudo })
 	put(l, t, "ssh", "sudo_password", (*table).secret, func(h *Host) *Secret { return &h.SSH.SudoPassword })
+	put(l, t, "ssh", "legacy_algorithms", (*table).legacy, func(h *Host) *[]string { return &h.SSH.Legacy })
 	put(l, t, "ssh", "connect_timeout", (*table).timeout, func(h *Host) *time.Duration { return &h.SSH.ConnectTimeout })
 }
 

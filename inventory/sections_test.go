@@ -23,6 +23,7 @@ var hostKeys = []struct {
 	{"ssh.sudo", `"always"`, func(h *Host) { h.SSH.Sudo = "always" }},
 	{"ssh.sudo", `"never"`, func(h *Host) { h.SSH.Sudo = "never" }},
 	{"ssh.sudo_password", `{ env = "X" }`, func(h *Host) { h.SSH.SudoPassword.Env = "X" }},
+	{"ssh.legacy_algorithms", `["hmac-sha1", "ssh-rsa"]`, func(h *Host) { h.SSH.Legacy = []string{"hmac-sha1", "ssh-rsa"} }},
 	{"ssh.connect_timeout", `"1m"`, func(h *Host) { h.SSH.ConnectTimeout = time.Minute }},
 	{"drain.ignore_daemonsets", `false`, func(h *Host) { h.Drain.IgnoreDaemonSets = false }},
 	{"drain.delete_emptydir_data", `false`, func(h *Host) { h.Drain.DeleteEmptyDirData = false }},

@@ -169,7 +169,7 @@ type step struct {
 
 // steps are the commands that make and break a script's data centre.
 var steps = map[string]step{
-	"box":         {"WORKERS [control-plane] [sudo-password] [bmc]", makeBox},
+	"box":         {"WORKERS [control-plane] [sudo-password] [bmc] [old-sshd]", makeBox},
 	"inventory":   {"FILE", (*hall).inventory},
 	"known-hosts": {"", func(s *hall, _ []string) (string, error) { return "", s.box.WriteKnownHosts() }},
 	"forget-hosts": {"", func(s *hall, _ []string) (string, error) {
@@ -256,6 +256,9 @@ func makeBox(s *hall, args []string) (string, error) {
 					o.Users = []remotetest.User{{Name: "ops", UID: 1000, Sudo: remotetest.SudoPassword, Password: "correct horse"}}
 				}
 			}
+		case "old-sshd":
+			nodes[0].Groups = []string{"old"}
+			nodes[0].Machine = func(o *remotetest.Options) { o.SSHD = oldSSHD }
 		default:
 			return "", fmt.Errorf("box: what is %q?", option)
 		}

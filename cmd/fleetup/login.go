@@ -56,7 +56,7 @@ func (a *app) login(h inventory.Host) remote.Login {
 	l := remote.Login{
 		Name: h.Name, Address: h.Address, Port: h.SSH.Port, User: h.SSH.User,
 		IdentityFiles: h.SSH.IdentityFiles, KnownHosts: h.SSH.KnownHosts, Jump: h.SSH.Jump,
-		Sudo: h.SSH.Sudo, ConnectTimeout: h.SSH.ConnectTimeout,
+		Sudo: h.SSH.Sudo, ConnectTimeout: h.SSH.ConnectTimeout, Legacy: h.SSH.Legacy,
 	}
 	if !h.SSH.SudoPassword.IsZero() {
 		l.SudoPassword = func(ctx context.Context) (string, error) {

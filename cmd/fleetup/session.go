@@ -148,6 +148,7 @@ func (s *session) preflight(ctx context.Context) (map[string]*runner.Surveyed, [
 	for _, other := range s.cluster.OtherHands() {
 		findings = append(findings, runner.Finding{What: "other hands", Why: other})
 	}
+	findings = append(findings, legacyFindings(s.hosts)...)
 	for i, f := range findings {
 		findings[i].Why = brief(f.Node, f.Why)
 	}

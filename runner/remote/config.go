@@ -23,13 +23,14 @@ type endpoint struct {
 	known   []string // the user's known_hosts files
 	system  []string // those for all users
 	timeout time.Duration
+	legacy  []string // algorithms that are allowed although they are no longer safe
 }
 
 func (e endpoint) addr() string { return net.JoinHostPort(e.host, strconv.Itoa(e.port)) }
 
 // key identifies the connection: what would be the same login.
 func (e endpoint) key() string {
-	return fmt.Sprintf("%s@%s %s %q %q %q", e.user, e.addr(), e.alias, e.idents, e.certs, e.known)
+	return fmt.Sprintf("%s@%s %s %q %q %q %q", e.user, e.addr(), e.alias, e.idents, e.certs, e.known, e.legacy)
 }
 
 // files are all known_hosts files that are asked.
@@ -71,7 +72,7 @@ func (n *Net) chain(jump string, l Login) ([]endpoint, error) {
 	var hops []endpoint
 	for _, hop := range strings.Split(jump, ",") {
 		hop = strings.TrimSpace(hop)
-		j := Login{IdentityFiles: l.IdentityFiles, KnownHosts: l.KnownHosts, ConnectTimeout: l.ConnectTimeout}
+		j := Login{IdentityFiles: l.IdentityFiles, KnownHosts: l.KnownHosts, ConnectTimeout: l.ConnectTimeout, Legacy: l.Legacy}
 		var err error
 		if j.User, j.Address, j.Port, err = splitHop(hop); err != nil {
 			return nil, fmt.Errorf("jump %q: %w", jump, err)
@@ -111,7 +112,10 @@ func splitHop(hop string) (name, host string, port int, err error) {
 
 func (n *Net) endpoint(l Login) (endpoint, error) {
 	e := endpoint{name: l.Name, host: l.Address, port: l.Port, user: l.User, idents: l.IdentityFiles, only: len(l.IdentityFiles) > 0,
-		known: l.KnownHosts, timeout: l.ConnectTimeout}
+		known: l.KnownHosts, timeout: l.ConnectTimeout, legacy: l.Legacy}
+	if err := e.checkLegacy(); err != nil {
+		return e, err
+	}
 	aliases := []string{l.Address, l.Name}
 	if e.timeout <= 0 {
 		e.timeout = 10 * time.Second

@@ -3,10 +3,9 @@ package remote
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"net"
-	"strings"
+	"slices"
 	"syscall"
 	"time"
 
@@ -143,11 +142,11 @@ func (p *peer) clientConfig() (*ssh.ClientConfig, *shownKey, error) {
 	shown := &shownKey{notes: notes}
 	all := make([]ssh.Signer, len(signers))
 	for i, s := range signers {
-		all[i] = modernSigner(s.Signer)
+		all[i] = modernSigner(s.Signer, p.e.hostKeys())
 		shown.tried = append(shown.tried, s.name)
 	}
 	cfg := &ssh.ClientConfig{
-		Config: modern(), User: p.e.user, Auth: []ssh.AuthMethod{ssh.PublicKeys(all...)},
+		Config: p.e.config(), User: p.e.user, Auth: []ssh.AuthMethod{ssh.PublicKeys(all...)},
 		HostKeyAlgorithms: known.algorithms(p.e), ClientVersion: "SSH-2.0-fleetup",
 	}
 	cfg.HostKeyCallback = func(_ string, _ net.Addr, key ssh.PublicKey) error {
@@ -171,22 +170,16 @@ func modern() ssh.Config {
 }
 
 // modernSigner keeps RSA keys, and certificates of such, from signing with SHA-1, which x/crypto does for servers that
-// ask for nothing better.
-func modernSigner(s ssh.Signer) ssh.Signer {
+// ask for nothing better; unless ssh-rsa, which means just that, is among what is allowed.
+func modernSigner(s ssh.Signer, allowed []string) ssh.Signer {
 	a, ok := s.(ssh.AlgorithmSigner)
-	if t := s.PublicKey().Type(); !ok || t != ssh.KeyAlgoRSA && t != ssh.CertAlgoRSAv01 {
+	if t := s.PublicKey().Type(); !ok || t != ssh.KeyAlgoRSA && t != ssh.CertAlgoRSAv01 || slices.Contains(allowed, ssh.KeyAlgoRSA) {
 		return s
 	}
 	if m, err := ssh.NewSignerWithAlgorithms(a, []string{ssh.KeyAlgoRSASHA512, ssh.KeyAlgoRSASHA256}); err == nil {
 		return m
 	}
 	return s
-}
-
-// tooOld says what a machine lacks that speaks only algorithms which are broken. Nothing switches those on.
-func tooOld(err *ssh.AlgorithmNegotiationError) error {
-	return fmt.Errorf("for its %s it has only %s, which are no longer safe: update its sshd (a new host key: ssh-keygen -A), "+
-		"or upgrade this machine by hand: %w", err.What, strings.Join(err.RequestedAlgorithms, ", "), err)
 }
 
 // handshake logs in on conn. The connect timeout stands still while somebody is asked for a passphrase.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,6 +21,19 @@ var keyTypes = [][]string{
 	{ssh.KeyAlgoRSASHA512, ssh.KeyAlgoRSASHA256},
 }
 
+// keyTypes are those, and what is allowed besides.
+func (e endpoint) keyTypes() [][]string {
+	types := slices.Clone(keyTypes)
+	for _, a := range e.hostKeys() {
+		if a == ssh.KeyAlgoRSA { // the same key as with the better signatures
+			types[2] = append(slices.Clone(types[2]), a)
+		} else {
+			types = append(types, []string{a})
+		}
+	}
+	return types
+}
+
 // HostKeys returns the keys that the machine of l shows, one of each type it has. It doesn't log in there; on jump hosts
 // it does, so their keys must be trusted first: see Hops. Connections that end before a login cost a second of penalty
 // each in OpenSSH 9.8 and later, far below where that is enforced.
@@ -30,7 +44,7 @@ func (n *Net) HostKeys(ctx context.Context, l Login) ([]ssh.PublicKey, error) {
 		return nil, err
 	}
 	var keys []ssh.PublicKey
-	for _, algorithms := range keyTypes {
+	for _, algorithms := range p.e.keyTypes() {
 		key, err := p.showKey(ctx, algorithms)
 		var none *ssh.AlgorithmNegotiationError
 		switch {
@@ -62,7 +76,7 @@ func (p *peer) showKey(ctx context.Context, algorithms []string) (ssh.PublicKey,
 func (p *peer) showKeyOnce(ctx context.Context, algorithms []string) (ssh.PublicKey, error) {
 	var seen ssh.PublicKey
 	shown := &shownKey{}
-	cfg := &ssh.ClientConfig{Config: modern(), User: p.e.user, HostKeyAlgorithms: algorithms, ClientVersion: "SSH-2.0-fleetup"}
+	cfg := &ssh.ClientConfig{Config: p.e.config(), User: p.e.user, HostKeyAlgorithms: algorithms, ClientVersion: "SSH-2.0-fleetup"}
 	cfg.HostKeyCallback = func(_ string, _ net.Addr, key ssh.PublicKey) error {
 		seen, shown.err = key, errSeen
 		return errSeen
@@ -85,7 +99,7 @@ func (n *Net) Hops(l Login) ([]Login, error) {
 	for _, chain := range chains {
 		through := ""
 		for _, e := range chain {
-			hop := Login{Name: e.name, Address: e.host, Port: e.port, User: e.user, KnownHosts: e.known, ConnectTimeout: e.timeout}
+			hop := Login{Name: e.name, Address: e.host, Port: e.port, User: e.user, KnownHosts: e.known, ConnectTimeout: e.timeout, Legacy: e.legacy}
 			if e.only {
 				hop.IdentityFiles = e.idents
 			}

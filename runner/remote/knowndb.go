@@ -257,6 +257,13 @@ func (d *knownDB) algorithms(e endpoint) []string {
 			others = append(others, a)
 		}
 	}
+	for _, a := range e.hostKeys() { // behind the better signatures of the same key
+		if types[a] {
+			known = append(known, a)
+		} else {
+			others = append(others, a)
+		}
+	}
 	if authority {
 		return slices.Concat(certificates(), known, others)
 	}

@@ -11,39 +11,63 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// TestOnlyModernAlgorithms: a machine that has nothing else is refused with what it has, whatever else would do.
-func TestOnlyModernAlgorithms(t *testing.T) {
-	p := newPKI(t)
+// oldMachine is one that speaks nothing that is still safe for one purpose.
+type oldMachine struct {
+	name  string
+	key   ssh.Signer
+	tune  func(*ssh.ServerConfig)
+	said  []string // of a login to it
+	allow []string // what lets us in after all; nil: nothing does
+}
+
+func oldMachines(t *testing.T, p *pki) []oldMachine {
 	sha1, err := ssh.NewSignerWithAlgorithms(p.rsa.(ssh.AlgorithmSigner), []string{ssh.KeyAlgoRSA})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, test := range []struct {
-		name string
-		key  ssh.Signer
-		tune func(*ssh.ServerConfig)
-		said []string
-	}{
-		{"host key by SHA-1", sha1, func(*ssh.ServerConfig) {}, []string{"host key", "ssh-rsa", "ssh-keygen -A"}},
-		{"key exchange of the logjam", p.a, func(c *ssh.ServerConfig) { c.KeyExchanges = []string{ssh.InsecureKeyExchangeDH1SHA1} },
-			[]string{"key exchange", "diffie-hellman-group1-sha1"}},
-		{"key exchange by SHA-1", p.a, func(c *ssh.ServerConfig) { c.KeyExchanges = []string{ssh.InsecureKeyExchangeDH14SHA1} },
-			[]string{"key exchange", "diffie-hellman-group14-sha1"}},
+	kex := func(name string) func(*ssh.ServerConfig) {
+		return func(c *ssh.ServerConfig) { c.KeyExchanges = []string{name} }
+	}
+	return []oldMachine{
+		{"host key by SHA-1", sha1, func(*ssh.ServerConfig) {}, []string{"host key", "ssh-rsa", "ssh-keygen -A"}, []string{ssh.KeyAlgoRSA}},
+		{"key exchange of the logjam", p.a, kex(ssh.InsecureKeyExchangeDH1SHA1), []string{"key exchange", "diffie-hellman-group1-sha1"},
+			[]string{ssh.InsecureKeyExchangeDH1SHA1}},
+		{"key exchange by SHA-1", p.a, kex(ssh.InsecureKeyExchangeDH14SHA1), []string{"key exchange", "diffie-hellman-group14-sha1"},
+			[]string{ssh.InsecureKeyExchangeDH14SHA1}},
+		{"group exchange by SHA-1", p.a, kex(ssh.InsecureKeyExchangeDHGEXSHA1), []string{"key exchange", "diffie-hellman-group-exchange-sha1"},
+			[]string{ssh.InsecureKeyExchangeDHGEXSHA1}},
 		{"CBC", p.a, func(c *ssh.ServerConfig) {
 			c.Ciphers = []string{ssh.InsecureCipherAES128CBC, ssh.InsecureCipherTripleDESCBC}
-		},
-			[]string{"cipher", "aes128-cbc", "3des-cbc"}},
-		{"RC4", p.a, func(c *ssh.ServerConfig) { c.Ciphers = []string{ssh.InsecureCipherRC4} }, []string{"cipher", "arcfour"}},
+		}, []string{"cipher", "aes128-cbc", "3des-cbc"}, []string{ssh.InsecureCipherTripleDESCBC}},
+		{"RC4", p.a, func(c *ssh.ServerConfig) { c.Ciphers = []string{ssh.InsecureCipherRC4} }, []string{"cipher", "arcfour"}, nil},
 		{"MAC by SHA-1", p.a, func(c *ssh.ServerConfig) { c.Ciphers, c.MACs = []string{ssh.CipherAES128CTR}, []string{ssh.HMACSHA1} },
-			[]string{"MAC", "hmac-sha1"}},
-	} {
-		t.Run(test.name, func(t *testing.T) {
+			[]string{"MAC", "hmac-sha1"}, []string{ssh.HMACSHA1}},
+		{"MAC by a piece of SHA-1", p.a, func(c *ssh.ServerConfig) {
+			c.Ciphers, c.MACs = []string{ssh.CipherAES128CTR}, []string{ssh.InsecureHMACSHA196}
+		},
+			[]string{"MAC", "hmac-sha1-96"}, []string{ssh.InsecureHMACSHA196}},
+		{"all of it", sha1, func(c *ssh.ServerConfig) {
+			c.KeyExchanges, c.Ciphers, c.MACs = []string{ssh.InsecureKeyExchangeDH14SHA1}, []string{ssh.InsecureCipherAES128CBC}, []string{ssh.HMACSHA1}
+		}, []string{"key exchange"}, []string{ssh.KeyAlgoRSA, ssh.HMACSHA1, ssh.InsecureCipherAES128CBC, ssh.InsecureKeyExchangeDH14SHA1}},
+	}
+}
+
+// old puts an old machine on a bench.
+func (b *bench) old(m oldMachine) *server {
+	s := b.machine("n1:22")
+	s.hostKeys, s.tune = []ssh.Signer{m.key}, m.tune
+	b.know("n1 " + of(m.key))
+	return s
+}
+
+// TestOnlyModernAlgorithms: a machine that has nothing else is refused with what it has, whatever else would do.
+func TestOnlyModernAlgorithms(t *testing.T) {
+	for _, m := range oldMachines(t, newPKI(t)) {
+		t.Run(m.name, func(t *testing.T) {
 			b := newBench(t)
-			s := b.machine("n1:22")
-			s.hostKeys, s.tune = []ssh.Signer{test.key}, test.tune
-			b.know("n1 " + of(test.key))
+			s := b.old(m)
 			err := b.ok(Login{Name: "n1"})
-			mustContain(t, fmt.Sprint(err), append(test.said, "host n1", "no longer safe", "update its sshd")...)
+			mustContain(t, fmt.Sprint(err), append(m.said, "host n1", "no longer safe", "update its sshd")...)
 			if s.logins.Load() > 0 || s.dials.Load() != 1 {
 				t.Errorf("%d logins, %d dials", s.logins.Load(), s.dials.Load())
 			}

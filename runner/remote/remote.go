@@ -61,6 +61,9 @@ type Login struct {
 	SudoPassword func(context.Context) (string, error)
 	// ConnectTimeout is for TCP, handshake and login together, for each hop; 0: 10 s.
 	ConnectTimeout time.Duration
+	// Legacy names algorithms to use although they are no longer safe, where the machine, or a jump host on the way, has
+	// nothing better. What isn't known, or is worse than that, is an error.
+	Legacy []string
 }
 
 // Options are what all hosts of a Net share. The zero value is ready to use.

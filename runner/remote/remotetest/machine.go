@@ -37,19 +37,20 @@ type User struct {
 // Options say what a machine is. What is empty has a default.
 type Options struct {
 	Name           string
-	Distro         string            // "debian" (default) or "redhat"
-	Users          []User            // beside root; default: ops with sudo without a password
-	HostKey        ssh.Signer        // default: a new ed25519 key
-	AuthorizedKeys []ssh.PublicKey   // who may log in, as any user
-	UserCAs        []ssh.PublicKey   // whose certificates may log in, as the principals they name
-	Packages       map[string]string // installed: name, version; default: a node with kubelet 1.36.4
-	Repo           *Repo             // default: Packages' versions alone
-	Kernel         string            // running; default 6.1.0-51-amd64
-	Uptime         time.Duration     // at New; default an hour
-	RebootTime     time.Duration     // from reboot to sshd; default 20 s
-	LoginDelay     time.Duration     // after sshd is up, only root may log in (pam_nologin)
-	InstallTime    time.Duration     // for each package; default 5 s
-	MaxSessions    int               // of one connection; default 10
+	Distro         string                  // "debian" (default) or "redhat"
+	Users          []User                  // beside root; default: ops with sudo without a password
+	HostKey        ssh.Signer              // default: a new ed25519 key
+	AuthorizedKeys []ssh.PublicKey         // who may log in, as any user
+	UserCAs        []ssh.PublicKey         // whose certificates may log in, as the principals they name
+	Packages       map[string]string       // installed: name, version; default: a node with kubelet 1.36.4
+	Repo           *Repo                   // default: Packages' versions alone
+	Kernel         string                  // running; default 6.1.0-51-amd64
+	Uptime         time.Duration           // at New; default an hour
+	RebootTime     time.Duration           // from reboot to sshd; default 20 s
+	LoginDelay     time.Duration           // after sshd is up, only root may log in (pam_nologin)
+	InstallTime    time.Duration           // for each package; default 5 s
+	MaxSessions    int                     // of one connection; default 10
+	SSHD           func(*ssh.ServerConfig) // what its sshd speaks; default: what x/crypto does
 }
 
 func (o *Options) defaults() error {

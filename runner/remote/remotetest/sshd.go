@@ -51,6 +51,9 @@ func (m *Machine) sshConfig() *ssh.ServerConfig {
 		ServerVersion:     "SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u7",
 		MaxAuthTries:      6,
 	}
+	if m.o.SSHD != nil {
+		m.o.SSHD(c)
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	c.AddHostKey(m.hostKey)
