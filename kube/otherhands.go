@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -21,8 +22,7 @@ type hand struct {
 	todo              string // what a person can do; "": nothing is needed
 }
 
-// hands are those that are known to get into the way. kured's lock is on its DaemonSet, not on a Node (kured.dev/docs,
-// "Disabling Reboots"). The label is medik8s' own, which its node-maintenance-operator sets for the same reason and
+// hands are those that are known to get into the way. kured's lock is on its DaemonSet: see kured.go. The label is medik8s' own, which its node-maintenance-operator sets for the same reason and
 // both node-healthcheck-operator and self-node-remediation heed. The annotation is from the cluster-autoscaler's FAQ.
 // A MachineHealthCheck is paused by an annotation on itself or on a Machine (cluster-api.sigs.k8s.io, "Configure a
 // MachineHealthCheck"; OpenShift, "Pausing a MachineHealthCheck resource"), to which a run has no right.
@@ -42,8 +42,7 @@ var hands = []hand{
 const (
 	labelNoRemediation    = "remediation.medik8s.io/exclude-from-remediation"
 	annotationNoScaleDown = "cluster-autoscaler.kubernetes.io/scale-down-disabled"
-	annotationKuredLock   = "weave.works/kured-node-lock" // on kured's DaemonSet
-	annotationMachine     = "cluster.x-k8s.io/machine"    // cluster-api's, on the Node of a Machine
+	annotationMachine     = "cluster.x-k8s.io/machine" // cluster-api's, on the Node of a Machine
 )
 
 func ofHand(h hand) string { return "hand " + h.name }
@@ -67,8 +66,9 @@ func imageName(image string) string {
 	return image
 }
 
-// OtherHands says who else works on this cluster's nodes by itself, what becomes of that in a run, and what to do.
-func (c *Cluster) OtherHands() []string {
+// OtherHands says who else works on this cluster's nodes by itself, what becomes of that in a run, and what to do. It
+// asks the API for rights where that decides it.
+func (c *Cluster) OtherHands(ctx context.Context) []string {
 	var list []string
 	for _, h := range hands {
 		pods := c.pods.of(ofHand(h))
@@ -76,40 +76,20 @@ func (c *Cluster) OtherHands() []string {
 			continue
 		}
 		p := slices.MinFunc(pods, func(a, b pod) int { return strings.Compare(keyOf(a), keyOf(b)) })
-		list = append(list, c.handText(h, p))
+		list = append(list, c.handText(ctx, h, p))
 	}
 	return append(list, c.machinesText()...)
 }
 
-func (c *Cluster) handText(h hand, p pod) string {
+func (c *Cluster) handText(ctx context.Context, h hand, p pod) string {
 	text := fmt.Sprintf("%s runs here (pod %s) and %s: ", h.name, keyOf(p), h.does)
 	switch key := h.label + h.annotation; {
 	case key != "":
 		return text + "claimed nodes are kept from it by " + key
 	case h.todo == "":
-		return text + c.kuredText(p)
+		return text + c.kuredText(ctx, kuredOf(p))
 	}
 	return text + fmt.Sprintf(h.todo, p.Namespace, deploymentOf(p))
-}
-
-// kuredText depends on who has kured's lock: a person, a node that it is rebooting, or nobody.
-func (c *Cluster) kuredText(p pod) string {
-	name := "kured"
-	if owner := metav1.GetControllerOf(p); owner != nil {
-		name = owner.Name
-	}
-	var lock string
-	if d, ok := c.daemonSets.get(p.Namespace + "/" + name); ok {
-		lock = d.Annotations[annotationKuredLock]
-	}
-	hold := fmt.Sprintf(`kubectl -n %s annotate ds %s %s='{"nodeID":"manual"}'`, p.Namespace, name, annotationKuredLock)
-	switch {
-	case strings.Contains(lock, `"manual"`):
-		return "its lock is held by hand, so it does nothing; give it back after the run (" + annotationKuredLock + "-)"
-	case lock != "":
-		return fmt.Sprintf("its lock is taken just now (%s); wait for its end, then hold the lock for the time of the run: %s", lock, hold)
-	}
-	return "hold its lock for the time of the run: " + hold
 }
 
 // deploymentOf is the Deployment's name of a pod, as far as its ReplicaSet's tells it.
@@ -193,6 +173,3 @@ func unexempt(n *corev1.Node, state map[string]string) {
 		}
 	}
 }
-
-// lockOf is what trimming leaves of a DaemonSet's annotations.
-func lockOf(key string) bool { return key == annotationKuredLock }

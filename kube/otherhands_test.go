@@ -3,9 +3,7 @@ package kube
 import (
 	"strings"
 	"testing"
-	"time"
 
-	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/fleetup/fleetup/kube/kubetest"
@@ -13,7 +11,7 @@ import (
 
 func TestNoOtherHands(t *testing.T) {
 	inWorld(t, shop, func(w *world) {
-		if list := w.c.OtherHands(); list != nil {
+		if list := w.c.OtherHands(w.ctx); list != nil {
 			t.Errorf("found %q", list)
 		}
 		w.claim("n1")
@@ -32,9 +30,9 @@ func TestOtherHandsAreNamedWithWhatToDo(t *testing.T) {
 		}
 		w.must(kubetest.Change(w.Server, "", "n2", func(n *corev1.Node) { n.Annotations = map[string]string{annotationMachine: "worker-7"} }))
 	}, func(w *world) {
-		text := strings.Join(w.c.OtherHands(), "\n")
+		text := strings.Join(w.c.OtherHands(w.ctx), "\n")
 		for _, want := range []string{
-			"kured runs here (pod kube-system/kured-", `kubectl -n kube-system annotate ds kured weave.works/kured-node-lock='{"nodeID":"manual"}'`,
+			"kured runs here (pod kube-system/kured-", "a run holds its lock, on daemonset kube-system/kured",
 			"kubectl -n system-upgrade scale deployment system-upgrade-controller --replicas=0",
 			"medik8s/node-healthcheck-operator-", "claimed nodes are kept from it by remediation.medik8s.io/exclude-from-remediation",
 			"machinehealthcheck --all -n openshift-machine-api cluster.x-k8s.io/paused=",
@@ -46,25 +44,6 @@ func TestOtherHandsAreNamedWithWhatToDo(t *testing.T) {
 		}
 		if strings.Contains(text, "shop/") {
 			t.Errorf("an application with a name of its own:\n%s", text)
-		}
-	})
-}
-
-func TestKuredsLock(t *testing.T) {
-	inWorld(t, func(w *world) { w.must(w.AddDaemonSet("kube-system", "kured", nil)) }, func(w *world) {
-		for lock, want := range map[string]string{
-			`{"nodeID":"n2","metadata":{}}`: "its lock is taken just now", `{"nodeID":"manual"}`: "held by hand", "": "hold its lock",
-		} {
-			w.must(kubetest.Change(w.Server, "kube-system", "kured", func(d *appsv1.DaemonSet) {
-				d.Annotations = map[string]string{}
-				if lock != "" {
-					d.Annotations[annotationKuredLock] = lock
-				}
-			}))
-			time.Sleep(time.Second)
-			if text := strings.Join(w.c.OtherHands(), "\n"); !strings.Contains(text, want) {
-				t.Errorf("lock %q: %s", lock, text)
-			}
 		}
 	})
 }

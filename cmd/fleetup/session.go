@@ -145,7 +145,7 @@ func (s *session) preflight(ctx context.Context) (map[string]*runner.Surveyed, [
 		return nil, nil, ctx.Err()
 	}
 	findings := runner.Judge(found, sit, s.fleet.Strategy.Unreachable)
-	for _, other := range s.cluster.OtherHands() {
+	for _, other := range s.cluster.OtherHands(ctx) {
 		findings = append(findings, runner.Finding{What: "other hands", Why: other})
 	}
 	findings = append(findings, legacyFindings(s.hosts)...)

@@ -73,8 +73,19 @@ func (c *cluster) options(node string) kube.DrainOptions {
 	return o
 }
 
-// TryDrain implements runner.Drains.
+// Claim implements runner.Claims. Nobody else may reboot a node that is claimed; TryDrain has waited for who might.
+func (c *cluster) Claim(ctx context.Context, node, run string, facts map[string]string) (map[string]string, error) {
+	if err := c.HoldKured(ctx, node, run, nil); err != nil {
+		return nil, err
+	}
+	return c.Cluster.Claim(ctx, node, run, facts)
+}
+
+// TryDrain implements runner.Drains. kured, where it is here, is kept off before the first node is closed.
 func (c *cluster) TryDrain(ctx context.Context, node string, waiting func(string)) error {
+	if err := c.HoldKured(ctx, node, c.run, waiting); err != nil {
+		return err
+	}
 	return c.Cluster.TryDrain(ctx, node, c.options(node), waiting)
 }
 
