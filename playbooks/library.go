@@ -20,6 +20,8 @@ var (
 	dnfShell shellPart
 	//go:embed sh/preflight.sh
 	preflightShell shellPart
+	//go:embed sh/automatic.sh
+	automaticShell shellPart
 	//go:embed sh/service.sh
 	serviceShell shellPart
 	//go:embed sh/files.sh

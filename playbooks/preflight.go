@@ -83,7 +83,7 @@ func judge(s survey, w Wanted) Findings {
 		warn("the package lock is held by %s: the run waits for it", holder)
 	}
 	for _, unit := range s["automatic"] {
-		warn("%s is active: it may hold the package lock, and upgrade on its own", unit)
+		warn("%s is active: it is kept from beginning while the node is claimed; what it has begun by then is waited for", unit)
 	}
 	judgeCgroup(s, w, problem)
 	judgeFlags(s, w, problem)

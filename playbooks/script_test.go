@@ -27,7 +27,7 @@ func TestLibraryIsPOSIX(t *testing.T) {
 		}
 	}
 	cmd := exec.Command("/bin/sh", "-n")
-	cmd.Stdin = strings.NewReader(lib(serviceShell, preflightShell) + withTool("true\n"))
+	cmd.Stdin = strings.NewReader(lib(serviceShell, preflightShell, automaticShell) + withTool("true\n"))
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Errorf("%v: %s", err, out)
 	}

@@ -32,6 +32,7 @@ type life struct {
 	applied   string            // boot id after the last step that was applied here
 	changed   []string          // what was applied, for people
 	last      string            // the last wait that was told
+	alone     bool              // the machine's own automatic upgrades are kept off
 	fails     int               // orders that failed on this node before, says the journal
 }
 
@@ -175,14 +176,16 @@ const begun = "begun"
 
 // touch notes on the node, before the first effect on the machine, that there is one.
 func (l *life) touch(ctx context.Context) error {
-	if l.light || l.state[begun] != "" {
+	if l.light {
 		return nil
 	}
-	if err := l.r.Cluster.Note(ctx, l.w.Node, l.r.Run, map[string]string{begun: l.phase}); err != nil {
-		return err
+	if l.state[begun] == "" {
+		if err := l.r.Cluster.Note(ctx, l.w.Node, l.r.Run, map[string]string{begun: l.phase}); err != nil {
+			return err
+		}
+		l.state[begun] = l.phase
 	}
-	l.state[begun] = l.phase
-	return nil
+	return l.keepOff(ctx)
 }
 
 // factOrder is the key of the claim's state that says which order held the node last, for a run whose journal is lost.

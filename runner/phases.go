@@ -264,6 +264,9 @@ func (l *life) uncordon(ctx context.Context) error {
 			last[k] = v
 		}
 	}
+	if err := playbooks.LetGo(ctx, l.w.Machine); err != nil { // before: once it is released nobody would come back for it
+		return err
+	}
 	if err := l.r.Cluster.Release(ctx, l.w.Node, l.r.Run, last); err != nil {
 		return err
 	}

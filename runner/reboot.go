@@ -113,6 +113,7 @@ func (l *life) rebootNow(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	l.alone = false // what keeps its automatic upgrades off doesn't outlive the boot either
 	l.say(fmt.Sprintf("back after %s, with a new boot id", time.Since(begun).Round(time.Second)))
 	return nil
 }
@@ -122,6 +123,9 @@ func (l *life) start(ctx context.Context) error {
 	if l.since.IsZero() && l.reclaimed { // what an earlier order did is not known to the second
 		l.since = time.Now()
 	} // else nothing was stopped: the kubelet posts when it likes, and the API's word is as good as it was
+	if _, err := playbooks.KeepOff(ctx, l.w.Machine); err != nil {
+		return err
+	}
 	if err := l.run(ctx, "start the kubelet", startScript); err != nil {
 		return err
 	}
@@ -214,6 +218,9 @@ func (l *life) verifyAsFound(ctx context.Context) error {
 
 // giveBack returns the node as it was found.
 func (l *life) giveBack(ctx context.Context) error {
+	if err := playbooks.LetGo(ctx, l.w.Machine); err != nil {
+		return err
+	}
 	if err := l.r.Cluster.Release(ctx, l.w.Node, l.r.Run, nil); err != nil {
 		return err
 	}

@@ -9,7 +9,7 @@ survey() {
 	survey_packages
 	survey_kubelet
 	echo "containerd $(containerd --version 2>/dev/null)"
-	for unit in unattended-upgrades.service apt-daily-upgrade.timer dnf-automatic.timer dnf-automatic-install.timer; do
+	for unit in unattended-upgrades.service apt-daily-upgrade.timer dnf-automatic.timer dnf-automatic-install.timer dnf5-automatic.timer; do
 		if [ "$(systemctl is-active "$unit" 2>/dev/null)" = active ]; then echo "automatic $unit"; fi
 	done
 }
