@@ -97,5 +97,5 @@ func (d *deadline) trouble() []string {
 	if err == nil {
 		return nil
 	}
-	return []string{"the API server, which doesn't answer: " + err.Error()}
+	return []string{unanswered(err)}
 }

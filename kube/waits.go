@@ -21,7 +21,7 @@ func (c *Cluster) await(ctx context.Context, node, operation string, waiting fun
 			return nil
 		}
 		if _, trouble := c.trouble.now(); trouble != nil {
-			left = append([]string{"the API server, which doesn't answer: " + trouble.Error()}, left...)
+			left = append([]string{unanswered(trouble)}, left...)
 		}
 		say.about(left, false)
 		timer := time.NewTimer(time.Second)

@@ -3,6 +3,8 @@ package kube
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -325,10 +327,9 @@ func (a *apiTrouble) now() (lost time.Duration, err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	lost = a.lost
-	for kind, e := range a.kinds {
-		err = fmt.Errorf("watch %s: %w", kind, e)
-	}
-	if err != nil {
+	if len(a.kinds) > 0 {
+		kind := slices.Min(slices.Collect(maps.Keys(a.kinds))) // the same one each time: who waits says what changes
+		err = fmt.Errorf("watch %s: %w", kind, a.kinds[kind])
 		lost += time.Since(a.since)
 	}
 	return lost, err

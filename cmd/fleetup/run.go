@@ -246,8 +246,13 @@ func (a *app) signals(cancel context.CancelCauseFunc) (<-chan struct{}, func()) 
 	return stop, func() { deaf(); close(quit); wg.Wait() }
 }
 
+// realSignals leaves alone those that were ignored when this process began, as nohup and a shell's & want it.
 func realSignals(got chan<- os.Signal) (stop func()) {
-	signal.Notify(got, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	for _, s := range []os.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
+		if !signal.Ignored(s) {
+			signal.Notify(got, s)
+		}
+	}
 	return func() { signal.Stop(got) }
 }
 

@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -128,11 +129,44 @@ func (l *Lab) daemon(name string, arguments ...string) error {
 	if err != nil {
 		return err
 	}
+	d := &daemon{process: p, arguments: arguments}
+	l.mu.Lock()
+	l.daemons[name] = d
+	l.mu.Unlock()
 	l.owned.Go(func() {
 		<-p.done
-		l.cancel(fmt.Errorf("lab: %s has ended: %w", name, p.err)) // says nothing new where the lab ended it
+		if !d.killed.Load() {
+			l.cancel(fmt.Errorf("lab: %s has ended: %w", name, p.err)) // says nothing new where the lab ended it
+		}
 	})
 	return nil
+}
+
+// daemon is one program of the control plane.
+type daemon struct {
+	*process
+	arguments []string
+	killed    atomic.Bool // by a test
+}
+
+// KillAPI ends the API server as SIGKILL does. What it returns starts it again, and returns once it serves.
+func (l *Lab) KillAPI() (restart func()) {
+	const name = "kube-apiserver"
+	l.mu.Lock()
+	d := l.daemons[name]
+	l.mu.Unlock()
+	d.killed.Store(true)
+	_ = d.cmd.Process.Kill()
+	<-d.done
+	return func() {
+		err := l.daemon(name, d.arguments...)
+		if err == nil {
+			err = l.api.wait(l.ctx, "the API server", func() (string, error) { return "", l.api.get(l.ctx, "/readyz", nil) })
+		}
+		if err != nil {
+			l.fail("lab: %v", err)
+		}
+	}
 }
 
 // waitNodes waits until every machine that has a kubelet is a Ready node, and the taint that it had before is gone:

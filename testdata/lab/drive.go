@@ -133,7 +133,7 @@ func (l *Lab) Fleetup(arguments ...string) (stdout, stderr string, exit int) {
 
 // environment holds nothing of the user's: no agent, no kubeconfig, no home.
 func (l *Lab) environment() []string {
-	return []string{"PATH=" + os.Getenv("PATH"), "HOME=" + l.Dir, "XDG_STATE_HOME=" + filepath.Join(l.Dir, "state"), "LC_ALL=C.UTF-8"}
+	return append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + l.Dir, "XDG_STATE_HOME=" + filepath.Join(l.Dir, "state"), "LC_ALL=C.UTF-8"}, l.Env...)
 }
 
 // Usage says how somebody at a terminal uses the lab.

@@ -29,6 +29,7 @@ type Lab struct {
 	Certificate    string // private key that is accepted for the certificate beside it alone (Certificate + "-cert.pub")
 	KnownHosts     string // the machines' ed25519 host keys
 	Machines       []*Machine
+	Env            []string // of fleetup and kubectl, besides the little that they need; a test may add to it
 
 	parts  parts
 	api    *api
@@ -37,8 +38,9 @@ type Lab struct {
 	cancel context.CancelCauseFunc
 	unlock func()
 
-	mu       sync.Mutex // guards stopping, and the processes' start against it
+	mu       sync.Mutex // guards stopping and daemons, and the processes' start against stopping
 	stopping bool
+	daemons  map[string]*daemon
 	owned    sync.WaitGroup // goroutines that wait for a process
 }
 
@@ -97,6 +99,7 @@ func newLab(parts parts, options Options, fail func(string, ...any)) (*Lab, erro
 		parts:          parts,
 		fail:           fail,
 		unlock:         unlock,
+		daemons:        map[string]*daemon{},
 	}
 	l.ctx, l.cancel = context.WithCancelCause(context.Background())
 	l.plan("n", apt, 11, options.Machines)

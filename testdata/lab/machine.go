@@ -37,6 +37,7 @@ type Machine struct {
 	mu      sync.Mutex
 	off     bool     // switched off by a test or by itself: reboots and Start alone bring it back
 	current *process // systemd-nspawn, the last one started
+	boots   int
 }
 
 // rebooted is how systemd-nspawn ends when its machine wants to boot again.
@@ -187,6 +188,7 @@ func (m *Machine) nspawn() (*process, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.current = p
+	m.boots++
 	return p, nil
 }
 
@@ -201,6 +203,13 @@ func (m *Machine) Kill() {
 	}
 	_ = p.cmd.Process.Kill()
 	<-p.done
+}
+
+// Boots is how often the machine has been started, or has started again, since the lab's start.
+func (m *Machine) Boots() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.boots
 }
 
 // WaitOff waits until the machine has switched itself off.

@@ -13,16 +13,54 @@ import (
 	"github.com/fleetup/fleetup/testdata/lab"
 )
 
-// said collects what a fleetup that still runs has said.
+// said collects what a fleetup that still runs has said, and when.
 type said struct {
-	mu   sync.Mutex
-	text bytes.Buffer
+	mu    sync.Mutex
+	text  bytes.Buffer
+	times []moment
+}
+
+// moment is when the text was how long.
+type moment struct {
+	at   time.Time
+	size int
 }
 
 func (s *said) Write(p []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.text.Write(p)
+	n, err := s.text.Write(p)
+	s.times = append(s.times, moment{time.Now(), s.text.Len()})
+	return n, err
+}
+
+// when is the time at which words were first there; zero if they never were.
+func (s *said) when(words string) time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	i := strings.Index(s.text.String(), words)
+	for _, m := range s.times {
+		if i >= 0 && m.size >= i+len(words) {
+			return m.at
+		}
+	}
+	return time.Time{}
+}
+
+// until waits for words.
+func (s *said) until(t *testing.T, words string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
+	defer cancel()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for !strings.Contains(s.String(), words) {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			t.Fatalf("%q wasn't said:\n%s", words, s)
+		}
+	}
 }
 
 func (s *said) String() string {
@@ -34,22 +72,20 @@ func (s *said) String() string {
 // begin starts fleetup and returns once it has said something.
 func begin(t *testing.T, l *lab.Lab, until string, arguments ...string) (*exec.Cmd, *said) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	t.Cleanup(cancel)
-	cmd, heard := l.FleetupCommand(ctx, arguments...), &said{}
+	return beginCommand(t, l.FleetupCommand(ctx, arguments...), until)
+}
+
+// beginCommand is begin of a command that is changed in some way.
+func beginCommand(t *testing.T, cmd *exec.Cmd, until string) (*exec.Cmd, *said) {
+	t.Helper()
+	heard := &said{}
 	cmd.Stdout, cmd.Stderr = heard, heard
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for !strings.Contains(heard.String(), until) {
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			t.Fatalf("%q wasn't said:\n%s", until, heard)
-		}
-	}
+	heard.until(t, until)
 	return cmd, heard
 }
 

@@ -1,7 +1,6 @@
 package lab_test
 
 import (
-	"context"
 	"strings"
 	"testing"
 	"time"
@@ -133,14 +132,13 @@ func TestBlockedDrain(t *testing.T) {
 	n1 := l.Machines[0]
 	before, boot := getNode(t, l, "n1"), n1.BootID()
 	inventory := l.WriteInventory(l.Hosts("root") + "[upgrade]\nkubelet = \"1.37.2\"\n[drain]\ntimeout = \"3s\"\nforce = true\n")
-	begin := time.Now()
-	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
-	defer cancel()
-	cmd := l.FleetupCommand(ctx, "run", "--yes", inventory)
-	out, _ := cmd.CombinedOutput()
-	said := string(out)
-	t.Logf("after %v\n%s", time.Since(begin).Round(time.Second), said)
-	equal(t, "exit", cmd.ProcessState.ExitCode(), 1)
+	begun := time.Now()
+	cmd, heard := begin(t, l, "n1  check", "run", "--yes", inventory)
+	said := exit(t, cmd, heard, 1)
+	t.Logf("after %v\n%s", time.Since(begun).Round(time.Second), said)
+	if after := heard.when("n1  check waits").Sub(heard.when("n1  check")); after < 0 || after > 2*time.Second {
+		t.Errorf("the budget is named %v after the node's check began", after)
+	}
 	says(t, said, "n1", "waits", "default/alone needs 1 healthy", "blocked", "n2  done", "n3  done", "2 nodes done")
 	_, summary, _ := strings.Cut(said, "2 nodes done")
 	equal(t, "the blocker in the summary", strings.Count(said[:len(said)-len(summary)], "n1 blocked"), 1)

@@ -26,6 +26,7 @@ func TestLoginsOfFleetup(t *testing.T) {
 	sudo := func(file string) string {
 		return strings.Replace(l.Hosts("pw"), `user = "pw"`, fmt.Sprintf("user = \"pw\"\nsudo_password = { file = %q }", file), 1)
 	}
+	l.Env = append(l.Env, "FLEET_SUDO=lab-secret")
 	const patches = "[upgrade]\nos-patches = {}\n"
 
 	t.Run("wrong sudo password", func(t *testing.T) {
@@ -41,6 +42,7 @@ func TestLoginsOfFleetup(t *testing.T) {
 		{"root", l.Hosts("root")},
 		{"ops", l.Hosts("ops")},
 		{"sudo password", sudo(secret)},
+		{"sudo password by environment", strings.Replace(sudo(secret), fmt.Sprintf("{ file = %q }", secret), `{ env = "FLEET_SUDO" }`, 1)},
 		{"certificate", strings.Replace(l.Hosts("ops"), l.Key, l.Certificate, 1)},
 		{"jump host", strings.Replace(l.Hosts("ops"), `user = "ops"`, fmt.Sprintf("user = \"ops\"\njump = [\"root@%s\"]", b1.IP), 1)},
 	} {
@@ -56,7 +58,7 @@ func TestLoginsOfFleetup(t *testing.T) {
 			equal(t, "patched", n1.Must("dpkg-query -W -f '${Version} ' labpatch labextra"), "1.1-1 1.1-1")
 		})
 	}
-	if out, err := n1.Exec("grep -r lab-secret /var/lib/fleetup /proc/[0-9]*/cmdline /var/log/auth.log /var/log/journal 2>/dev/null"); err == nil {
+	if out, err := n1.Exec("grep -r lab-secret /var/lib/fleetup /proc/[0-9]*/cmdline /proc/[0-9]*/environ /var/log/auth.log /var/log/journal 2>/dev/null"); err == nil {
 		t.Errorf("the sudo password is on the machine: %s", out)
 	}
 	state := filepath.Join(l.Dir, "state")

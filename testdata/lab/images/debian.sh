@@ -3,12 +3,12 @@
 set -euo pipefail
 out=$1
 
-# The mirror that this machine itself uses, so that a site's own mirror is honoured.
+# The mirror that this machine itself uses, so that a site's own mirror is honoured; none, and debootstrap takes its own.
 mirror=$(apt-get indextargets --format '$(SITE)' 'Created-By: Packages' 'Origin: Debian' 'Codename: bookworm' 'Component: main' |
 	head -n 1)
 
 debootstrap --variant=minbase --include="$(tr -s ' \n' ',' <<<"ca-certificates dbus iproute2 kmod libpam-systemd \
-openssh-server procps sudo systemd systemd-sysv udev" | sed 's/,$//')" bookworm "$out" "${mirror:-http://deb.debian.org/debian}"
+openssh-server procps sudo systemd systemd-sysv udev" | sed 's/,$//')" bookworm "$out" ${mirror:+"$mirror"}
 
 # No mirror is reachable from a machine of the lab, and a dead one would cost every apt-get update its timeout.
 cp "$out/etc/apt/sources.list" "$out/etc/apt/sources.list.debootstrap"

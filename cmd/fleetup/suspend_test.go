@@ -1,0 +1,107 @@
+package main
+
+import (
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	coordinationv1 "k8s.io/api/coordination/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/fleetup/fleetup/kube/kubetest"
+)
+
+// sleeper is a process whose laptop lid is closed in mid-drain for ten minutes: CLOCK_BOOTTIME goes on, Go's own clock
+// stands still, and for a while afterwards no network is there.
+type sleeper struct {
+	*process
+	k     *killer
+	leap  atomic.Int64
+	while []string // what it did between the lid's opening and the network's return
+}
+
+const networkless = 20 * time.Second
+
+func (s *yard) sleeper(asleep func()) *sleeper {
+	p := &sleeper{process: s.process(s.path("state"))}
+	p.identity = "laptop/1/2/3"
+	p.boottime = func() time.Duration { return time.Since(s.began) + time.Duration(p.leap.Load()) }
+	p.k = s.killer(p.process, 0)
+	time.AfterFunc(2500*time.Millisecond, func() {
+		p.leap.Store(int64(10 * time.Minute))
+		asleep()
+		s.API.Refuse(true)
+		before := p.k.count()
+		time.Sleep(networkless)
+		p.while = p.k.since(before)
+		s.API.Refuse(false)
+	})
+	return p
+}
+
+func (k *killer) count() int {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return len(k.points)
+}
+
+func (k *killer) since(n int) []string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return slices.Clone(k.points[n:])
+}
+
+// idle fails the test if anything but words came of these points.
+func (p *sleeper) idle(t *testing.T, points []string) {
+	t.Helper()
+	for _, point := range points {
+		if strings.HasSuffix(point, "/leases/fleetup") {
+			continue // a renewal that is refused: that is how it hears of it
+		}
+		if !strings.HasPrefix(point, "journal: waiting") && !strings.HasPrefix(point, "journal: phase") && !strings.HasPrefix(point, "journal: said") && !strings.HasPrefix(point, "journal: interrupted") {
+			t.Errorf("while the lease was in doubt: %s\nall of it: %q", point, points)
+		}
+	}
+}
+
+// Nobody took the lease meanwhile: nothing begins before it is surely ours again, then the run goes on to its end.
+func TestSuspended(t *testing.T) {
+	inYard(t, 2, sweepUpgrade, func(s *yard) {
+		p := s.sleeper(func() {})
+		code := p.fleetup("run", s.inventory)
+		p.idle(t, p.while)
+		if said := p.out.String() + p.err.String(); code != 0 || !strings.Contains(said, "2 nodes done") {
+			t.Errorf("exit %d:\n%s", code, said)
+		}
+	})
+}
+
+// Another machine took it: nothing more is done, to the API or to a machine.
+func TestSuspendedAndReplaced(t *testing.T) {
+	inYard(t, 2, sweepUpgrade, func(s *yard) {
+		p := s.sleeper(func() {
+			s.must(kubetest.Change(s.API, "kube-system", "fleetup", func(l *coordinationv1.Lease) {
+				holder, now, epoch := laptop, metav1.NewMicroTime(time.Now()), *l.Spec.LeaseTransitions+1
+				l.Spec.HolderIdentity, l.Spec.RenewTime, l.Spec.LeaseTransitions = &holder, &now, &epoch
+			}))
+		})
+		before := -1
+		time.AfterFunc(2501*time.Millisecond, func() { before = p.k.count() })
+		code := p.fleetup("run", s.inventory)
+		if code != exitHeld || !strings.Contains(p.err.String()+p.out.String(), "lease was lost") {
+			t.Errorf("exit %d:\n%s%s", code, p.out, p.err)
+		}
+		if before < 0 {
+			t.Fatal("it ended before it slept")
+		}
+		p.idle(t, p.k.since(before))
+		if l := s.leaseStands(); !strings.Contains(l, laptop) {
+			t.Errorf("the lease: %s", l)
+		}
+		if n := s.node("n1"); n.Annotations["fleetup.io/run"] == "" {
+			t.Error("n1 isn't claimed any more: nothing was in flight, so nothing was shown")
+		}
+	})
+}
