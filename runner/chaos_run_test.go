@@ -251,7 +251,7 @@ func TestFault01RandomSchedules(t *testing.T) {
 			return
 		}
 	}
-	t.Logf("%d random schedules from seed %d: every invariant held", schedules, first)
+	t.Logf("shown: %d random schedules from seed %d: every invariant held", schedules, first)
 }
 
 // TestBrokenInvariantsAreCaught builds runs that are wrong on purpose: the checks above must see each.

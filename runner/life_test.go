@@ -371,7 +371,7 @@ func TestFault01KillAtEachEvent(t *testing.T) {
 				t.Errorf("killed at event %d: %s", kill, d)
 			}
 		}
-		t.Logf("%d points, all ends equal", points-1)
+		t.Logf("shown: %d points at the interfaces, all ends equal", points-1)
 	})
 }
 

@@ -4,7 +4,7 @@
 //	go run ./cmd/faults [PACKAGE…]        # default ./..., and the lab where it is prepared and may be used
 //
 // A fault's tests are called TestFaultNN…, wherever they live. A fault without one is printed as missing; one of which a
-// part needs a feature that isn't there yet says so.
+// part has no test yet says so. What a test logs behind "shown: " stands below its fault.
 package main
 
 import (
@@ -61,8 +61,9 @@ func lab() []string {
 
 // outcome is what the tests of one fault came to.
 type outcome struct {
-	tests  int
+	passed []string
 	failed []string
+	shown  []string // what its tests say they have shown
 	tiers  []string
 	took   time.Duration
 }
@@ -73,7 +74,10 @@ type event struct {
 	Elapsed                       float64
 }
 
-var number = regexp.MustCompile(`^TestFault(\d\d)`)
+var (
+	number = regexp.MustCompile(`^TestFault(\d\d)`)
+	shown  = regexp.MustCompile(`^ *[a-z0-9_]+_test\.go:\d+: shown: (.*)\n`)
+)
 
 // collect reads the events of all tests. broken are packages that ended without one, with what they said.
 func collect(r io.Reader) (seen map[int]*outcome, broken []string) {
@@ -88,14 +92,13 @@ func collect(r io.Reader) (seen map[int]*outcome, broken []string) {
 		switch {
 		case e.Action == "output":
 			said[e.Package+" "+e.Test] += e.Output
+			if m := shown.FindStringSubmatch(e.Output); match != nil && m != nil {
+				at(seen, match[1]).shown = append(at(seen, match[1]).shown, m[1])
+			}
 		case e.Test == "" && e.Action == "fail":
 			broken = append(broken, e.Package)
 		case match != nil && !strings.Contains(e.Test, "/") && (e.Action == "pass" || e.Action == "fail"):
-			n, _ := strconv.Atoi(match[1])
-			if seen[n] == nil {
-				seen[n] = &outcome{}
-			}
-			seen[n].add(e)
+			at(seen, match[1]).add(e)
 			if e.Action == "fail" {
 				fmt.Fprint(os.Stderr, said[e.Package+" "+e.Test])
 			}
@@ -103,20 +106,32 @@ func collect(r io.Reader) (seen map[int]*outcome, broken []string) {
 	}
 }
 
+// at is the outcome of a fault by its number.
+func at(seen map[int]*outcome, number string) *outcome {
+	n, _ := strconv.Atoi(number)
+	if seen[n] == nil {
+		seen[n] = &outcome{}
+	}
+	return seen[n]
+}
+
 func (o *outcome) add(e event) {
-	o.tests++
 	o.took += time.Duration(e.Elapsed * float64(time.Second))
 	if t := tier(e.Package); !slices.Contains(o.tiers, t) {
 		o.tiers = append(o.tiers, t)
 	}
 	if e.Action == "fail" {
 		o.failed = append(o.failed, e.Test)
+	} else {
+		o.passed = append(o.passed, e.Test)
 	}
 }
 
 // tier is what is real in the tests of a package.
 func tier(pkg string) string {
 	switch {
+	case strings.HasSuffix(pkg, "/vm"):
+		return "vm"
 	case strings.Contains(pkg, "/testdata/lab"):
 		return "lab"
 	case strings.HasSuffix(pkg, "/kube"), strings.HasSuffix(pkg, "/remote"), strings.HasSuffix(pkg, "/cmd/fleetup"):
@@ -129,28 +144,52 @@ func tier(pkg string) string {
 func show(w io.Writer, seen map[int]*outcome, broken []string) (passed int) {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "#\ttier\tresult\ttime\tfault")
+	partly := 0
 	for i, f := range faults {
 		o, result := seen[i+1], "missing"
-		if o == nil {
+		switch {
+		case o == nil || len(o.passed)+len(o.failed) == 0:
 			o = &outcome{}
-		} else if result = "FAILED " + strings.Join(o.failed, ", "); len(o.failed) == 0 {
+		case len(o.failed) > 0:
+			result = "FAILED " + strings.Join(o.failed, ", ")
+		default:
 			result = "pass"
 			passed++
+			if f.lacks(o.passed) != nil {
+				partly++
+			}
 		}
 		slices.Sort(o.tiers)
-		fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s\n", i+1, strings.Join(o.tiers, "+"), result, o.took.Round(10*time.Millisecond), f.text())
+		fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s\n", i+1, strings.Join(o.tiers, "+"), result, o.took.Round(10*time.Millisecond), f.text(o.passed))
+		for _, line := range o.shown {
+			fmt.Fprintf(t, "\t\t\t\t  %s\n", line)
+		}
 	}
 	_ = t.Flush()
 	for _, pkg := range broken {
 		fmt.Fprintln(w, "failed: "+pkg)
 	}
-	fmt.Fprintf(w, "%d of %d\n", passed, len(faults))
+	sum := fmt.Sprintf("%d of %d", passed, len(faults))
+	if partly > 0 {
+		sum += fmt.Sprintf(", %d of them in part", partly)
+	}
+	fmt.Fprintln(w, sum)
 	return passed
 }
 
-func (f fault) text() string {
-	if f.lacks == "" {
-		return f.what
+// lacks are the parts of a fault that none of the tests that passed has shown.
+func (f fault) lacks(passed []string) (missing []string) {
+	for _, p := range f.parts {
+		if !slices.ContainsFunc(passed, func(test string) bool { return strings.HasPrefix(test, p.test) }) {
+			missing = append(missing, p.what)
+		}
 	}
-	return f.what + " (not shown yet: " + f.lacks + ")"
+	return missing
+}
+
+func (f fault) text(passed []string) string {
+	if missing := f.lacks(passed); missing != nil {
+		return f.what + " (not shown yet: " + strings.Join(missing, "; ") + ")"
+	}
+	return f.what
 }

@@ -232,6 +232,6 @@ func TestFault01KillSweep(t *testing.T) {
 		}
 	})
 	if !t.Failed() {
-		t.Logf("%d points, killed at %d of them, with the journal kept or lost: every end is that of an undisturbed run", len(points), ends)
+		t.Logf("shown: %d points, killed at %d of them, with the journal kept or lost: every end is that of an undisturbed run", len(points), ends)
 	}
 }

@@ -184,5 +184,5 @@ func TestFault35RandomWeather(t *testing.T) {
 			})
 		}
 	})
-	t.Logf("%d random schedules from seed %d", wireSchedules, first)
+	t.Logf("shown: %d random schedules from seed %d", wireSchedules, first)
 }

@@ -24,7 +24,7 @@ func TestFault01RandomKills(t *testing.T) {
 	if s, err := strconv.ParseInt(os.Getenv("FLEETUP_SEED"), 10, 64); err == nil {
 		seed = s
 	}
-	t.Logf("FLEETUP_SEED=%d", seed)
+	t.Logf("FLEETUP_SEED=%d repeats it", seed)
 	dice := rand.New(rand.NewPCG(uint64(seed), 1))
 	l := lab.Start(t, lab.Options{Machines: 3})
 	l.Apply(web)
@@ -55,7 +55,8 @@ func TestFault01RandomKills(t *testing.T) {
 		says(t, fleetup(t, l, 0, "run", "--yes", inventory), "3 nodes done")
 		return 0
 	})
-	for killed, n := 0, 1; killed < randomKills && !t.Failed(); n++ {
+	killed, n := 0, 1
+	for ; killed < randomKills && !t.Failed(); n++ {
 		stands, kills := round(func() int { return killedRun(t, l, dice, inventory) })
 		killed += kills
 		t.Logf("round %d: killed %d times, %d in all", n, kills, killed)
@@ -63,6 +64,7 @@ func TestFault01RandomKills(t *testing.T) {
 			t.Errorf("after %d kills: -undisturbed +killed:\n%s", kills, d)
 		}
 	}
+	t.Logf("shown: %d random kills in %d runs, every end that of an undisturbed one", killed, n-1)
 }
 
 // killedRun runs until it is through, and kills it again and again on the way.
