@@ -330,39 +330,47 @@ func (blindStep) Check(context.Context, playbooks.Host) (playbooks.Status, error
 	return playbooks.Status{}, errors.New("no dpkg here")
 }
 
+// threeNodes is a fleet in which each node is another case: rebooted anyway, staged until a reboot, cordoned by somebody.
+func threeNodes(t *testing.T) *fleet {
+	w := newFakeWorld("n1", "n2", "n3")
+	w.nodes["n3"].cordoned = true
+	var work []Work
+	for i, n := range w.names() {
+		s := w.kubeletStep(n, "2")
+		s.staged = i == 1
+		wk := w.work(n, s)
+		wk.RebootPolicy = []string{"always", "if-required", "never"}[i]
+		work = append(work, wk)
+	}
+	f := newFleet(t, w, work...)
+	f.plan.Cordoned = "upgrade"
+	return f
+}
+
+// processUntil ends the process at an event, counted from 1, and returns how many there were; 0: it goes on to its end.
+func (f *fleet) processUntil(kill int) (end End, events int) {
+	f.t.Helper()
+	end, _ = f.process(func(_ Event, cancel context.CancelFunc) {
+		if events++; events == kill {
+			cancel()
+		}
+	})
+	return end, events
+}
+
 // TestFault01KillAtEachEvent ends the process at every journal write of a run of three nodes, lets the next process go on, and
 // compares the end with that of an undisturbed run (fault 1).
 func TestFault01KillAtEachEvent(t *testing.T) {
-	world := func() (*fakeWorld, []Work) {
-		w := newFakeWorld("n1", "n2", "n3")
-		w.nodes["n3"].cordoned = true
-		var work []Work
-		for i, n := range w.names() {
-			s := w.kubeletStep(n, "2")
-			s.staged = i == 1
-			wk := w.work(n, s)
-			wk.RebootPolicy = []string{"always", "if-required", "never"}[i]
-			work = append(work, wk)
-		}
-		return w, work
-	}
 	run := func(t *testing.T, kill int) (map[string]string, int) {
-		w, work := world()
-		f := newFleet(t, w, work...)
-		f.plan.Cordoned = "upgrade"
-		events := 0
-		end, _ := f.process(func(_ Event, cancel context.CancelFunc) {
-			if events++; events == kill {
-				cancel()
-			}
-		})
+		f := threeNodes(t)
+		end, events := f.processUntil(kill)
 		if kill > 0 {
 			end, _ = f.process(nil)
 		}
 		if end.Exit != 0 || !end.Finished {
 			t.Errorf("killed at event %d: end %+v", kill, end)
 		}
-		return w.standing(), events
+		return f.w.standing(), events
 	}
 	bubble(t, func(t *testing.T) {
 		undisturbed, points := run(t, 0)
