@@ -20,6 +20,7 @@ const (
 	FactCordoned = "cordoned" // "true": it was cordoned when we came, so it stays so
 	FactExcluded = "excluded" // "true": it had the load balancers' label already
 	FactExempt   = "exempt"   // keys we added that keep other controllers off the node, separated by commas
+	FactReady    = "ready"    // when the last of its node-critical pods became ready, by the node's clock
 	FactUnready  = "unready"  // the node-critical pods that weren't ready: nobody waits for them afterwards
 )
 
@@ -42,11 +43,11 @@ func (c *Cluster) Claim(ctx context.Context, node, run string, facts map[string]
 	if err := c.guard.check(); err != nil {
 		return nil, fmt.Errorf("node %s: claim: %w", node, err)
 	}
-	unready := c.unreadyCritical(node)
+	critical := c.criticalFacts(node)
 	labels, annotations := c.keepOff()
 	err := c.edit(ctx, node, "claim", func(n *corev1.Node) error {
 		var err error
-		if state, err = claim(n, run, facts, unready); err == nil {
+		if state, err = claim(n, run, facts, critical); err == nil {
 			state = keepClaimed(n, state, labels, annotations)
 		}
 		return err
@@ -55,14 +56,14 @@ func (c *Cluster) Claim(ctx context.Context, node, run string, facts map[string]
 }
 
 // claim is what Claim does to the object.
-func claim(n *corev1.Node, run string, facts map[string]string, unready string) (map[string]string, error) {
+func claim(n *corev1.Node, run string, facts, critical map[string]string) (map[string]string, error) {
 	switch holder := n.Annotations[AnnotationRun]; {
 	case holder != "" && holder != run && n.Annotations[AnnotationFailed] == "":
 		return nil, &ClaimedError{Node: n.Name, Run: holder}
 	case holder != "" && holder != run && flatMap(n.Annotations[AnnotationState]) != nil:
 		setAnnotation(n, AnnotationState, flatText(inherited(flatMap(n.Annotations[AnnotationState]), facts)))
 	case holder == "" || flatMap(n.Annotations[AnnotationState]) == nil: // without a record the cordon counts as somebody's
-		setAnnotation(n, AnnotationState, flatText(found(n, facts, unready)))
+		setAnnotation(n, AnnotationState, flatText(found(n, facts, critical)))
 	}
 	setAnnotation(n, AnnotationRun, run)
 	delete(n.Annotations, AnnotationFailed)
@@ -95,7 +96,7 @@ func keepClaimed(n *corev1.Node, state map[string]string, labels, annotations []
 }
 
 // found is what a first claim records.
-func found(n *corev1.Node, facts map[string]string, unready string) map[string]string {
+func found(n *corev1.Node, facts, critical map[string]string) map[string]string {
 	state := maps.Clone(facts)
 	if state == nil {
 		state = map[string]string{}
@@ -103,9 +104,7 @@ func found(n *corev1.Node, facts map[string]string, unready string) map[string]s
 	_, excluded := n.Labels[LabelExcludeLB]
 	state[FactCordoned] = fmt.Sprint(n.Spec.Unschedulable)
 	state[FactExcluded] = fmt.Sprint(excluded)
-	if unready != "" {
-		state[FactUnready] = unready
-	}
+	maps.Copy(state, critical)
 	return state
 }
 

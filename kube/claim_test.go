@@ -270,7 +270,7 @@ func TestClaimErrors(t *testing.T) {
 func TestClaimWithoutRecord(t *testing.T) {
 	n := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n1", Annotations: map[string]string{AnnotationRun: "r", AnnotationState: "{broken"}}}
 	n.Spec.Unschedulable = true
-	state, err := claim(n, "r", nil, "")
+	state, err := claim(n, "r", nil, nil)
 	if err != nil || state[FactCordoned] != "true" {
 		t.Fatalf("nobody knows whose cordon it is, so it must stay: %v %v", state, err)
 	}

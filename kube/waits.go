@@ -127,14 +127,16 @@ func (l *liveness) leaseRenewed(ctx context.Context) bool {
 
 // AwaitWhole waits until the node is what it was: its node-critical pods (static ones, DaemonSets', those of priority
 // system-node-critical) run and are ready, every DaemonSet that belongs there has its pod, and no allocatable resource is
-// less than before (memory: by more than 1 %). Pods that weren't ready when we claimed the node aren't waited for.
+// less than before (memory: by more than 1 %). Pods that weren't ready when we claimed the node aren't waited for. After a
+// reboot a pod's Ready from before it doesn't count.
 func (c *Cluster) AwaitWhole(ctx context.Context, node string, before map[string]string, waiting func(string)) error {
+	began := time.Now()
 	return c.await(ctx, node, "wait for node-critical pods", waiting, func() []string {
 		n, ok := c.nodes.get(node)
 		if !ok {
 			return []string{"node " + node + " to appear in the cluster"}
 		}
-		return c.notWhole(n, before)
+		return append(c.notYetReady(n, before, time.Since(began)), c.notWhole(n, before)...)
 	})
 }
 
