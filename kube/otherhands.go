@@ -24,8 +24,8 @@ type hand struct {
 
 // hands are those that are known to get into the way. kured's lock is on its DaemonSet: see kured.go. The label is medik8s' own, which its node-maintenance-operator sets for the same reason and
 // both node-healthcheck-operator and self-node-remediation heed. The annotation is from the cluster-autoscaler's FAQ.
-// A MachineHealthCheck is paused by an annotation on itself or on a Machine (cluster-api.sigs.k8s.io, "Configure a
-// MachineHealthCheck"; OpenShift, "Pausing a MachineHealthCheck resource"), to which a run has no right.
+// OpenShift's MachineHealthCheck is paused as a whole (OpenShift, "Pausing a MachineHealthCheck resource"), which is for a
+// person to decide; cluster-api's can be told of one Machine: see machines.go.
 var hands = []hand{
 	{name: "kured", image: "kured", does: "reboots, cordons and uncordons nodes"},
 	{name: "the system-upgrade-controller", image: "system-upgrade-controller", does: "cordons, drains and upgrades nodes after its Plans",
@@ -42,7 +42,6 @@ var hands = []hand{
 const (
 	labelNoRemediation    = "remediation.medik8s.io/exclude-from-remediation"
 	annotationNoScaleDown = "cluster-autoscaler.kubernetes.io/scale-down-disabled"
-	annotationMachine     = "cluster.x-k8s.io/machine" // cluster-api's, on the Node of a Machine
 )
 
 func ofHand(h hand) string { return "hand " + h.name }
@@ -78,7 +77,7 @@ func (c *Cluster) OtherHands(ctx context.Context) []string {
 		p := slices.MinFunc(pods, func(a, b pod) int { return strings.Compare(keyOf(a), keyOf(b)) })
 		list = append(list, c.handText(ctx, h, p))
 	}
-	return append(list, c.machinesText()...)
+	return append(list, c.machinesText(ctx)...)
 }
 
 func (c *Cluster) handText(ctx context.Context, h hand, p pod) string {
@@ -102,23 +101,6 @@ func deploymentOf(p pod) string {
 		return owner.Name[:i]
 	}
 	return owner.Name
-}
-
-// machinesText speaks of nodes that cluster-api made: its controllers, MachineHealthChecks among them, may run in
-// another cluster, where nothing of them is seen.
-func (c *Cluster) machinesText() []string {
-	var names []string
-	for _, n := range c.nodes.all() {
-		if n.Annotations[annotationMachine] != "" {
-			names = append(names, n.Name)
-		}
-	}
-	if len(names) == 0 {
-		return nil
-	}
-	slices.Sort(names)
-	return []string{fmt.Sprintf("%d nodes (%s, …) belong to Machines of cluster-api: a MachineHealthCheck may replace one while it is being worked on; "+
-		"where there is one: kubectl annotate machine NAME cluster.x-k8s.io/skip-remediation=, in the management cluster, for the time of the run", len(names), names[0])}
 }
 
 // keepOff are the keys that keep the hands that are here off a Node.

@@ -29,7 +29,9 @@ func trimMeta(o metav1.Object, keep func(annotation string) bool) {
 func nothing(string) bool { return false }
 
 func trimNode(n *corev1.Node) {
-	trimMeta(n, func(key string) bool { return strings.HasPrefix(key, ours) || key == annotationMachine })
+	trimMeta(n, func(key string) bool {
+		return strings.HasPrefix(key, ours) || key == annotationMachine || key == annotationMachines
+	})
 	n.Status.Images, n.Status.VolumesInUse, n.Status.Config = nil, nil, nil
 }
 

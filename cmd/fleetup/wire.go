@@ -78,7 +78,21 @@ func (c *cluster) Claim(ctx context.Context, node, run string, facts map[string]
 	if err := c.HoldKured(ctx, node, run, nil); err != nil {
 		return nil, err
 	}
+	if err := c.SkipRemediation(ctx, node, true); err != nil {
+		return nil, err
+	}
 	return c.Cluster.Claim(ctx, node, run, facts)
+}
+
+// Release implements runner.Claims. What keeps MachineHealthChecks off goes first: nobody comes back for a node that is
+// given back.
+func (c *cluster) Release(ctx context.Context, node, run string, last map[string]string) error {
+	if n, ok := c.Node(node); ok && n.Run == run {
+		if err := c.SkipRemediation(ctx, node, false); err != nil {
+			return err
+		}
+	}
+	return c.Cluster.Release(ctx, node, run, last)
 }
 
 // TryDrain implements runner.Drains. kured, where it is here, is kept off before the first node is closed.

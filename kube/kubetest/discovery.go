@@ -31,6 +31,10 @@ func (s *Server) serveOther(w http.ResponseWriter, r *http.Request) {
 		writeJSON(w, http.StatusOK, encode(groupList()))
 		return
 	}
+	if group := apiGroup(path); group != nil {
+		writeJSON(w, http.StatusOK, encode(group))
+		return
+	}
 	if list := resourceList(path); len(list.APIResources) > 0 {
 		writeJSON(w, http.StatusOK, encode(list))
 		return

@@ -78,12 +78,13 @@ var (
 	daemonSets     = newKind("apps", &appsv1.DaemonSet{}, "DaemonSet", "daemonsets", "ds", workload)
 	endpointSlices = newKind("discovery.k8s.io", &discoveryv1.EndpointSlice{}, "EndpointSlice", "endpointslices", "", inNamespace)
 	leases         = newKind("coordination.k8s.io", &coordinationv1.Lease{}, "Lease", "leases", "", inNamespace|mustLock)
+	machines       = newKind("cluster.x-k8s.io", &Machine{}, "Machine", "machines", "", inNamespace)
 	attachments    = newKind("storage.k8s.io", &storagev1.VolumeAttachment{}, "VolumeAttachment", "volumeattachments", "", hasStatus)
 )
 
 var kinds = []*kind{
 	nodes, pods, services, events, namespaces, configMaps, secrets, volumes, claims, quotas, accounts, budgets,
-	deployments, replicaSets, statefulSets, daemonSets, endpointSlices, leases, attachments,
+	deployments, replicaSets, statefulSets, daemonSets, endpointSlices, leases, attachments, machines,
 }
 
 // kindOf finds the kind that stores such objects; nil if none does.
