@@ -112,8 +112,8 @@ func TestRealListener(t *testing.T) {
 	must(t, err)
 	_, lists, err := d.ServerGroupsAndResources()
 	must(t, err)
-	if len(lists) != 7 {
-		t.Errorf("%d groups, want 7", len(lists))
+	if len(lists) != 8 {
+		t.Errorf("%d groups, want 8", len(lists))
 	}
 	s.SetVersion("v1.38.1")
 	v, err := d.ServerVersion()
