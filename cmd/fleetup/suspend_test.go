@@ -105,3 +105,28 @@ func TestSuspendedAndReplaced(t *testing.T) {
 		}
 	})
 }
+
+// The clocks of this machine and of the API server jump apart and back in the middle of a run: it goes on, and nobody takes
+// its lease for old.
+func TestClockJumps(t *testing.T) {
+	inYard(t, 2, sweepUpgrade, func(s *yard) {
+		for at, ahead := range map[time.Duration]time.Duration{3 * time.Second: time.Hour, 20 * time.Second: -time.Hour, 40 * time.Second: 0} {
+			time.AfterFunc(at, func() { s.API.SetClock(ahead) })
+			time.AfterFunc(at+7*time.Second, func() { // it renews every five seconds
+				second := s.process(s.path("elsewhere"))
+				second.identity = laptop
+				if code := second.fleetup("run", s.inventory); code != exitHeld {
+					s.Errorf("with the server's clock %s ahead a second run exits %d:\n%s", ahead, code, second.err)
+				}
+			})
+		}
+		p := s.process(s.path("state"))
+		p.identity = "rack/1/2/3"
+		if code := p.fleetup("run", s.inventory); code != 0 || !strings.Contains(p.out.String(), "2 nodes done") {
+			s.Errorf("exit %d:\n%s%s", code, p.out, p.err)
+		}
+		if took := time.Since(s.began); took < 50*time.Second {
+			s.Fatalf("it was over after %s, before the last jump", took)
+		}
+	})
+}

@@ -17,6 +17,20 @@ type knobs struct {
 	fail         func(*http.Request) (int, time.Duration, bool)
 	delay        func(*http.Request) time.Duration
 	cut, expired chan struct{}
+	ahead        time.Duration // of the server's clock
+}
+
+// SetClock sets the server's clock, as its answers show it, ahead of everybody else's, or behind with less than zero.
+func (s *Server) SetClock(ahead time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.knobs.ahead = ahead
+}
+
+func (s *Server) now() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return time.Now().Add(s.knobs.ahead)
 }
 
 // Token makes a bearer token a user's. An unknown token is answered with 401; no token is the administrator.

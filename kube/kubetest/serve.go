@@ -13,7 +13,7 @@ import (
 
 // ServeHTTP answers as kube-apiserver does, in JSON whatever else the client would take.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("Date", time.Now().UTC().Format(http.TimeFormat))
+	w.Header().Set("Date", s.now().UTC().Format(http.TimeFormat))
 	c := parse(w, r)
 	if c == nil {
 		s.serveOther(w, r)
