@@ -156,7 +156,7 @@ func TestOutOfDescriptors(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	cmd := l.FleetupCommand(ctx, "run", "--yes", inventory)
-	through(cmd, `ulimit -n 9; exec "$@"`)
+	through(cmd, `ulimit -n 6; exec "$@"`)
 	out, _ := cmd.CombinedOutput()
 	t.Logf("%s", out)
 	equal(t, "exit", cmd.ProcessState.ExitCode(), 1)

@@ -141,11 +141,13 @@ func TestFault19NetworkCutInMidStep(t *testing.T) {
 	inventory := l.WriteInventory(l.Hosts("ops") + "[upgrade]\nkubelet = \"1.37.2\"\n")
 	release := n1.HoldDpkgLock()
 	cmd, heard := begin(t, l, "held by holder", "run", "--yes", inventory)
-	heal := n1.Cut()
+	heal, cut := n1.Cut(), time.Now()
 	time.Sleep(15 * time.Second)
 	release() // it installs while nobody can see it
-	time.Sleep(15 * time.Second)
+	for end := time.Now().Add(time.Minute); installs(n1) == "0" && time.Now().Before(end); time.Sleep(time.Second) {
+	}
 	equal(t, "installed during the cut", installs(n1), "1")
+	time.Sleep(time.Until(cut.Add(30 * time.Second)))
 	heal()
 	says(t, exit(t, cmd, heard, 0), "n1  done", "1 node done")
 	isReady(t, getNode(t, l, "n1"), "v1.37.2")
