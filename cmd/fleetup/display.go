@@ -32,6 +32,7 @@ type display struct {
 	told     []string          // why nodes failed, as shown
 	running  map[string]string // node → what it does or waits for
 	heldBack string            // why no other node starts
+	held     string            // the last that heldUp was told
 	sending  string            // a file that is under way, and how far it is
 }
 
@@ -229,6 +230,21 @@ func (d *display) decided(dec runner.Decision) {
 		d.heldBack = dec.Waits[0].Why
 	}
 	d.render()
+}
+
+// heldUp says why nothing new begins although no node is the reason, when that changes; "" is that it goes on.
+func (d *display) heldUp(why string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	switch {
+	case why == d.held:
+		return
+	case why != "":
+		d.print("nothing new begins: " + why)
+	default:
+		d.print("going on")
+	}
+	d.held = why
 }
 
 // print writes a line above the bar.

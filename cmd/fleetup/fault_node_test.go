@@ -83,6 +83,9 @@ func TestPauseAndResume(t *testing.T) {
 		if code := <-over; code != 0 {
 			t.Errorf("exit %d: %s", code, p.err)
 		}
+		if said := p.err.String(); strings.Count(said, "nothing new begins: paused; `fleetup resume` goes on") != 1 || strings.Count(said, "\ngoing on\n") != 1 {
+			t.Errorf("what held it up isn't said once:\n%s", said)
+		}
 	})
 }
 

@@ -183,6 +183,17 @@ func (r *record) locked(ctx context.Context) error {
 // paused reports whether somebody, anywhere, asked this run to start nothing new.
 func (r *record) paused() bool { return r.lease.Annotations()[kube.AnnotationPaused] != "" }
 
+// heldUp is why this run begins nothing new, whatever its nodes are up to: somebody paused it, or its journal's disk is full.
+func (r *record) heldUp() string {
+	if r.paused() {
+		return "paused; `fleetup resume` goes on"
+	}
+	if full := r.journal.Full(); full != nil {
+		return full.Error()
+	}
+	return ""
+}
+
 // unlock frees the lease; what it says of an unfinished run stays.
 func (r *record) unlock() {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)

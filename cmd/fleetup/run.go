@@ -149,7 +149,7 @@ func (s *session) watched(ctx context.Context, rec *record, plan runner.Plan, cl
 	}
 	r := &runner.Runner{
 		Run: rec.run, Plan: plan, Work: s.work, Cluster: s.cluster, Journal: rec.journal, Progress: rec.progress,
-		Pending: closing, Show: d.event, Decided: d.decided,
+		Pending: closing, Show: d.event, Decided: func(dec runner.Decision) { d.decided(dec); d.heldUp(rec.heldUp()) },
 		Held: rec.lease.Held, Lost: rec.lease.Lost(), Stop: stop, Paused: rec.paused, HTTP: web,
 	}
 	if s.app.wrap != nil {
