@@ -159,6 +159,17 @@ type Drain struct {
 // Verify says how long a node may take to be whole again.
 type Verify struct {
 	Timeout time.Duration
+	Probe   Probe
+}
+
+// Probe is a pod that runs on the node before it is opened. Without an Image there is none.
+type Probe struct {
+	Image          string
+	Command        []string // empty: the image's own
+	Namespace      string
+	Timeout        time.Duration
+	StorageClasses []string          // a volume of each, mounted at /probe/CLASS
+	Resources      map[string]string // "nvidia.com/gpu": "1"
 }
 
 // HTTPCheck is one target of [verify] http: a URL, or a Service asked through the API server's proxy.

@@ -62,7 +62,7 @@ var homes = map[string]string{
 	"on_failure": "strategy", "max_failures": "strategy", "cordoned": "strategy", "unreachable": "strategy",
 	"ignore_daemonsets": "drain", "delete_emptydir_data": "drain", "force": "drain", "grace_period": "drain",
 	"on_blocked": "drain", "lb_settle": "drain", "last_endpoint": "drain", "accept_downtime": "drain",
-	"http": "verify", "kubelet": "upgrade", "containerd": "upgrade", "kernel": "upgrade", "reboot": "upgrade",
+	"http": "verify", "probe": "verify", "kubelet": "upgrade", "containerd": "upgrade", "kernel": "upgrade", "reboot": "upgrade",
 }
 
 // hint is the end of an "unknown key" message: what the key is called here, a near one of this table, or the table that

@@ -99,7 +99,7 @@ func (t *table) reboot(l *layer) {
 
 func (t *table) verify(l *layer) {
 	put(l, t, "verify", "timeout", (*table).timeout, func(h *Host) *time.Duration { return &h.Verify.Timeout })
-	t.notYet("probe")
+	put(l, t, "verify", "probe", (*table).probe, func(h *Host) *Probe { return &h.Verify.Probe })
 }
 
 func (r *reader) cluster(root *table) Cluster {

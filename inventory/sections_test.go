@@ -38,6 +38,16 @@ var hostKeys = []struct {
 	{"drain.accept_downtime", `["shop/db", "crm/sql.main"]`, func(h *Host) { h.Drain.AcceptDowntime = []string{"shop/db", "crm/sql.main"} }},
 	{"reboot.timeout", `"1h"`, func(h *Host) { h.Reboot.Timeout = time.Hour }},
 	{"verify.timeout", `"1h"`, func(h *Host) { h.Verify.Timeout = time.Hour }},
+	{"verify.probe", `{ image = "tools:1", command = ["sh", "-c", "true"], namespace = "ops", timeout = "1m", storage_classes = ["fast"], resources = { "nvidia.com/gpu" = 1, memory = "2Gi" } }`, func(h *Host) {
+		h.Verify.Probe = Probe{
+			Image: "tools:1", Command: []string{"sh", "-c", "true"}, Namespace: "ops", Timeout: time.Minute,
+			StorageClasses: []string{"fast"}, Resources: map[string]string{"nvidia.com/gpu": "1", "memory": "2Gi"},
+		}
+	}},
+	{"verify.probe", `{ image = "tools:1" }`, func(h *Host) {
+		h.Verify.Probe = Probe{Image: "tools:1", Namespace: "default", Timeout: 5 * time.Minute}
+	}},
+	{"verify.probe", `{}`, func(*Host) {}},
 	{"upgrade.reboot", `"always"`, func(h *Host) { h.Reboot.Policy = "always" }},
 	{"upgrade.reboot", `"never"`, func(h *Host) { h.Reboot.Policy = "never" }},
 }

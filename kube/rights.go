@@ -69,6 +69,8 @@ type Needs struct {
 	PastBudget bool // --past-budget
 	Proxy      bool // verify.http with a service
 	Surge      bool // last_endpoint = "surge"
+	// Probes are the namespaces in which verify.probe runs pods.
+	Probes []string
 }
 
 // Extra are the rights that these take.
@@ -82,6 +84,11 @@ func Extra(n Needs) []Rule {
 	}
 	if n.Surge {
 		rules = append(rules, Rule{Group: "apps", Resource: "deployments", Verbs: []string{"patch"}, Why: `last_endpoint = "surge"`})
+	}
+	for _, namespace := range n.Probes {
+		rules = append(rules,
+			Rule{Namespace: namespace, Resource: "pods", Verbs: []string{"create", "delete"}, Why: "verify.probe"},
+			Rule{Namespace: namespace, Resource: "pods/log", Verbs: []string{"get"}, Why: "show what a probe pod said"})
 	}
 	return rules
 }

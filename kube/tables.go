@@ -18,7 +18,7 @@ import (
 // tables is all that the run watches.
 type tables struct {
 	nodes       *table[*corev1.Node]
-	pods        *table[*corev1.Pod] // grouped by onNode, inNamespace and ofHand
+	pods        *table[*corev1.Pod] // grouped by onNode, inNamespace, ofHand and probeGroup
 	budgets     *table[*policyv1.PodDisruptionBudget]
 	services    *table[*corev1.Service]
 	slices      *table[*discoveryv1.EndpointSlice] // grouped by Service, "namespace/name"
@@ -32,7 +32,11 @@ func newTables() tables {
 	return tables{
 		nodes: newTable(trimNode, nil),
 		pods: newTable(trimPod, func(p *corev1.Pod) []string {
-			return append(handsOf(p), onNode(p.Spec.NodeName), inNamespace(p.Namespace))
+			groups := append(handsOf(p), onNode(p.Spec.NodeName), inNamespace(p.Namespace))
+			if _, ok := p.Labels[LabelProbe]; ok {
+				groups = append(groups, probeGroup)
+			}
+			return groups
 		}),
 		budgets:     newTable(trimBudget, nil),
 		services:    newTable(trimService, nil),

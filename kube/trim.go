@@ -47,7 +47,7 @@ func trimPod(p *corev1.Pod) {
 		TerminationGracePeriodSeconds: s.TerminationGracePeriodSeconds, PriorityClassName: s.PriorityClassName,
 	}
 	t := &p.Status
-	p.Status = corev1.PodStatus{Phase: t.Phase, Reason: t.Reason, Conditions: t.Conditions, StartTime: t.StartTime,
+	p.Status = corev1.PodStatus{Phase: t.Phase, Reason: t.Reason, Message: t.Message, Conditions: t.Conditions, StartTime: t.StartTime,
 		ContainerStatuses: trimStatuses(t.ContainerStatuses), InitContainerStatuses: trimStatuses(t.InitContainerStatuses)}
 }
 

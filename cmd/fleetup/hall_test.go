@@ -205,6 +205,8 @@ var steps = map[string]step{
 	"service":        {"NS/NAME", (*hall).service},
 	"pdb":            {"NS/NAME MIN-AVAILABLE", (*hall).pdb},
 	"restarts":       {"NS/NAME", (*hall).restarts},
+	"probe-runs":     {"EXIT-CODE|REASON|hangs [LINE]", (*hall).probeRuns},
+	"probes":         {"", (*hall).probes},
 	"settle":         {"PODS", (*hall).settle},
 	"rights-none":    {"[RESOURCE]", (*hall).rightsNone},
 	"api-version":    {"VERSION", func(s *hall, args []string) (string, error) { s.box.API.SetVersion(args[0]); return "", nil }},

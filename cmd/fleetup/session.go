@@ -4,7 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
+	"slices"
 	"strings"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/fleetup/fleetup/inventory"
 	"github.com/fleetup/fleetup/kube"
@@ -96,7 +100,7 @@ func (s *session) situation(ctx context.Context) (runner.Situation, error) {
 
 // extraRights are those that only this run needs.
 func (s *session) extraRights() []kube.Rule {
-	n := kube.Needs{PastBudget: len(s.cluster.pastBudget) > 0}
+	n := kube.Needs{PastBudget: len(s.cluster.pastBudget) > 0, Probes: s.cluster.probeNamespaces()}
 	for _, h := range s.fleet.HTTP {
 		n.Proxy = n.Proxy || h.Service != ""
 	}
@@ -145,6 +149,7 @@ func (s *session) preflight(ctx context.Context) (map[string]*runner.Surveyed, [
 		return nil, nil, ctx.Err()
 	}
 	findings := runner.Judge(found, sit, s.fleet.Strategy.Unreachable)
+	findings = append(findings, s.tryProbes(ctx)...)
 	for _, other := range s.cluster.OtherHands(ctx) {
 		findings = append(findings, runner.Finding{What: "other hands", Why: other})
 	}
@@ -153,6 +158,24 @@ func (s *session) preflight(ctx context.Context) (map[string]*runner.Surveyed, [
 		findings[i].Why = brief(f.Node, f.Why)
 	}
 	return found, findings, nil
+}
+
+// tryProbes asks the API server whether it would take the probe pods, once for each kind. A right that is missing is
+// among the rights.
+func (s *session) tryProbes(ctx context.Context) []runner.Finding {
+	var all []runner.Finding
+	var asked []kube.Probe
+	for _, h := range s.hosts {
+		p, wanted := s.cluster.probes[h.Node]
+		if !wanted || slices.ContainsFunc(asked, func(q kube.Probe) bool { return reflect.DeepEqual(p, q) }) {
+			continue
+		}
+		asked = append(asked, p)
+		if err := s.cluster.TryProbe(ctx, h.Node, s.cluster.run, p); err != nil && !apierrors.IsForbidden(err) {
+			all = append(all, runner.Finding{What: "probe", Why: "the API server wouldn't take the probe pod: " + err.Error(), Refuse: true})
+		}
+	}
+	return all
 }
 
 // refusal is the error of a preflight that found something against the run; nil if it didn't.

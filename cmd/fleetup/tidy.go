@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/fleetup/fleetup/kube"
 	"github.com/fleetup/fleetup/runner"
 )
 
@@ -16,6 +17,9 @@ func (s *session) tidy(ctx context.Context, run string) {
 	defer cancel()
 	if err := s.cluster.Pend(ctx, run, nil); err != nil {
 		fmt.Fprintf(s.app.err, "note: an earlier run's taint fleetup.io/pending stays for now, which keeps nothing away: %v\n", err)
+	}
+	if err := s.cluster.SweepProbes(ctx); err != nil {
+		fmt.Fprintf(s.app.err, "note: an earlier run's probe pod stays; delete those with the label %s: %v\n", kube.LabelProbe, err)
 	}
 }
 

@@ -23,6 +23,7 @@ type cluster struct {
 	name   string // of the inventory
 	proof  *kube.Proof
 	drains map[string]kube.DrainOptions // by node name
+	probes map[string]kube.Probe        // by node name; absent: none
 
 	consent
 }
@@ -31,7 +32,7 @@ type cluster struct {
 type consent struct{ pastBudget, acceptDowntime []string }
 
 func newCluster(k *kube.Cluster, name string, hosts []inventory.Host) *cluster {
-	c := &cluster{Cluster: k, name: name, drains: map[string]kube.DrainOptions{}}
+	c := &cluster{Cluster: k, name: name, drains: map[string]kube.DrainOptions{}, probes: map[string]kube.Probe{}}
 	for _, h := range hosts {
 		c.drains[h.Node] = kube.DrainOptions{
 			IgnoreDaemonSets:   h.Drain.IgnoreDaemonSets,
@@ -41,6 +42,9 @@ func newCluster(k *kube.Cluster, name string, hosts []inventory.Host) *cluster {
 			Timeout:            h.Drain.Timeout,
 			LastEndpoint:       h.Drain.LastEndpoint,
 			AcceptDowntime:     h.Drain.AcceptDowntime,
+		}
+		if h.Verify.Probe.Image != "" {
+			c.probes[h.Node] = kube.Probe(h.Verify.Probe)
 		}
 	}
 	return c
@@ -110,8 +114,24 @@ func (c *cluster) Drain(ctx context.Context, node string, tell func(string) erro
 	return c.Cluster.Drain(ctx, node, o, waiting)
 }
 
-// Probe implements runner.Prober: an inventory can't ask for a probe pod yet.
-func (c *cluster) Probe(context.Context, string, string, func(string)) error { return nil }
+// Probe implements runner.Prober.
+func (c *cluster) Probe(ctx context.Context, node, run string, waiting func(string)) error {
+	p, wanted := c.probes[node]
+	if !wanted {
+		return nil
+	}
+	return c.Cluster.Probe(ctx, node, run, p, waiting)
+}
+
+// probeNamespaces are those in which probe pods run.
+func (c *cluster) probeNamespaces() []string {
+	var list []string
+	for _, p := range c.probes {
+		list = append(list, p.Namespace)
+	}
+	slices.Sort(list)
+	return slices.Compact(list)
+}
 
 // factInventory is the key of a claim's state that says whose run it is: two inventories may share a cluster.
 const factInventory = "inventory"

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
@@ -14,6 +15,7 @@ type knobs struct {
 	tokens       map[string]string
 	authorize    Authorizer
 	proxy        func(ns, service, port, path string) (int, string)
+	runs         func(*corev1.Pod) Ran
 	fail         func(*http.Request) (int, time.Duration, bool)
 	delay        func(*http.Request) time.Duration
 	cut, expired chan struct{}

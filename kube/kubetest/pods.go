@@ -21,6 +21,7 @@ const (
 type life struct {
 	alive       bool      // its containers run
 	start, stop time.Time // when they will, and will have ended; zero while that isn't under way
+	done        time.Time // when they will have done what they were made for
 }
 
 func (s *Server) life(p *corev1.Pod) *life {
@@ -48,6 +49,7 @@ func (s *Server) syncPod(at key) {
 	case finished(p):
 	case !l.alive:
 		s.startPod(p, l)
+	case p.Spec.RestartPolicy == corev1.RestartPolicyNever && s.finishes(p, l):
 	case ready(p) != (p.Annotations[Ready] != "false") || p.Status.Phase != corev1.PodRunning:
 		s.change(pods, at, func(o Object) { s.showRunning(o.(*corev1.Pod)) })
 	}
@@ -60,6 +62,9 @@ func (s *Server) startPod(p *corev1.Pod, l *life) {
 	}
 	if left := time.Until(l.start); left > 0 {
 		s.work.after(left, runPod, keyOf(p))
+		return
+	}
+	if s.stuck(p) {
 		return
 	}
 	l.alive, l.start = true, time.Time{}

@@ -3,6 +3,7 @@ package kubetest
 import (
 	"maps"
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 )
@@ -49,6 +50,27 @@ func (s *Server) room(p *corev1.Pod, n *corev1.Node) string {
 	}
 	if q, ok := has[corev1.ResourceMemory]; ok && asked.memory > 0 && used.memory+asked.memory > q.Value() {
 		return "Insufficient memory"
+	}
+	return s.extendedRoom(p, n)
+}
+
+// extendedRoom is the same for resources such as nvidia.com/gpu: what a node doesn't name it has none of.
+func (s *Server) extendedRoom(p *corev1.Pod, n *corev1.Node) string {
+	for _, c := range p.Spec.Containers {
+		for name, asked := range c.Resources.Requests {
+			if !strings.Contains(string(name), "/") {
+				continue
+			}
+			left := n.Status.Allocatable[name].DeepCopy()
+			for _, other := range s.pods.on(n.Name) {
+				for _, oc := range other.Spec.Containers {
+					left.Sub(oc.Resources.Requests[name])
+				}
+			}
+			if left.Cmp(asked) < 0 {
+				return "Insufficient " + string(name)
+			}
+		}
 	}
 	return ""
 }

@@ -23,7 +23,10 @@ func (s *Server) schedule() {
 		if finished(p) || p.DeletionTimestamp != nil {
 			continue
 		}
-		node, why := s.choose(p, all)
+		node, why := "", s.claimVolumes(p)
+		if why == "" {
+			node, why = s.choose(p, all)
+		}
 		s.change(pods, keyOf(p), func(o Object) { bind(o.(*corev1.Pod), node, why) })
 	}
 }

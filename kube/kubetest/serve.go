@@ -44,6 +44,8 @@ func (s *Server) dispatch(c *call) error {
 		return s.serveEviction(c)
 	case c.sub == "proxy" && c.kind == services:
 		return s.serveProxy(c)
+	case c.sub == "log" && c.kind == pods && c.log.Verb == "get":
+		return s.serveLog(c)
 	case c.sub != "" && !(c.sub == "status" && c.kind.status):
 		return &apierrors.StatusError{ErrStatus: metav1.Status{
 			Status: metav1.StatusFailure, Code: 404, Reason: metav1.StatusReasonNotFound, Message: "the server could not find the requested resource",
