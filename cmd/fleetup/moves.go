@@ -13,6 +13,8 @@ import (
 type moves struct {
 	Pods  int     `json:"pods"`
 	Again []again `json:"again"` // those that had to move more than once
+	// Part says that an earlier process of the run moved others, which nobody counts any more.
+	Part bool `json:"since_picked_up,omitempty"`
 }
 
 // again is a pod that moved more than once: the name that it had last, and the nodes that it had to leave.
@@ -37,9 +39,16 @@ func movesOf(list []kube.Move) *moves {
 
 // String is "41 pods moved, each once", or "41 pods moved, 3 of them twice, 1 3 times over"; "" where nothing moved.
 func (m *moves) String() string {
-	if m == nil {
+	switch {
+	case m == nil:
 		return ""
+	case m.Part:
+		return m.words() + ", since the run was picked up"
 	}
+	return m.words()
+}
+
+func (m *moves) words() string {
 	text := plural(m.Pods, "pod") + " moved"
 	if len(m.Again) == 0 && m.Pods == 1 {
 		return text + " once"

@@ -27,6 +27,15 @@ func TestMovesInWords(t *testing.T) {
 	}
 }
 
+// A process that picked the run up knows of its own moves alone, and says so.
+func TestMovesOfPart(t *testing.T) {
+	m := movesOf([]kube.Move{{Pod: "shop/a", Nodes: []string{"n1"}}})
+	m.Part = true
+	if got := m.String(); got != "1 pod moved once, since the run was picked up" {
+		t.Error(got)
+	}
+}
+
 func TestShowMoves(t *testing.T) {
 	list := movesOf([]kube.Move{{Pod: "shop/b", Nodes: []string{"n1", "n2"}}})
 	for verbose, want := range map[bool]string{

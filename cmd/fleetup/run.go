@@ -159,6 +159,9 @@ func (s *session) watched(ctx context.Context, rec *record, plan runner.Plan, cl
 	end, err := r.Go(ctx)
 	d.close()
 	sum := s.summary(rec.run, end, r.Progress, web, time.Since(begun))
+	if sum.Moves != nil {
+		sum.Moves.Part = rec.first[0].Event == runner.EventResumed
+	}
 	if ferr := rec.end(end, r.Progress, sum); err == nil {
 		err = ferr
 	}
