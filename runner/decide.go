@@ -100,7 +100,7 @@ func look(plan Plan, progress Progress, observed Observed, now time.Time) *scene
 // settled reports whether nothing more happens to node i in this run unless somebody asks for it.
 func (s *scene) settled(i int) bool {
 	switch s.nodes[i].State {
-	case Done, Failed, Skipped:
+	case Done, Failed, Skipped, Held:
 		return true
 	case Blocked:
 		return s.blockedForGood(i)
@@ -206,6 +206,8 @@ func (s *scene) leaveAlone(i int) string {
 	}
 	o, present := s.observed.Nodes[n.Name]
 	switch {
+	case o.Hold != "":
+		return o.Hold + "; `fleetup swap finish` or `cancel` gives it back"
 	case !present:
 		return "no longer in the cluster; take it out of the inventory, or let it join again and run once more"
 	case o.Cordoned && o.Run == "" && o.Failed == "" && s.plan.Cordoned != "upgrade" && !n.Spare:

@@ -80,6 +80,8 @@ func worked(down map[string]holder, name string, n NodeProgress) {
 // held by this run lasts, for a node that the plan doesn't hold: nobody will work on it.
 func observedDown(name string, o NodeObserved, run string) holder {
 	switch {
+	case o.Hold != "":
+		return holder{name + " is " + o.Hold, true}
 	case o.Failed != "":
 		return holder{name + " failed in an earlier order", true}
 	case o.Run == run && run != "":

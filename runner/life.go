@@ -23,6 +23,7 @@ type life struct {
 
 	items     []Item            // every step, with its last status
 	state     map[string]string // what the claim recorded; nil while unclaimed
+	off       bool              // the machine was turned off for hardware work by an earlier process
 	light     bool              // no change needs the node drained: it stays open, and phases that close it are passed over
 	stopped   playbooks.Stop    // what we have stopped
 	since     time.Time         // when it was stopped or rebooted last: Ready counts from then
@@ -61,6 +62,8 @@ func (r *Runner) live(ctx context.Context, o Order) error {
 		return nil
 	case ctx.Err() != nil || errors.Is(err, errParked):
 		return errParked
+	case err != nil && holds[o.Name]:
+		return l.keep(ctx, err)
 	case err != nil:
 		return l.ended(ctx, before, err)
 	}

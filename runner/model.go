@@ -15,6 +15,7 @@ const (
 	Failed  NodeState = "failed"
 	Blocked NodeState = "blocked"
 	Skipped NodeState = "skipped"
+	Held    NodeState = "held" // for hardware work: nothing more happens to it until a human says so
 )
 
 // Kind is the type of an Event.
@@ -37,6 +38,7 @@ const (
 	EventBack        Kind = "back"        // Node: it went a way back, and is where it was before the run; Message
 	EventDone        Kind = "done"        // Node; Message "up to date" where nothing had to change
 	EventSkipped     Kind = "skipped"     // Node, Message
+	EventHeld        Kind = "held"        // Node: it is held for hardware work; Message: why it still is
 	EventRetried     Kind = "retried"     // Node: a human asked to try a failed node again
 	EventGate        Kind = "gate"        // Data: gate, verdict, reading, baseline, asked; Message: why it isn't good
 	EventSoak        Kind = "soak"        // Stage: its soak begins
@@ -162,6 +164,7 @@ type NodeObserved struct {
 	Cordoned bool   // unschedulable, by whomever
 	Run      string // the run that claims it; "" none
 	Failed   string // why an earlier order left it cordoned; "" it didn't
+	Hold     string // who holds it for hardware work, why and since when; "" nobody does
 }
 
 // Decision is what to do next. A zero Decision means: wait until something changes.
@@ -202,6 +205,9 @@ const (
 	OrderReturn        = "return"         // drain a spare, and leave it as it was found
 	OrderRollBack      = "roll back"      // put a node back to what it ran before the run
 	OrderGiveBack      = "give back"      // abort: return a claimed node as it was found
+	OrderSwapBegin     = "swap begin"     // empty a node, turn it off and hold it for hardware work
+	OrderSwapFinish    = "swap finish"    // turn it on, compare, give it back
+	OrderSwapCancel    = "swap cancel"    // the same, whatever is different
 )
 
 // Wait is a node and a reason. A node of "" is the run.

@@ -31,6 +31,17 @@ var orders = map[string][]phase{
 		{"untaint", (*life).untaint, false},
 	},
 	OrderOpen: slices.Concat([]phase{{"found", (*life).found, false}}, opened),
+	OrderSwapBegin: {
+		{"claim", (*life).swapClaim, false},
+		{"drain", (*life).swapDrain, false},
+		{"hardware", (*life).recordHardware, false},
+		{"disable", (*life).disable, false},
+		{"power off", (*life).powerOff, false},
+		{"out of service", (*life).outOfService, false},
+		{"hold", (*life).hold, false},
+	},
+	OrderSwapFinish: slices.Concat(switchedOn, []phase{{"compare", (*life).compare, false}}, returning),
+	OrderSwapCancel: slices.Concat(switchedOn, []phase{{"compare", (*life).compareOnly, false}}, returning),
 	OrderGiveBack: {
 		{"start", (*life).wake, false},
 		{"verify", (*life).verifyAsFound, false},
@@ -57,6 +68,23 @@ var opened = []phase{
 	{"uncordon", (*life).uncordon, false},
 	{"verify again", (*life).verifyAgain, false},
 }
+
+// switchedOn is the part of the end of hardware work that has the machine answer again.
+var switchedOn = []phase{
+	{"held", (*life).holding, false},
+	{"power on", (*life).powerOn, false},
+	{"login", (*life).login, false},
+}
+
+// returning is the part that makes it a node again.
+var returning = []phase{
+	{"start", (*life).enable, false},
+	{"uncordon", (*life).returned, false},
+	{"verify again", (*life).verifyAgain, false},
+}
+
+// holds are the orders that leave the node held where something goes wrong.
+var holds = map[string]bool{OrderSwapBegin: true, OrderSwapFinish: true, OrderSwapCancel: true}
 
 // ended is what the end of an order that changed nothing is called.
 var ended = map[string]string{

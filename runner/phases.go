@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"time"
 
@@ -38,7 +39,10 @@ func (l *life) check(ctx context.Context) error {
 }
 
 // claim closes the node in one update, remembering how it was found, and lets load balancers see it.
-func (l *life) claim(ctx context.Context) error {
+func (l *life) claim(ctx context.Context) error { return l.claimWith(ctx, nil) }
+
+// claimWith closes the node and records more facts.
+func (l *life) claimWith(ctx context.Context, more map[string]string) error {
 	if err := l.held(ctx); err != nil {
 		return err
 	}
@@ -48,6 +52,7 @@ func (l *life) claim(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	maps.Copy(facts, more)
 	if l.state, err = l.r.Cluster.Claim(ctx, l.w.Node, l.r.Run, facts); err != nil {
 		return err
 	}

@@ -67,6 +67,10 @@ func judgeNode(node string, v *Surveyed, s Situation, kubeadm, unreachable strin
 	if !there {
 		add(true, "cluster", "the cluster has no Node object of this name: write node = \"NAME\" for its host, or take the host out of the inventory")
 	}
+	if v.Work.Hold != "" {
+		add(false, "left alone", v.Work.Hold+"; it counts as down")
+		return all
+	}
 	if v.Err != nil {
 		add(unreachable != "skip" && !seen.Ours, "reach", v.Err.Error())
 		return all

@@ -141,6 +141,7 @@ var nodeChanges = map[Kind]func(*NodeProgress, Event){
 		n.settle(Done, e)
 		n.Why, n.UpToDate, n.Through = "", e.Message == upToDate && !n.Changed, nil
 	},
+	EventHeld: func(n *NodeProgress, e Event) { n.settle(Held, e) },
 	EventSkipped: func(n *NodeProgress, e Event) {
 		n.settle(Skipped, e)
 		n.ByHand = e.Data[dataBy] != ""

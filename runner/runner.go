@@ -31,6 +31,8 @@ type Runner struct {
 
 	// Progress is the journal folded so far: zero for a run that begins.
 	Progress Progress
+	// Swap is set where the run is hardware work on one node.
+	Swap *Swap
 	// Show gets every event after it was journaled, one at a time. May be nil.
 	Show func(Event)
 	// Decided gets every decision's waits, for the display. May be nil.

@@ -2,6 +2,7 @@ package runner
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sort"
 	"sync"
@@ -51,6 +52,10 @@ func survey(ctx context.Context, w Work) *Surveyed {
 	ctx, cancel := context.WithTimeout(ctx, surveyTimeout)
 	defer cancel()
 	s := &Surveyed{Work: w}
+	if w.Hold != "" { // it is off as a rule, and nobody is to touch it
+		s.Err = errors.New(w.Hold)
+		return s
+	}
 	if s.Err = reach(ctx, w.Machine); s.Err != nil {
 		return s
 	}

@@ -11,7 +11,8 @@ type Work struct {
 	Node    string // the Node object's name
 	Host    string // the inventory's name
 	Machine Machine
-	Power   Power // nil where the inventory names no BMC
+	Hold    string // who holds the node for hardware work: it isn't looked at; "" nobody does
+	Power   Power  // nil where the inventory names no BMC
 	Steps   []playbooks.Step
 
 	Wanted         playbooks.Wanted // what the machine's system has to be fit for

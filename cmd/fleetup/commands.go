@@ -16,7 +16,7 @@ func (a *app) commands() []*cobra.Command {
 	return []*cobra.Command{
 		a.runCommand(), a.planCommand(), a.checkCommand(), a.statusCommand(), a.abortCommand(),
 		a.pauseCommand(), a.resumeCommand(), a.nodeCommand(),
-		a.powerCommand(), a.diagnoseCommand(),
+		a.powerCommand(), a.diagnoseCommand(), a.swapCommand(),
 		a.execCommand(), a.sshCommand(), a.trustCommand(), a.playbooksCommand(), a.gatesCommand(), a.demoCommand(), a.versionCommand(),
 	}
 }

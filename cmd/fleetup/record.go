@@ -87,6 +87,9 @@ func (s *session) claimedRun() string {
 	nodes := s.cluster.Nodes()
 	for _, h := range s.hosts {
 		n := nodes[h.Node]
+		if _, swap := runner.HoldOf(n.Run, n.State); swap { // hardware work is no run of this inventory
+			continue
+		}
 		if of := n.State[factInventory]; n.Run != "" && (of == "" || of == s.fleet.Name) {
 			return n.Run
 		}

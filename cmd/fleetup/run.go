@@ -201,7 +201,7 @@ func (s *session) warn(findings []runner.Finding) {
 // idle reports whether no machine has anything to do.
 func idle(found map[string]*runner.Surveyed) bool {
 	for _, v := range found {
-		if !v.NothingToDo() {
+		if v.Work.Hold == "" && !v.NothingToDo() {
 			return false
 		}
 	}

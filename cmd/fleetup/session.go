@@ -135,6 +135,13 @@ func (s *session) survey(ctx context.Context) map[string]*runner.Surveyed {
 			}
 		}
 	}
+	for name, w := range s.work {
+		n, _ := s.cluster.Node(name)
+		if h, held := runner.HoldOf(n.Run, n.State); held {
+			w.Hold = h.String()
+			s.work[name] = w
+		}
+	}
 	return runner.Survey(ctx, s.work, s.fleet.FanOut, show)
 }
 
@@ -199,7 +206,7 @@ func (s *session) world(found map[string]*runner.Surveyed) runner.World {
 		w.Nodes[name] = runner.WorldNode{Labels: n.Labels, ControlPlane: n.ControlPlane, Ready: n.Ready}
 	}
 	for name, v := range found {
-		if n, _ := s.cluster.Node(name); v.Err != nil && !s.ours(n) {
+		if n, _ := s.cluster.Node(name); v.Err != nil && v.Work.Hold == "" && !s.ours(n) {
 			w.Unreachable[name] = brief(name, v.Err.Error())
 		}
 		w.KubeadmControlPlane = w.KubeadmControlPlane || v.Work.ControlPlane && v.Work.KubeadmVersion != ""

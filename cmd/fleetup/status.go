@@ -40,6 +40,8 @@ type nodeStands struct {
 	Kubelet string `json:"kubelet,omitempty"`
 	Run     string `json:"run,omitempty"` // waiting, running, done, …
 	Why     string `json:"why,omitempty"`
+	// Hold is hardware work that the node is held for.
+	Hold *runner.Hold `json:"hold,omitempty"`
 }
 
 func (a *app) status(ctx context.Context, path string) error {
@@ -141,7 +143,23 @@ func stands(h inventory.Host, nodes map[string]kube.Node, p runner.Progress) nod
 			s.Why = np.Why
 		}
 	}
+	s.held(nodes[h.Node])
 	return s
+}
+
+// held says that the node is held for hardware work: by whom, why, since when, and how far that is.
+func (s *nodeStands) held(n kube.Node) {
+	h, held := runner.HoldOf(n.Run, n.State)
+	if !held {
+		return
+	}
+	s.Hold, s.Run, s.Why = &h, "held", h.String()
+	switch {
+	case h.Troubles != "":
+		s.Why += "; not given back, as " + firstLine(h.Troubles)
+	case !h.Off:
+		s.Run, s.Why = "being held", s.Why+"; not off yet: `fleetup swap begin` goes on, `cancel` gives it back"
+	}
 }
 
 // inWords is what kubectl get nodes would say, and who closed the node.
@@ -153,7 +171,9 @@ func inWords(n kube.Node) string {
 	if n.Unschedulable {
 		words = append(words, "cordoned")
 	}
-	if n.Run != "" {
+	if _, held := runner.HoldOf(n.Run, n.State); held {
+		words = append(words, "held")
+	} else if n.Run != "" {
 		words = append(words, "claimed by "+n.Run)
 	}
 	if n.Failed != "" {

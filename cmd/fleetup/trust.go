@@ -129,8 +129,19 @@ func (a *app) showOffers(n *remote.Net, all []offered) (fresh []offered, failed 
 // showOffer prints one machine's keys, and reports whether it isn't trusted yet. Once it has proved itself by a key
 // that is known, keys of types that nobody keeps of it are no news; another key of a kept type is.
 func (a *app) showOffer(n *remote.Net, o offered) bool {
+	lines, fresh := strange(n, o)
+	if !fresh {
+		lines = []string{"known"}
+	}
+	for _, line := range lines {
+		fmt.Fprintf(a.out, "%s: %s\n", o.login.Name, line)
+	}
+	return fresh
+}
+
+// strange says what is new in what a machine showed, beside what is known of it.
+func strange(n *remote.Net, o offered) (lines []string, fresh bool) {
 	known := slices.ContainsFunc(o.keys, func(k ssh.PublicKey) bool { return n.Check(o.login, k) == nil })
-	fresh := false
 	for _, k := range o.keys {
 		var wrong *remote.HostKeyError
 		if !errors.As(n.Check(o.login, k), &wrong) || known && !keptType(wrong, k) {
@@ -138,14 +149,11 @@ func (a *app) showOffer(n *remote.Net, o offered) bool {
 		}
 		fresh = true
 		for _, old := range wrong.Want {
-			fmt.Fprintf(a.out, "%s: KNOWN AS %s (%s:%d)\n", o.login.Name, remote.Fingerprint(old.Key), old.Filename, old.Line)
+			lines = append(lines, fmt.Sprintf("KNOWN AS %s (%s:%d)", remote.Fingerprint(old.Key), old.Filename, old.Line))
 		}
-		fmt.Fprintf(a.out, "%s: shows %s\n", o.login.Name, remote.Fingerprint(k))
+		lines = append(lines, "shows "+remote.Fingerprint(k))
 	}
-	if !fresh {
-		fmt.Fprintf(a.out, "%s: known\n", o.login.Name)
-	}
-	return fresh
+	return lines, fresh
 }
 
 // keptType reports whether known_hosts holds a key of this one's type.

@@ -156,7 +156,11 @@ func (c *cluster) Observe() (map[string]runner.NodeObserved, []string) {
 	nodes := c.Nodes()
 	seen := make(map[string]runner.NodeObserved, len(nodes))
 	for name, n := range nodes {
-		seen[name] = runner.NodeObserved{Ready: n.Ready, Cordoned: n.Unschedulable, Run: n.Run, Failed: n.Failed}
+		o := runner.NodeObserved{Ready: n.Ready, Cordoned: n.Unschedulable, Run: n.Run, Failed: n.Failed}
+		if h, held := runner.HoldOf(n.Run, n.State); held {
+			o.Hold = h.String()
+		}
+		seen[name] = o
 	}
 	return seen, c.Stranded()
 }

@@ -21,6 +21,9 @@ type Difference struct {
 // String is the difference for people.
 func (d Difference) String() string { return d.Kind + ": " + d.Text }
 
+// NoLink reports whether a port lost its link, which one that has just booted gets back by itself.
+func (d Difference) NoLink() bool { return d.Kind == "nic" && strings.Contains(d.Text, "has no link") }
+
 // The changes.
 const (
 	missing   = "missing"

@@ -1,0 +1,73 @@
+package main
+
+import (
+	"context"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/fleetup/fleetup/kube"
+)
+
+// storageOn says which storage lives on the node: it misses a part from the moment the machine is off.
+func storageOn(d kube.Drain) []string {
+	var all []string
+	seen := map[string]bool{}
+	for _, p := range append(append([]kube.PodVerdict{}, d.Evict...), d.Skip...) {
+		for part, system := range map[string]string{
+			"ceph-osd": "Ceph (an OSD lives on its disks; `ceph osd set noout` keeps it from rebuilding)", "instance-manager": "Longhorn (replicas live on its disks)",
+			"linstor": "LINSTOR", "openebs": "OpenEBS", "glusterfs": "GlusterFS", "portworx": "Portworx",
+		} {
+			if strings.Contains(p.Name, part) && !seen[system] {
+				seen[system] = true
+				all = append(all, "storage will miss this node, and starts to rebuild before long: "+system)
+			}
+		}
+	}
+	return all
+}
+
+// certificateTime is how long a kubelet's client certificate must last beyond the beginning, for a hold of some days.
+const certificateTime = 7 * 24 * time.Hour
+
+// askMachine says what the machine itself knows of its absence; best effort.
+func (w *swapping) askMachine(ctx context.Context) []string {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	out, err := w.s.machines[w.host.Node].Run(ctx, foretellScript)
+	if err != nil {
+		return []string{"the machine could not be asked: " + brief(w.host.Name, err.Error())}
+	}
+	return foretold(out, w.host.Address, time.Now())
+}
+
+// foretellScript prints addresses by network card, and the kubelet's client certificate without its key.
+const foretellScript = `ip -o addr show 2>/dev/null
+sed -n '/BEGIN CERTIFICATE/,/END CERTIFICATE/p' /var/lib/kubelet/pki/kubelet-client-current.pem 2>/dev/null
+exit 0
+`
+
+// foretold reads what the script printed.
+func foretold(out, address string, now time.Time) []string {
+	var all []string
+	for line := range strings.Lines(out) {
+		f := strings.Fields(line) // "2: eno1    inet 10.0.0.11/24 brd …"
+		if len(f) > 3 && strings.HasPrefix(f[2], "inet") {
+			if ip, _, _ := strings.Cut(f[3], "/"); ip == address {
+				all = append(all, fmt.Sprintf("network card %s carries the node's address: with another one in its place it can't be reached", f[1]))
+			}
+		}
+	}
+	for rest := []byte(out); ; {
+		var block *pem.Block
+		if block, rest = pem.Decode(rest); block == nil {
+			return all
+		}
+		c, err := x509.ParseCertificate(block.Bytes)
+		if err == nil && c.NotAfter.Before(now.Add(certificateTime)) {
+			all = append(all, fmt.Sprintf("the kubelet's certificate ends on %s: after that the node can't come back by itself, but has to join anew", c.NotAfter.UTC().Format("2006-01-02 15:04 UTC")))
+		}
+	}
+}
