@@ -65,13 +65,13 @@ func TestFault03DiskFull(t *testing.T) {
 	})
 	t.Run("what can't be written down any more is parked", func(t *testing.T) {
 		nodes := getNodes(t, l)
-		cmd, heard := begin(t, l, "n1  line 9 ", arguments("600")...)
+		again := arguments("600")
+		cmd, heard := begin(t, l, "n1  line 9 ", again...)
 		empty := fill(t, disk)
 		said := exit(t, cmd, heard, 1)
 		says(t, said, "no space left on device")
 		notTaken(t, l, "n2")
 		empty()
-		again := append(arguments("600")[:4:4], inventory, "--set", `upgrade.chatty.lines="600"`)
 		says(t, fleetup(t, l, 0, again...), "unfinished", "2 nodes done")
 		for _, m := range l.Machines {
 			asBefore(t, nodes[m.Name], getNode(t, l, m.Name))
