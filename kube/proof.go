@@ -22,6 +22,7 @@ type Proof struct {
 	mu       sync.Mutex
 	begun    bool
 	services map[string]*ServiceLeast
+	lows     map[string]int  // by Service: the least since Lows was asked
 	gone     map[string]bool // deleted since: its last numbers stay
 	down     map[string]bool
 	draining map[string]bool
@@ -38,7 +39,7 @@ type ServiceLeast struct {
 }
 
 func newProof(c *Cluster) *Proof {
-	return &Proof{c: c, services: map[string]*ServiceLeast{}, gone: map[string]bool{}, down: map[string]bool{}, draining: map[string]bool{},
+	return &Proof{c: c, services: map[string]*ServiceLeast{}, lows: map[string]int{}, gone: map[string]bool{}, down: map[string]bool{}, draining: map[string]bool{},
 		beats: map[string]heartbeat{}}
 }
 
@@ -116,9 +117,30 @@ func (p *Proof) count(service string) {
 	if least == nil || p.gone[service] || len(p.c.slices.of(service)) == 0 {
 		return // a Service that lives has a slice, if an empty one; without, it is on its way out
 	}
-	if n := len(p.ready(service)); n < least.Min {
+	n := len(p.ready(service))
+	if low, is := p.lows[service]; !is || n < low {
+		p.lows[service] = n
+	}
+	if n < least.Min {
 		least.Min, least.At, least.Node = n, time.Now(), p.workedOn()
 	}
+}
+
+// Lows returns the least ready endpoints that each Service followed had since Lows was called before, by "namespace/name":
+// a dip between two calls is in the second's answer.
+func (p *Proof) Lows() map[string]int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	lows := make(map[string]int, len(p.services))
+	for key := range p.services {
+		now := len(p.ready(key))
+		lows[key] = now
+		if low, is := p.lows[key]; is {
+			lows[key] = min(low, now)
+		}
+	}
+	clear(p.lows)
+	return lows
 }
 
 func (p *Proof) workedOn() string {

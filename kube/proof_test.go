@@ -112,3 +112,20 @@ func TestLBSettle(t *testing.T) {
 		}
 	})
 }
+
+// TestLows: each call tells the least since the one before it, and so a gap that came and went in between.
+func TestLows(t *testing.T) {
+	inWorld(t, shop, func(w *world) {
+		proof := w.c.Proof()
+		first := proof.Lows()["shop/web"]
+		p := kubetest.List[*corev1.Pod](w.Server, "shop")[0].Name
+		w.must(w.SetReady("shop", p, false))
+		time.Sleep(2 * time.Second)
+		w.must(w.SetReady("shop", p, true))
+		time.Sleep(2 * time.Second)
+		second, third := proof.Lows()["shop/web"], proof.Lows()["shop/web"]
+		if first != 4 || second != 3 || third != 4 {
+			w.Errorf("the least was %d, then %d while a pod wasn't ready, then %d; want 4, 3, 4", first, second, third)
+		}
+	})
+}

@@ -45,6 +45,8 @@ const (
 	EventSoaked      Kind = "soaked"      // Stage: its soak ended well; Data: the pods that each of its nodes carried
 	EventTurned      Kind = "turned"      // Stage: a gate went bad in it, the run takes the way back; Message: why; Data: nodes
 	EventHalted      Kind = "halted"      // Message: why; nothing more is started until the next run. Data: by
+	EventEndpoints   Kind = "endpoints"   // Data: by Service, the least ready endpoints since the event before, where that changed
+	EventProof       Kind = "proof"       // Data: one line of what this process proved: the verdict, a Service's least, or a target's answers
 	EventInterrupted Kind = "interrupted" // the process was asked to stop with work left
 	EventFinished    Kind = "finished"    // Data: exit, counts, proof; the run is over and won't be picked up
 )

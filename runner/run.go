@@ -29,7 +29,7 @@ func (r *Runner) Go(ctx context.Context) (End, error) {
 		if r.Decided != nil {
 			r.Decided(d)
 		}
-		if err := r.settle(d); err != nil {
+		if err := errors.Join(r.count(time.Now()), r.settle(d)); err != nil {
 			return r.broken(cancel, ended, inflight, err)
 		}
 		if d.End != nil && inflight == 0 {

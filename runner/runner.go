@@ -46,8 +46,12 @@ type Runner struct {
 	Paused func() bool
 	// Gates are asked where the plan names them.
 	Gates []Gate
+	// Endpoints returns, by Service, the least ready endpoints since it was called before, for the journal. May be nil.
+	Endpoints func() map[string]int
 	// HTTP asks the application's own URLs all through the run. May be nil.
 	HTTP *HTTPWatch
+
+	counted counted
 
 	mu sync.Mutex // guards Progress and the journal
 

@@ -158,6 +158,9 @@ func (a *app) root() *cobra.Command {
 		if c.Flags().Changed("limit") && strings.TrimSpace(a.flags.limit) == "" { // as of a script whose variable is empty
 			return usage("--limit is empty, which is neither all hosts nor none: name some, or leave it out for all")
 		}
+		if a.flags.output == "markdown" && c.Name() == "report" {
+			return nil
+		}
 		if a.flags.output != "text" && a.flags.output != "json" {
 			return usage("--output %q: it is text or json", a.flags.output)
 		}

@@ -285,6 +285,11 @@ func (r *record) end(end runner.End, p runner.Progress, sum summary) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	r.progress = p
+	for _, e := range sum.proven() {
+		if err := r.add(e); err != nil {
+			break // the end matters more, and says what is wrong with the journal
+		}
+	}
 	if !end.Finished {
 		return r.lease.Halt(ctx, p.Halted)
 	}

@@ -151,6 +151,7 @@ func (s *session) watched(ctx context.Context, rec *record, plan runner.Plan, cl
 		Run: rec.run, Plan: plan, Work: s.work, Cluster: s.cluster, Journal: rec.journal, Progress: rec.progress,
 		Pending: closing, Show: d.event, Decided: func(dec runner.Decision) { d.decided(dec); d.heldUp(rec.heldUp()) },
 		Held: rec.lease.Held, Lost: rec.lease.Lost(), Stop: stop, Paused: rec.paused, HTTP: web,
+		Endpoints: s.cluster.proof.Lows,
 	}
 	if s.app.wrap != nil {
 		s.app.wrap(r)

@@ -28,6 +28,7 @@ type summary struct {
 	Moves    *moves    `json:"moves,omitempty"` // absent where nothing was drained
 
 	took     time.Duration
+	watched  bool     // there was a proof to tell of
 	over     bool     // every node is settled
 	problems []string // node: why
 	told     []string // the reasons in problems, and in what the display has shown
@@ -78,6 +79,7 @@ func (s *session) summary(run string, end runner.End, p runner.Progress, web *ru
 	}
 	sum.over = p.Halted == "" && sum.Nodes.Left == sum.Nodes.Blocked
 	if s.cluster.proof != nil {
+		sum.watched = true
 		sum.proof(s.cluster.proof.Least())
 		sum.Moves = movesOf(s.cluster.Moved())
 	}

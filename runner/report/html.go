@@ -1,0 +1,147 @@
+package report
+
+import (
+	_ "embed"
+	"fmt"
+	"io"
+	"strings"
+)
+
+//go:embed style.css
+var style string
+
+// HTML writes the report as one page that needs nothing else: no network, no script. Readable on a phone, in print, in the
+// dark, by keyboard and by screen readers: what the pictures show also stands in tables and names.
+func (r Report) HTML(w io.Writer) error {
+	p := &page{w: w}
+	p.printf("<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n")
+	p.printf("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<meta name=\"color-scheme\" content=\"light dark\">\n")
+	p.printf("<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; img-src data:\">\n")
+	p.printf("<link rel=\"icon\" href=\"data:,\">\n<title>fleetup run %s: %s</title>\n<style>\n%s</style>\n</head>\n<body>\n", text(r.Run), text(r.outcome()), style)
+	p.printf("<a class=\"skip\" href=\"#timeline\">Skip to the timeline</a>\n")
+	r.head(p)
+	p.printf("<main>\n")
+	for _, section := range []func(Report, *page){Report.troubles, Report.proof, Report.timeline, Report.judged, Report.turns, Report.nodes} {
+		section(r, p)
+	}
+	p.printf("</main>\n<footer><p>Made by <code>fleetup report</code> from the run's journal alone. Times are UTC.</p></footer>\n</body>\n</html>\n")
+	return p.err
+}
+
+// outcome is the run's end in a word or two.
+func (r Report) outcome() string {
+	for _, n := range r.Nodes {
+		if r.Outcome == "finished" && (n.State == "failed" || n.State == "blocked") {
+			return "finished with failures"
+		}
+	}
+	return r.Outcome
+}
+
+func (r Report) head(p *page) {
+	p.printf("<header>\n<h1>Run <code>%s</code></h1>\n<p class=\"verdict %s\">%s: %s</p>\n", text(r.Run), class(r.outcome()), text(r.outcome()), text(r.counts()))
+	if r.Why != "" && r.Outcome != "finished" {
+		p.printf("<p class=\"why\">%s</p>\n", text(r.Why))
+	}
+	p.printf("<dl>\n")
+	for _, row := range [][2]string{
+		{"Inventory", r.Inventory}, {"Began", moment(r.Began)}, {"Ended", moment(r.Ended)}, {"Took", lasted(r.Ended.Sub(r.Began))},
+		{"Proof", r.verdict()}, {"fleetup", r.Program},
+	} {
+		if row[1] != "" {
+			p.printf("<div><dt>%s</dt><dd>%s</dd></div>\n", row[0], text(row[1]))
+		}
+	}
+	p.printf("</dl>\n</header>\n")
+}
+
+// class is a state as the style knows it.
+func class(state string) string {
+	return strings.ReplaceAll(strings.Map(func(r rune) rune {
+		if r == ' ' || r >= 'a' && r <= 'z' {
+			return r
+		}
+		return -1
+	}, state), " ", "-")
+}
+
+// troubles come first: what failed, or couldn't be drained, with what was said of it, each reason once.
+func (r Report) troubles(p *page) {
+	type trouble struct {
+		state, why string
+		nodes      []string
+	}
+	var all []*trouble
+	by := map[[2]string]*trouble{}
+	for _, n := range r.Nodes {
+		if n.State != "failed" && n.State != "blocked" && n.State != "skipped" {
+			continue
+		}
+		key := [2]string{n.State, n.Why}
+		if by[key] == nil {
+			by[key] = &trouble{state: n.State, why: n.Why}
+			all = append(all, by[key])
+		}
+		by[key].nodes = append(by[key].nodes, n.Name)
+	}
+	if len(all) == 0 {
+		return
+	}
+	p.printf("<section aria-labelledby=\"troubles\">\n<h2 id=\"troubles\">What did not go through</h2>\n<ul class=\"troubles\">\n")
+	for _, t := range all {
+		p.printf("<li><b class=\"%s\">%s</b> %s", class(t.state), text(t.state), text(few(t.nodes)))
+		p.printf("<pre>%s</pre></li>\n", text(t.why))
+	}
+	p.printf("</ul>\n</section>\n")
+}
+
+// few names the first of many.
+func few(names []string) string {
+	const most = 12
+	if len(names) <= most {
+		return strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
+}
+
+// judged are the gates' answers and the soaks.
+func (r Report) judged(p *page) {
+	if len(r.Gates)+len(r.Soaks) == 0 {
+		return
+	}
+	p.printf("<section aria-labelledby=\"gates\">\n<h2 id=\"gates\">Gates and soaks</h2>\n")
+	for _, s := range r.Soaks {
+		p.printf("<p>Soak after %s: %s to %s (%s)</p>\n", text(s.Name), clock(s.Began), clock(s.Ended), lasted(s.Took()))
+	}
+	if len(r.Gates) > 0 {
+		p.printf("<div class=\"wide\" tabindex=\"0\" role=\"region\" aria-labelledby=\"gates\"><table>\n<thead><tr><th>At</th><th>Gate</th><th>Verdict</th><th>Reading</th><th>Before the run</th><th>Why</th></tr></thead>\n<tbody>\n")
+		for _, g := range r.Gates {
+			p.printf("<tr><td>%s</td><th scope=\"row\">%s</th><td class=\"%s\">%s</td><td>%s</td><td>%s</td><td>%s</td></tr>\n",
+				clock(g.At), text(g.Name), class(g.Verdict), text(g.Verdict), text(g.Reading), text(g.Baseline), text(g.Why))
+		}
+		p.printf("</tbody>\n</table></div>\n")
+	}
+	p.printf("</section>\n")
+}
+
+// turns are the interruptions of the run, and what it said of itself.
+func (r Report) turns(p *page) {
+	if len(r.Pickups)+len(r.Messages) == 0 {
+		return
+	}
+	p.printf("<section aria-labelledby=\"turns\">\n<h2 id=\"turns\">The run itself</h2>\n<ul>\n")
+	for _, t := range r.Pickups {
+		p.printf("<li>%s %s%s</li>\n", clock(t.At), text(t.What), text(because(t.Why)))
+	}
+	for _, m := range r.Messages {
+		p.printf("<li>%s %s</li>\n", clock(m.At), text(m.Text))
+	}
+	p.printf("</ul>\n</section>\n")
+}
+
+func because(why string) string {
+	if why == "" {
+		return ""
+	}
+	return ": " + why
+}

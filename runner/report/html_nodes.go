@@ -1,0 +1,61 @@
+package report
+
+// nodes are all nodes with what happened to each, folded; those that nothing happened to are told in one line.
+func (r Report) nodes(p *page) {
+	p.printf("<section aria-labelledby=\"nodes\">\n<h2 id=\"nodes\">Node by node</h2>\n")
+	var untouched []string
+	for _, n := range r.Nodes {
+		if len(n.Orders)+len(n.Remarks) == 0 {
+			untouched = append(untouched, n.Name)
+			continue
+		}
+		p.printf("<details><summary><b>%s</b> <span class=\"%s\">%s</span> %s</summary>\n", text(n.Name), class(n.State), text(n.State), lasted(n.took()))
+		n.told(p)
+		p.printf("</details>\n")
+	}
+	if len(untouched) > 0 {
+		p.printf("<p>Not begun: %s.</p>\n", text(few(untouched)))
+	}
+	p.printf("</section>\n")
+}
+
+func (n Node) told(p *page) {
+	if n.Why != "" {
+		p.printf("<pre>%s</pre>\n", text(n.Why))
+	}
+	if len(n.Changes) > 0 {
+		p.printf("<h3>What changed</h3>\n<ul>\n")
+		for _, c := range n.Changes {
+			p.printf("<li>%s %s: %s</li>\n", clock(c.At), text(c.Step), text(c.Text))
+		}
+		p.printf("</ul>\n")
+	}
+	for _, o := range n.Orders {
+		p.printf("<h3>%s%s, %s to %s</h3>\n<table><thead><tr><th>Phase</th><th>Began</th><th>Took</th></tr></thead><tbody>\n", text(o.Name), text(inStage(o.Stage)), clock(o.Began), clock(o.Ended))
+		for _, s := range o.Phases {
+			p.printf("<tr><th scope=\"row\">%s</th><td>%s</td><td>%s</td></tr>\n", text(s.Name), clock(s.Began), lasted(s.Took()))
+		}
+		p.printf("</tbody></table>\n")
+	}
+	if len(n.Waits) > 0 {
+		p.printf("<h3>What it waited for</h3>\n<ul>\n")
+		for _, w := range n.Waits {
+			p.printf("<li>%s for %s, in %s: %s</li>\n", clock(w.Began), lasted(w.Took()), text(w.Phase), text(w.Name))
+		}
+		p.printf("</ul>\n")
+	}
+	if len(n.Remarks) > 0 {
+		p.printf("<h3>What was said</h3>\n<ul>\n")
+		for _, m := range n.Remarks {
+			p.printf("<li>%s %s</li>\n", clock(m.At), text(m.Text))
+		}
+		p.printf("</ul>\n")
+	}
+}
+
+func inStage(stage string) string {
+	if stage == "" {
+		return ""
+	}
+	return " in " + stage
+}

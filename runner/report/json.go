@@ -1,0 +1,27 @@
+package report
+
+import (
+	"encoding/json"
+	"io"
+)
+
+// JSON writes the report as one document.
+func (r Report) JSON(w io.Writer) error { return json.NewEncoder(w).Encode(r.listed()) }
+
+// listed has empty lists where a reader of JSON would find null.
+func (r Report) listed() Report {
+	fill(&r.Services)
+	fill(&r.URLs)
+	fill(&r.Nodes)
+	fill(&r.Gates)
+	fill(&r.Soaks)
+	fill(&r.Pickups)
+	fill(&r.Messages)
+	return r
+}
+
+func fill[T any](list *[]T) {
+	if *list == nil {
+		*list = []T{}
+	}
+}

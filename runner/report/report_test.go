@@ -1,0 +1,216 @@
+package report
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/fleetup/fleetup/runner"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// at is a time of the test's night, in seconds after one o'clock.
+func at(s int) time.Time { return time.Date(2026, 11, 21, 1, 0, s, 0, time.UTC) }
+
+type event = runner.Event
+
+// night is a run in which everything happens that a report tells of.
+func night() []event {
+	data := func(kv ...string) map[string]string {
+		m := map[string]string{}
+		for i := 0; i < len(kv); i += 2 {
+			m[kv[i]] = kv[i+1]
+		}
+		return m
+	}
+	events := []event{
+		{Event: runner.EventStarted, Time: at(0), Data: data("inventory", "/srv/prod.toml", "version", "v1.2.0")},
+		{Event: runner.EventEndpoints, Time: at(0), Data: data("shop/web", "4", "shop/db", "2")},
+		{Event: runner.EventOrder, Time: at(1), Node: "n1", Order: "upgrade", Stage: "wave 1"},
+		{Event: runner.EventPhase, Time: at(1), Node: "n1", Phase: "check"},
+		{Event: runner.EventPhase, Time: at(3), Node: "n1", Phase: "drain"},
+		{Event: runner.EventWaiting, Time: at(4), Node: "n1", Phase: "drain", Message: `pod shop/web-2: budget "web" needs 3 healthy pods and has 3`},
+		{Event: runner.EventEndpoints, Time: at(10), Data: data("shop/web", "3")},
+		{Event: runner.EventPhase, Time: at(24), Node: "n1", Phase: "apply"},
+		{Event: runner.EventChanged, Time: at(50), Node: "n1", Step: "kubelet", Message: "kubelet 1.36.4 → 1.37.2"},
+		{Event: runner.EventPhase, Time: at(51), Node: "n1", Phase: "reboot"},
+		{Event: runner.EventSaid, Time: at(80), Node: "n1", Message: "back after 29s, with a new boot id"},
+		{Event: runner.EventDone, Time: at(90), Node: "n1", Message: "kubelet 1.36.4 → 1.37.2"},
+		{Event: runner.EventSoak, Time: at(90), Stage: "wave 1"},
+		{Event: runner.EventGate, Time: at(91), Data: data("gate", "error rate", "verdict", "good", "reading", "0.002", "baseline", "0.002")},
+		{Event: runner.EventGate, Time: at(96), Data: data("gate", "error rate", "verdict", "good", "reading", "0.002")},
+		{Event: runner.EventSoaked, Time: at(150), Stage: "wave 1"},
+		{Event: runner.EventOrder, Time: at(151), Node: "n2", Order: "upgrade", Stage: "wave 2"},
+		{Event: runner.EventPhase, Time: at(151), Node: "n2", Phase: "drain"},
+		{Event: runner.EventInterrupted, Time: at(170), Message: "asked to end at once (terminated)"},
+		{Event: runner.EventResumed, Time: at(300)},
+		{Event: runner.EventOrder, Time: at(301), Node: "n2", Order: "upgrade", Stage: "wave 2"},
+		{Event: runner.EventPhase, Time: at(301), Node: "n2", Phase: "start"},
+		{Event: runner.EventFailed, Time: at(340), Node: "n2", Phase: "start", Message: "the kubelet doesn't come up: its unit failed (exit-code)\n    unknown flag: --foo <&>"},
+		{Event: runner.EventSkipped, Time: at(340), Node: "n3", Message: "cordoned by somebody else"},
+		{Event: runner.EventHalted, Time: at(340), Message: "node n2 failed; on_failure = stop"},
+		{Event: runner.EventEndpoints, Time: at(340), Data: data("shop/web", "4", "shop/db", "0")},
+		{Event: runner.EventProof, Time: at(341), Data: data("service", "shop/web", "min_ready", "3", "start_ready", "4", "at", at(9).Format(time.RFC3339Nano), "nodes", "n1")},
+		{Event: runner.EventProof, Time: at(341), Data: data("service", "shop/db", "min_ready", "0", "start_ready", "2", "at", at(335).Format(time.RFC3339Nano), "nodes", "n1,n2")},
+		{Event: runner.EventProof, Time: at(341), Data: data("target", "https://shop.example.com/healthz", "sent", "340", "failed", "2", "slowest_seconds", "1.500", "last_failure", "503 at 01:05:36")},
+		{Event: runner.EventProof, Time: at(341), Data: data("zero_downtime", "false", "whole", "17")},
+	}
+	for i := range events {
+		events[i].Version, events[i].Seq, events[i].Run = 1, i+1, "20261121-010000-7f3a"
+	}
+	return events
+}
+
+// written are all forms of a report.
+func written(t *testing.T, r Report) map[string]string {
+	t.Helper()
+	forms := map[string]string{}
+	for name, write := range map[string]func(*bytes.Buffer) error{
+		"html": func(b *bytes.Buffer) error { return r.HTML(b) },
+		"json": func(b *bytes.Buffer) error { return r.JSON(b) },
+		"md":   func(b *bytes.Buffer) error { return r.Markdown(b) },
+	} {
+		var b bytes.Buffer
+		if err := write(&b); err != nil {
+			t.Fatal(err)
+		}
+		forms[name] = b.String()
+	}
+	return forms
+}
+
+// TestGolden: the same journal makes the same bytes, of every form.
+func TestGolden(t *testing.T) {
+	forms := written(t, From(night()))
+	for name, got := range forms {
+		file := filepath.Join("testdata", "night."+name)
+		if *update {
+			if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(string(want), got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", file, diff)
+		}
+	}
+	if diff := cmp.Diff(forms, written(t, From(night()))); diff != "" {
+		t.Errorf("made twice, and not the same:\n%s", diff)
+	}
+}
+
+// TestFold: what the journal's events mean, one by one.
+func TestFold(t *testing.T) {
+	r := From(night())
+	if r.Outcome != "halted" || r.Why != "node n2 failed; on_failure = stop" || r.Zero == nil || *r.Zero || r.Whole != 17 {
+		t.Errorf("outcome %q (%s), proof %v, %d whole", r.Outcome, r.Why, r.Zero, r.Whole)
+	}
+	n1, n2 := r.Nodes[0], r.Nodes[1]
+	if got := n1.phases(); got != "check 2s, drain 21s, apply 27s, reboot 39s" {
+		t.Errorf("n1's phases: %s", got)
+	}
+	if w := n1.Waits[0]; w.Took() != 20*time.Second || w.Phase != "drain" {
+		t.Errorf("n1 waited %s in %s, want 20s in drain", w.Took(), w.Phase)
+	}
+	if len(n2.Orders) != 2 || n2.Orders[0].End != "" || n2.Orders[1].End != "failed" {
+		t.Fatalf("n2's orders: %+v", n2.Orders)
+	}
+	if cut := n2.Orders[0].Ended; !cut.Equal(at(151)) { // and not until another process went on, two minutes later
+		t.Errorf("n2's order was cut off with its last sign of life at %s, told as %s", at(151), cut)
+	}
+	if len(r.Gates) != 1 {
+		t.Errorf("a gate that says the same again is told again: %+v", r.Gates)
+	}
+	if s := r.Services[0]; s.Name != "shop/db" || s.Min != 0 || !s.At.Equal(at(335)) || len(s.Series) != 2 {
+		t.Errorf("shop/db: %+v", s)
+	}
+}
+
+// TestTwoProcesses: a proof holds only if each process that worked on the run proved it; what was asked adds up.
+func TestTwoProcesses(t *testing.T) {
+	proof := func(zero, least, sent string) []event {
+		return []event{
+			{Event: runner.EventProof, Time: at(1), Data: map[string]string{"service": "a/b", "min_ready": least, "start_ready": "3"}},
+			{Event: runner.EventProof, Time: at(1), Data: map[string]string{"target": "u", "sent": sent, "failed": "0", "slowest_seconds": "0.1"}},
+			{Event: runner.EventProof, Time: at(1), Data: map[string]string{"zero_downtime": zero}},
+		}
+	}
+	r := From(append(proof("false", "0", "10"), proof("true", "2", "5")...))
+	if *r.Zero || r.Services[0].Min != 0 || r.URLs[0].Sent != 15 {
+		t.Errorf("zero downtime %v, least %d, asked %d", *r.Zero, r.Services[0].Min, r.URLs[0].Sent)
+	}
+	if r := From(nil); r.Zero != nil || r.verdict() != "zero downtime: not proven, the journal holds no proof" {
+		t.Errorf("without a proof: %v, %s", r.Zero, r.verdict())
+	}
+}
+
+// TestAnyPrefix: a journal that was cut anywhere, or that a run still writes, makes a report.
+func TestAnyPrefix(t *testing.T) {
+	events := night()
+	for i := range events {
+		written(t, From(events[:i]))
+		written(t, From(events[i:])) // and one whose begin a later version left out
+	}
+}
+
+// TestNothingIsMarkup: whatever stands in a journal is shown, and is neither markup nor a table's border.
+func TestNothingIsMarkup(t *testing.T) {
+	evil := "<script>alert(1)</script> \"'`|\x00\x1b[31m\u202e&amp;"
+	var events []event
+	for _, e := range night() {
+		e.Message, e.Step, e.Stage, e.Order, e.Phase = e.Message+evil, evil, evil, evil, evil
+		if e.Node != "" {
+			e.Node = evil
+		}
+		for k, v := range e.Data {
+			e.Data[k] = v + evil
+		}
+		e.Run = evil
+		events = append(events, e)
+	}
+	forms := written(t, From(events))
+	for name, got := range forms {
+		if strings.Contains(got, "<script") || strings.ContainsAny(got, "\x00\x1b") {
+			t.Errorf("%s: something in the journal is markup, or a control byte", name)
+		}
+	}
+	if !json.Valid([]byte(forms["json"])) {
+		t.Error("the JSON isn't")
+	}
+	for line := range strings.Lines(forms["md"]) {
+		if strings.HasPrefix(line, "| &lt;script") && strings.Count(strings.ReplaceAll(line, `\|`, ""), "|") != 6 {
+			t.Errorf("a row of the nodes' table has other cells: %s", line)
+		}
+	}
+}
+
+// TestThousandNodes: a big run is a page that a browser holds without effort.
+func TestThousandNodes(t *testing.T) {
+	events := []event{{Event: runner.EventStarted, Time: at(0)}}
+	for i := range 1000 {
+		node, begin := fmt.Sprintf("node%04d", i), i*30
+		events = append(events, event{Event: runner.EventOrder, Time: at(begin), Node: node, Order: "upgrade"})
+		for k, phase := range []string{"check", "claim", "drain", "kubeadm", "stop", "apply", "reboot", "start", "verify", "uncordon", "verify again"} {
+			events = append(events, event{Event: runner.EventPhase, Time: at(begin + 20*k), Node: node, Phase: phase})
+			if phase == "apply" {
+				events = append(events, event{Event: runner.EventChanged, Time: at(begin + 20*k + 9), Node: node, Step: "kubelet", Message: "kubelet 1.36.4-1.1 → 1.37.2-1.1"})
+			}
+		}
+		events = append(events, event{Event: runner.EventDone, Time: at(begin + 230), Node: node, Message: "kubelet 1.36.4-1.1 → 1.37.2-1.1"})
+	}
+	if size := len(written(t, From(events))["html"]); size > 2<<20 {
+		t.Errorf("the page has %d bytes, at most 2 MB", size)
+	}
+}
