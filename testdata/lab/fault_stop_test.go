@@ -140,7 +140,7 @@ func TestFault19NetworkCutInMidStep(t *testing.T) {
 	before := getNode(t, l, "n1")
 	inventory := l.WriteInventory(l.Hosts("ops") + "[upgrade]\nkubelet = \"1.37.2\"\n")
 	release := n1.HoldDpkgLock()
-	cmd, heard := begin(t, l, "held by holder", "run", "--yes", inventory)
+	cmd, heard := begin(t, l, "n1  waiting for the package lock", "run", "--yes", inventory)
 	heal, cut := n1.Cut(), time.Now()
 	time.Sleep(15 * time.Second)
 	release() // it installs while nobody can see it

@@ -41,7 +41,7 @@ func TestOtherHands(t *testing.T) {
 	inventory := l.WriteInventory(l.Hosts("ops") + kubeletRebooted)
 	says(t, fleetup(t, l, 0, "check", inventory), "kured runs here", "a run holds its lock, on daemonset kube-system/kured")
 	release := n1.HoldDpkgLock()
-	cmd, heard := begin(t, l, "held by holder", "run", "--yes", inventory)
+	cmd, heard := begin(t, l, "n1  waiting for the package lock", "run", "--yes", inventory)
 	equal(t, "n1 upgrades itself while it is upgraded", itself(n1), false)
 	says(t, lock(), "fleetup 20")
 	release()
