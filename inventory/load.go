@@ -59,17 +59,18 @@ func decode(path, src string) (map[string]any, *places, Problems) {
 	if err == nil {
 		return root, places, nil
 	}
+	once := []byte(src)
 	for _, dup := range found.dups {
 		problems = append(problems, Problem{path, dup.line, dup.key, fmt.Sprintf("is already defined on line %d", dup.first)})
 		if dup.statement && dup.end > dup.start {
-			src = src[:dup.start] + blanked(src[dup.start:dup.end]) + src[dup.end:]
+			blank(once[dup.start:dup.end])
 		}
 	}
 	if len(problems) == 0 {
 		return nil, places, Problems{syntaxProblem(path, err)}
 	}
 	root = map[string]any{}
-	if _, err := toml.Decode(src, &root); err != nil {
+	if _, err := toml.Decode(string(once), &root); err != nil {
 		if strings.Contains(err.Error(), "already") {
 			return nil, places, problems
 		}
@@ -78,15 +79,13 @@ func decode(path, src string) (map[string]any, *places, Problems) {
 	return root, places, problems
 }
 
-// blanked keeps line breaks and length, and with them the places of what follows.
-func blanked(text string) string {
-	out := []byte(text)
-	for i := range out {
-		if out[i] != '\n' {
-			out[i] = ' '
+// blank keeps line breaks and length, and with them the places of what follows.
+func blank(text []byte) {
+	for i, c := range text {
+		if c != '\n' {
+			text[i] = ' '
 		}
 	}
-	return string(out)
 }
 
 func syntaxProblem(path string, err error) Problem {
