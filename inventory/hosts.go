@@ -29,13 +29,26 @@ func (r *reader) hosts(root *table, base layer, groups map[string]layer) []Host 
 	if len(t.m) == 0 && len(t.problems) == 0 {
 		root.bad("hosts", `an inventory needs at least one host: [hosts] with for example n1 = { address = "10.0.0.1" }`)
 	}
+	if len(hosts) == 0 {
+		return []Host{model(base, groups)}
+	}
 	disputes.report(r)
 	r.memberless(hosts, groups)
 	r.duplicates(hosts)
 	return hosts
 }
 
-// host reads one key of [hosts], which a range makes many hosts.
+// model is the only host of a draft without hosts: all that is set anywhere holds for it.
+func model(base layer, groups map[string]layer) Host {
+	h := fresh()
+	base.apply(&h)
+	for _, name := range slices.Sorted(maps.Keys(groups)) {
+		groups[name].apply(&h)
+	}
+	return h
+}
+
+// host reads one key of [hosts], which a range makes many hosts. One that is wrong makes a host without a name.
 func (t *table) host(key string, base layer, groups map[string]layer, disputes *tally) []Host {
 	var own layer
 	t.ssh(&own)
@@ -47,6 +60,9 @@ func (t *table) host(key string, base layer, groups map[string]layer, disputes *
 	}
 	hosts := t.expanded(key)
 	t.bmcs(hosts)
+	if hosts == nil {
+		hosts = []Host{{}} // of a draft
+	}
 	t.elsewhere("fan_out", "[ssh], for the whole fleet")
 	t.elsewhere("max_unavailable", "[strategy] and [groups.X]")
 	t.done()
@@ -161,6 +177,9 @@ func (r *reader) duplicates(hosts []Host) {
 	var found doubles
 	names, addresses, switches, cards := map[string]Host{}, map[string]Host{}, map[string]Host{}, map[string]Host{}
 	for _, h := range hosts {
+		if h.Name == "" {
+			continue
+		}
 		for _, name := range slices.Compact([]string{h.Name, h.Node}) {
 			if first, ok := names[name]; ok {
 				found.add(h, first, "node", name)

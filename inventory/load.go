@@ -20,6 +20,9 @@ var fleetName = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{0,39}$`)
 //
 // An error is Problems if the inventory is wrong, or with what is set. It is any other error if the command was called
 // wrongly: a set isn't KEY=VALUE, or the file can't be read (the error wraps why, such as fs.ErrNotExist).
+//
+// Beside Problems stands what could be read, unless the text isn't TOML at all: for a later reader to see what else is
+// wrong, as in its playbooks, and for nothing else. A host of it whose name or address is wrong has no Name.
 func Load(path string, set ...string) (*Fleet, error) {
 	src, err := os.ReadFile(path)
 	if err != nil {
@@ -28,7 +31,8 @@ func Load(path string, set ...string) (*Fleet, error) {
 	return parse(path, src, set)
 }
 
-// parse is Load without the file. Every error of it is Problems, if each set is KEY=VALUE.
+// parse is Load without the file. Every error of it is Problems, if each set is KEY=VALUE, and has a fleet beside it if
+// the text is TOML.
 func parse(path string, src []byte, set []string) (*Fleet, error) {
 	assignments, err := cutSets(set)
 	if err != nil {
@@ -43,7 +47,7 @@ func parse(path string, src []byte, set []string) (*Fleet, error) {
 	fleet := &Fleet{Path: path, Digest: digest(src, set), places: places}
 	r.fleet(fleet, &table{reader: r, m: root})
 	if len(r.problems) > 0 {
-		return nil, r.problems.sorted()
+		return fleet, r.problems.sorted()
 	}
 	return fleet, nil
 }

@@ -45,22 +45,42 @@ func (p Problems) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// sorted orders by place and drops what was said twice.
+// sorted orders by place, files as they first appear and --set last, and drops what was said twice.
 func (p Problems) sorted() Problems {
+	rank := map[string]int{setFile: len(p)}
+	for i, problem := range p {
+		if _, known := rank[problem.File]; !known {
+			rank[problem.File] = i
+		}
+	}
 	slices.SortStableFunc(p, func(a, b Problem) int {
 		return cmp.Or(
-			cmp.Compare(rank(a.File), rank(b.File)),
+			cmp.Compare(rank[a.File], rank[b.File]),
 			cmp.Compare(a.Line, b.Line),
 		)
 	})
 	return slices.Compact(p)
 }
 
-func rank(file string) int {
-	if file == setFile {
-		return 1
+// With adds what a later reader found. What is about a key that has a problem already, or about what stands in it, is
+// left out: a version of the wrong type is no missing one besides.
+func (p Problems) With(found Problems) Problems {
+	type place struct{ file, key string }
+	known := map[place]bool{}
+	for _, problem := range p {
+		known[place{problem.File, problem.Key}] = problem.Key != ""
 	}
-	return 0
+	all := slices.Clone(p)
+	for _, problem := range found {
+		key := problem.Key
+		for key != "" && !known[place{problem.File, key}] {
+			key = parent(key)
+		}
+		if key == "" {
+			all = append(all, problem)
+		}
+	}
+	return all.sorted()
 }
 
 // Pos says where key stands: the file and line, or "--set" and 0. The line of a key that doesn't stand there itself is

@@ -3,6 +3,7 @@ package inventory
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -106,5 +107,56 @@ func TestParent(t *testing.T) {
 		if got := parent(key); got != want {
 			t.Errorf("parent(%s) = %s, want %s", key, got, want)
 		}
+	}
+}
+
+// What a later reader finds of a key that is wrong already is the same mistake once more, and left out.
+func TestProblemsWith(t *testing.T) {
+	known := Problems{
+		{File: "a.toml", Line: 3, Key: "upgrade.kubelet", Message: "must be a string"},
+		{File: setFile, Key: "drain.timeout", Message: "no duration"},
+		{File: "a.toml", Line: 9, Message: "no key to it"},
+	}
+	got := known.With(Problems{
+		{File: "playbooks/own.toml", Line: 1, Key: "steps", Message: "missing"},
+		{File: "a.toml", Line: 3, Key: "upgrade.kubelet.version", Message: "missing"},
+		{File: "a.toml", Line: 3, Key: "upgrade.kubelet", Message: "unknown"},
+		{File: setFile, Key: "drain.timeout", Message: "twice"},
+		{File: "a.toml", Line: 2, Key: "upgrade", Message: "around it"},
+		{File: "a.toml", Line: 3, Key: "upgrade.kernl", Message: "beside it"},
+	})
+	want := "a.toml:2: upgrade: around it\na.toml:3: upgrade.kubelet: must be a string\na.toml:3: upgrade.kernl: beside it\n" +
+		"a.toml:9: no key to it\nplaybooks/own.toml:1: steps: missing\n--set drain.timeout: no duration"
+	if got.Error() != want {
+		t.Errorf("got\n%s\nwant\n%s", got.Error(), want)
+	}
+	if len(known) != 3 || known[0].Key != "upgrade.kubelet" {
+		t.Errorf("what was known has changed: %v", known)
+	}
+}
+
+// A draft has a host for every entry, however wrong, so that whoever reads on sees all playbooks that are asked for.
+func TestDraft(t *testing.T) {
+	for src, want := range map[string]string{
+		"[hosts]\nn1 = { address = \"a b\" }\nn2 = { port = 0 }\n[upgrade]\nkubelet = 1\n":                          " [kubelet]; n2 [kubelet]",
+		"[hosts]\nn1 = 3\n[upgrade]\nkernel = \"latest\"\n[groups.g.upgrade]\nfirmware = {}\n":                      " [kernel firmware]",
+		"[hosts]\n\"n[1-2]\" = { node = \"x[1-3]\", groups = [\"g\"] }\n[groups.g.upgrade]\nfirmware = { v = 1 }\n": " [firmware]",
+	} {
+		fleet, err := parse("fleet.toml", []byte(src), nil)
+		problemsOf(t, err)
+		var got []string
+		for _, h := range fleet.Hosts {
+			var books []string
+			for _, u := range h.Upgrade {
+				books = append(books, u.Playbook)
+			}
+			got = append(got, fmt.Sprintf("%s %v", h.Name, books))
+		}
+		if strings.Join(got, "; ") != want {
+			t.Errorf("%s%q, want %q", src, strings.Join(got, "; "), want)
+		}
+	}
+	if fleet, err := parse("fleet.toml", []byte("= 1"), nil); fleet != nil || err == nil {
+		t.Errorf("a fleet of what is no TOML: %v, %v", fleet, err)
 	}
 }

@@ -10,10 +10,10 @@ import (
 )
 
 // Compile binds each host's playbooks to it and returns the work by node name. All that is wrong with the playbooks
-// and their parameters is returned at once, as inventory.Problems where the inventory is at fault.
+// and their parameters is returned at once, as inventory.Problems.
 // machine gives the way to a host; the steps are bound without touching it.
 func Compile(f *inventory.Fleet, hosts []inventory.Host, machine func(inventory.Host) Machine) (map[string]Work, error) {
-	c := compiler{fleet: f, loaded: map[string]*playbooks.Playbook{}, seen: map[string]bool{}}
+	c := compiler{fleet: f, loaded: map[string]*playbooks.Playbook{}, seen: map[inventory.Problem]bool{}}
 	work := make(map[string]Work, len(hosts))
 	first := firstControlPlane(f)
 	for _, h := range hosts {
@@ -30,7 +30,10 @@ func Compile(f *inventory.Fleet, hosts []inventory.Host, machine func(inventory.
 			LBSettle: h.Drain.LBSettle, OnBlocked: h.Drain.OnBlocked,
 		}
 	}
-	return work, errors.Join(c.errs...)
+	if len(c.wrong) > 0 {
+		return work, c.wrong
+	}
+	return work, nil
 }
 
 // firstControlPlane is the host on which `kubeadm upgrade apply` runs: the inventory's first control-plane node,
@@ -58,8 +61,8 @@ func versionOf(h inventory.Host, playbook string) string {
 type compiler struct {
 	fleet  *inventory.Fleet
 	loaded map[string]*playbooks.Playbook // nil: could not be loaded, said already
-	seen   map[string]bool                // errors are said once, not once a host
-	errs   []error
+	seen   map[inventory.Problem]bool     // problems are said once, not once a host
+	wrong  inventory.Problems
 }
 
 // bind returns the host's steps in the order in which they are to be applied.
@@ -114,7 +117,7 @@ func (c *compiler) problems(u inventory.Use, err error) {
 	}
 	for _, p := range ps {
 		if p.File != "" {
-			c.add(p)
+			c.add(inventory.Problem(p))
 			continue
 		}
 		key := u.Key
@@ -127,9 +130,9 @@ func (c *compiler) problems(u inventory.Use, err error) {
 	}
 }
 
-func (c *compiler) add(err error) {
-	if !c.seen[err.Error()] {
-		c.seen[err.Error()] = true
-		c.errs = append(c.errs, err)
+func (c *compiler) add(p inventory.Problem) {
+	if !c.seen[p] {
+		c.seen[p] = true
+		c.wrong = append(c.wrong, p)
 	}
 }

@@ -232,37 +232,6 @@ func (a *app) color() bool {
 	return a.terminal() && !a.flags.noColor && a.getenv("NO_COLOR") == "" && a.getenv("TERM") != "dumb"
 }
 
-// load reads the inventory and selects from it.
-func (a *app) load(path string, needUpgrade, needCluster bool) (*inventory.Fleet, []inventory.Host, error) {
-	f, err := inventory.Load(path, a.flags.set...)
-	var wrong inventory.Problems
-	if err != nil && !errors.As(err, &wrong) {
-		return nil, nil, usage("%w", err)
-	}
-	if err != nil {
-		return nil, nil, fewer(wrong)
-	}
-	if err := f.Require(needUpgrade, needCluster); err != nil {
-		return nil, nil, err
-	}
-	hosts, err := f.Select(a.flags.limit)
-	if err != nil {
-		return nil, nil, exitWith(exitUsage, err)
-	}
-	return f, hosts, nil
-}
-
-// mostProblems are more than anybody mends at once.
-const mostProblems = 50
-
-// fewer keeps a file that isn't an inventory at all from filling the screen.
-func fewer(wrong inventory.Problems) error {
-	if len(wrong) <= mostProblems {
-		return wrong
-	}
-	return exitWith(exitInventory, fmt.Errorf("%w\nand %d more like these", wrong[:mostProblems], len(wrong)-mostProblems))
-}
-
 // stateDir is where the journals of an inventory are.
 func (a *app) stateDir(fleet string) (string, error) {
 	dir := a.flags.stateDir

@@ -41,7 +41,7 @@ type madeOf struct {
 }
 
 func (a *app) diagnoseHardware(ctx context.Context, path string, nodes []string) error {
-	f, hosts, err := a.load(path, false, false)
+	f, hosts, err := a.load(path, needs{})
 	if err != nil {
 		return err
 	}

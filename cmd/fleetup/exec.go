@@ -45,7 +45,7 @@ type answer struct {
 }
 
 func (a *app) exec(ctx context.Context, path, command string) error {
-	f, hosts, err := a.load(path, false, false)
+	f, hosts, err := a.load(path, needs{})
 	if err != nil {
 		return err
 	}
@@ -174,7 +174,7 @@ func (a *app) sshCommand() *cobra.Command {
 
 // loadOne reads the inventory and finds one host of it by its name.
 func (a *app) loadOne(path, name string) (*inventory.Fleet, inventory.Host, error) {
-	f, _, err := a.load(path, false, false)
+	f, _, err := a.load(path, needs{})
 	if err != nil {
 		return nil, inventory.Host{}, err
 	}

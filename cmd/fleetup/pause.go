@@ -52,7 +52,7 @@ func (a *app) resumeCommand() *cobra.Command {
 
 // onLease reads the lease of the inventory's cluster and hands both over. It needs neither the lease nor a machine.
 func (a *app) onLease(ctx context.Context, path string, do func(*kube.Cluster, kube.LeaseStatus) error) error {
-	f, _, err := a.load(path, false, true)
+	f, _, err := a.load(path, needs{cluster: true})
 	if err != nil {
 		return err
 	}

@@ -72,7 +72,7 @@ type powered struct {
 }
 
 func (a *app) switchPower(ctx context.Context, o powerOrder, path string, nodes []string, working, hard bool) error {
-	f, _, err := a.load(path, false, false)
+	f, _, err := a.load(path, needs{})
 	if err != nil {
 		return err
 	}

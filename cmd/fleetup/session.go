@@ -31,7 +31,7 @@ type session struct {
 // open reads the inventory, binds its playbooks and opens the cluster. Nothing is touched, no machine dialled. upgrade
 // says that the command has no meaning without an [upgrade].
 func (a *app) open(ctx context.Context, path string, upgrade bool) (*session, error) {
-	f, hosts, err := a.load(path, upgrade, true)
+	f, hosts, err := a.load(path, needs{upgrade: upgrade, cluster: true, playbooks: true})
 	if err != nil {
 		return nil, err
 	}
@@ -39,7 +39,7 @@ func (a *app) open(ctx context.Context, path string, upgrade bool) (*session, er
 	s := &session{app: a, fleet: f, hosts: hosts, net: a.network(f), stop: cancel}
 	if err := s.compile(remote.Fence{}); err != nil {
 		s.close()
-		return nil, exitWith(exitInventory, err)
+		return nil, err
 	}
 	k, err := a.openCluster(ctx, f)
 	if err != nil {

@@ -45,7 +45,7 @@ type nodeStands struct {
 }
 
 func (a *app) status(ctx context.Context, path string) error {
-	f, hosts, err := a.load(path, false, false)
+	f, hosts, err := a.load(path, needs{})
 	if err != nil {
 		return err
 	}

@@ -33,7 +33,7 @@ type offered struct {
 }
 
 func (a *app) trust(ctx context.Context, path string) error {
-	f, hosts, err := a.load(path, false, false)
+	f, hosts, err := a.load(path, needs{})
 	if err != nil {
 		return err
 	}
