@@ -2,12 +2,15 @@ package playbooks
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // kubeletMachine has kubelet and kubectl 1.36.4, held, from a repository of that minor, and one of 1.37 to switch to.
@@ -414,6 +417,20 @@ func TestPatchesOldLists(t *testing.T) {
 	if got := check(t, s, m); !got.Clean {
 		t.Errorf("fresh: %+v", got)
 	}
+	var said []string
+	for _, age := range []time.Duration{3 * 24 * time.Hour, 4*24*time.Hour + time.Minute} { // as plan finds it, and a run a day later
+		at := time.Now().Add(-age)
+		for _, file := range []string{"var/lib/apt/lists", "var/lib/apt/lists/partial"} {
+			if err := os.Chtimes(filepath.Join(m.root, file), at, at); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				t.Fatal(err)
+			}
+		}
+		said = append(said, strings.Join(check(t, s, m).Changes, ", "))
+	}
+	if said[0] != said[1] || !strings.Contains(said[0], "more than a day old") {
+		t.Errorf("lists of three days and of four: %q", said)
+	}
+	m.refresh()
 	m.write("run/reboot-required", "")
 	m.write("run/reboot-required.pkgs", "libc6\n")
 	if got := check(t, s, m); !got.Staged || !got.Reboot || !strings.Contains(got.Changes[0], "libc6") {

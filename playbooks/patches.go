@@ -91,11 +91,12 @@ func (s *patches) status(output string) Status {
 // noLists is an age that no list has.
 const noLists = 10 * 365 * 24 * time.Hour
 
+// staleness is what is wrong with lists of that age.
 func staleness(age time.Duration) string {
 	if age >= noLists {
 		return "there are none, or not of every repository"
 	}
-	return "they are " + days(age) + " old"
+	return "they are more than a day old" // not how old: a saved plan would be stale by that alone
 }
 
 // parsePending reads what the shell functions index_age and pending print.
