@@ -40,7 +40,8 @@ exit $rc
 `
 
 // startScript undoes stopScript, and starts the runtime and the kubelet where they don't run. Safe to repeat. What a
-// service said as it died reaches the journal a moment later: hence --sync.
+// service said as it died reaches the journal a moment later: hence --sync. systemd refuses to start the socket of a
+// masked service, so a package that was installed meanwhile has left that one stopped; it must listen before the service.
 const startScript = `rc=0
 for u in containerd docker cri-docker kubelet; do
 	[ -e "/run/systemd/system/$u.service.d/fleetup.conf" ] && rm -f "/run/systemd/system/$u.service.d/fleetup.conf"
@@ -50,6 +51,7 @@ for u in containerd docker cri-docker kubelet; do
 done
 systemctl daemon-reload
 for u in containerd docker cri-docker kubelet; do
+	systemctl is-enabled "$u.socket" >/dev/null 2>&1 && systemctl start "$u.socket" >/dev/null 2>&1
 	case "$(systemctl is-enabled "$u.service" 2>/dev/null)" in
 	enabled | enabled-runtime | static | alias | linked | generated | indirect) ;;
 	*) [ "$u" = kubelet ] || continue ;;
