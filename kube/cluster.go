@@ -42,6 +42,7 @@ type Config struct {
 // PlanDrain, Stranded, …) need Start first and send no request.
 type Cluster struct {
 	namespace string
+	address   string // of the API server, as the kubeconfig has it
 	boottime  func() time.Duration
 	http      *http.Client
 	date      dateClock
@@ -83,7 +84,7 @@ func Open(c Config) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	k := &Cluster{namespace: c.Namespace, boottime: c.Boottime, sending: make(chan bool, parallelRequests)}
+	k := &Cluster{namespace: c.Namespace, address: config.Host, boottime: c.Boottime, sending: make(chan bool, parallelRequests)}
 	if k.namespace == "" {
 		k.namespace = defaultNamespace
 	}

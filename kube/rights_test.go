@@ -2,10 +2,15 @@ package kube
 
 import (
 	"context"
+	"crypto/tls"
+	"errors"
+	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -140,14 +145,51 @@ func TestStartWithoutAnAPIServer(t *testing.T) {
 		w.Refuse(true)
 		ctx, cancel := context.WithCancel(w.ctx)
 		c := w.open()
+		began := time.Now()
 		err := c.Start(ctx)
-		if err == nil || !strings.Contains(err.Error(), "no answer in 30s") || !strings.Contains(err.Error(), "refused") {
+		if err == nil || !strings.Contains(err.Error(), "no API server at ") || !strings.Contains(err.Error(), "refused") {
 			t.Errorf("got %v", err)
+		}
+		if took := time.Since(began); took < 2*time.Second || took > 2100*time.Millisecond {
+			t.Errorf("given up after %s", took)
 		}
 		cancel()
 		c.Wait()
 		w.Refuse(false)
 	})
+}
+
+// An API server that is just being restarted is waited for, as is one that answers when it is asked once more.
+func TestStartWaitsForAnAPIServer(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		w.Refuse(true)
+		later(1900*time.Millisecond, func() { w.Refuse(false) })
+		ctx, cancel := context.WithCancel(w.ctx)
+		c := w.open()
+		w.must(c.Start(ctx))
+		cancel()
+		c.Wait()
+		c.Close()
+	})
+}
+
+func TestNobody(t *testing.T) {
+	for _, tt := range []struct {
+		err  error
+		want string
+	}{
+		{&net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}, "up"},
+		{&url.Error{Op: "Get", Err: &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.EHOSTUNREACH)}}, "up"},
+		{&net.DNSError{Name: "api", IsNotFound: true}, "name"},
+		{&net.DNSError{Name: "api", IsTimeout: true, IsTemporary: true}, ""},
+		{&tls.CertificateVerificationError{Err: errors.New("unknown authority")}, "authority"},
+		{context.DeadlineExceeded, ""},
+		{nil, ""},
+	} {
+		if got := nobody(tt.err); (got == "") != (tt.want == "") || !strings.Contains(got, tt.want) {
+			t.Errorf("%v: %q, want about %q", tt.err, got, tt.want)
+		}
+	}
 }
 
 func TestOpen(t *testing.T) {

@@ -104,7 +104,7 @@ const startTimeout = 30 * time.Second
 
 // Start begins the watches, one a kind for the whole run, and returns once each has its first list. They end with ctx;
 // Wait waits for that. A missing right is an error at once that names the rule to add; an API server that can't be
-// reached is one after 30 seconds. Call it once.
+// reached is one after 30 seconds, or after 2 where the network says that none is there. Call it once.
 func (c *Cluster) Start(ctx context.Context) error {
 	watches := c.watches()
 	ctx, c.stop = context.WithCancel(ctx)
@@ -112,10 +112,10 @@ func (c *Cluster) Start(ctx context.Context) error {
 		c.owned.Go(func() { w.run(ctx, w.name()) })
 	}
 	c.owned.Go(func() { c.told.run(ctx, c.core) })
-	limit := time.NewTimer(startTimeout)
+	caller, limit := c.newCaller(), time.NewTimer(startTimeout)
 	defer limit.Stop()
 	for _, w := range watches {
-		if err := c.awaitSync(ctx, w, limit.C); err != nil {
+		if err := c.awaitSync(ctx, w, caller, limit.C); err != nil {
 			c.stop()
 			return err
 		}
@@ -124,7 +124,7 @@ func (c *Cluster) Start(ctx context.Context) error {
 	return nil
 }
 
-func (c *Cluster) awaitSync(ctx context.Context, w watchOf, limit <-chan time.Time) error {
+func (c *Cluster) awaitSync(ctx context.Context, w watchOf, caller *caller, limit <-chan time.Time) error {
 	look := time.NewTicker(50 * time.Millisecond) // a Reflector tells of no failed list; our own functions note them
 	defer look.Stop()
 	for {
@@ -142,6 +142,9 @@ func (c *Cluster) awaitSync(ctx context.Context, w watchOf, limit <-chan time.Ti
 			}
 			if apierrors.IsUnauthorized(err) {
 				return fmt.Errorf("cluster: list %s: the credentials were refused: %w", w.name(), err)
+			}
+			if err := caller.unreachable(ctx, err); err != nil {
+				return err
 			}
 		}
 	}
