@@ -177,6 +177,8 @@ func (l *life) step(ctx context.Context, i *Item) error {
 			return err
 		}
 		i.Status.Clean = true
+	} else if err := l.changing(ctx); err != nil {
+		return err
 	} else if err := l.install(ctx, i, t); err != nil {
 		return err
 	} else if err := l.again(ctx, i); err != nil {

@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -56,13 +57,28 @@ func (l *life) wantsReboot(ctx context.Context) (string, error) {
 	return l.required(ctx)
 }
 
-// lastBoot is the boot in which the last change was made, as far as this process knows: the claim's, unless it has
-// applied a step itself.
-func (l *life) lastBoot() string {
-	if l.applied != "" {
-		return l.applied
+// changedIn is the key of the claim's state for the boot in which a step was begun, where that isn't the claim's own: a
+// step that reboots in place came before it. Without it the process after a crash would take that reboot for the last.
+const changedIn = "changed_boot_id"
+
+// lastBoot is the boot in which the last change was made: where this process has applied no step itself, by what an
+// earlier one noted before it did, else the claim's.
+func (l *life) lastBoot() string { return cmp.Or(l.applied, l.state[changedIn], l.booted) }
+
+// changing notes, before a step changes the machine, in which boot it does.
+func (l *life) changing(ctx context.Context) error {
+	if l.light || l.w.RebootPolicy == rebootNever {
+		return nil
 	}
-	return l.booted
+	boot, err := l.bootID(ctx)
+	if err != nil || boot == l.lastBoot() {
+		return err
+	}
+	if err := l.r.Cluster.Note(ctx, l.w.Node, l.r.Run, map[string]string{changedIn: boot}); err != nil {
+		return err
+	}
+	l.state[changedIn] = boot
+	return nil
 }
 
 // required asks the operating system.
