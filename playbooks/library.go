@@ -2,7 +2,7 @@ package playbooks
 
 import (
 	_ "embed"
-	"regexp"
+	"strings"
 )
 
 // shellPart is one file of the shell library.
@@ -38,9 +38,15 @@ func lib(parts ...shellPart) string {
 }
 
 // sent is the file without its comments: it goes to every machine.
-func (s shellPart) sent() string { return comment.ReplaceAllString(string(s), "") }
-
-var comment = regexp.MustCompile(`(?m)^#.*\n|^\n`)
+func (s shellPart) sent() string {
+	var b strings.Builder
+	for line := range strings.Lines(string(s)) {
+		if line != "\n" && !strings.HasPrefix(line, "#") {
+			b.WriteString(line)
+		}
+	}
+	return b.String()
+}
 
 // withTool is a script that has the functions of the machine's own package tool: apt.sh's or dnf.sh's. A machine with
 // neither is told so.

@@ -173,8 +173,7 @@ func (s *sh) configure() {
 // source runs statements one by one as they are parsed, as shells do: a syntax error further down doesn't undo
 // what came before it.
 func (s *sh) source(src io.Reader) {
-	parser := syntax.NewParser(syntax.Variant(syntax.LangPOSIX))
-	for st, err := range parser.StmtsSeq(src) {
+	for st, err := range statements(src) {
 		if err != nil {
 			if s.p.Ctx.Err() == nil {
 				fmt.Fprintf(s.p.Stderr(), "%s: Syntax error: %v\n", s.name, err)
