@@ -12,7 +12,6 @@ import (
 
 	"github.com/fleetup/fleetup/inventory"
 	"github.com/fleetup/fleetup/runner"
-	"github.com/fleetup/fleetup/runner/remote"
 )
 
 func (a *app) abortCommand() *cobra.Command {
@@ -27,37 +26,17 @@ given back as it was found. One that isn't stays cordoned, and is said: nothing 
 }
 
 func (a *app) abort(ctx context.Context, path string) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	stop, release := a.signals(cancel)
-	defer release()
-	s, err := a.open(ctx, path, false)
-	if err != nil {
-		return err
-	}
-	defer s.close()
-	rec, err := s.record(ctx)
-	if err != nil {
-		return err
-	}
-	defer rec.close()
-	if !rec.unfinished() {
-		fmt.Fprintln(a.out, "nothing to do: no run is unfinished")
-		return nil
-	}
-	claimed := s.claimedBy(rec.run)
-	if err := a.confirm(fmt.Sprintf("abort run %s and give back %s?", rec.run, orNone(claimed))); err != nil {
-		return err
-	}
-	if err := rec.lock(ctx, false); err != nil {
-		return err
-	}
-	defer rec.unlock()
-	s.tidy(ctx, rec.run)
-	if err := s.compile(remote.Fence{Run: rec.run, Epoch: rec.lease.Epoch()}); err != nil {
-		return err
-	}
-	return s.giveBack(ctx, rec, claimed, stop)
+	return a.working(ctx, path, false, func(ctx context.Context, rec *record, stop <-chan struct{}) error {
+		if !rec.unfinished() {
+			fmt.Fprintln(a.out, "nothing to do: no run is unfinished")
+			return nil
+		}
+		claimed := rec.s.claimedBy(rec.run)
+		if err := a.confirm(fmt.Sprintf("abort run %s and give back %s?", rec.run, orNone(claimed))); err != nil {
+			return err
+		}
+		return rec.underLease(ctx, false, func() error { return rec.s.giveBack(ctx, rec, claimed, stop) })
+	})
 }
 
 func orNone(names []string) string {
@@ -94,7 +73,6 @@ func (s *session) unselected(run string) []string {
 
 // giveBack runs the order that gives back on every claimed node, and ends the run for good.
 func (s *session) giveBack(ctx context.Context, rec *record, claimed []string, stop <-chan struct{}) error {
-	s.cluster.run = rec.run
 	if err := rec.begin(runner.Plan{}); err != nil {
 		return err
 	}

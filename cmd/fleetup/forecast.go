@@ -17,24 +17,45 @@ const (
 	guessVerify = 30 * time.Second
 )
 
-// forecast says how long each node will take that has something to do, and whether that is known from runs before: a
-// node's own last time, else the median of the fleet's, else guesses.
-func (s *session) forecast(found map[string]*runner.Surveyed) (took map[string]time.Duration, known bool) {
+// forecast is how long a run will take.
+type forecast struct {
+	took  map[string]time.Duration // by node, of those that have something to do
+	known bool                     // from a run before, not guessed
+	total time.Duration            // of all, under the plan's limits
+	ends  bool                     // the run would end, as things stand
+}
+
+// forecast takes a node's own last time, else the median of the fleet's, else a guess, and plays the run through the
+// scheduler.
+func (s *session) forecast(plan runner.Plan, found map[string]*runner.Surveyed) forecast {
 	past := s.past()
 	typical := median(slices.Collect(maps.Values(past)))
-	took = map[string]time.Duration{}
+	fc := forecast{took: map[string]time.Duration{}, known: typical > 0}
 	for name, v := range found {
 		switch {
 		case v.NothingToDo():
 		case past[name] > 0:
-			took[name] = past[name]
+			fc.took[name] = past[name]
 		case typical > 0:
-			took[name] = typical
+			fc.took[name] = typical
 		default:
-			took[name] = s.guess(name, v)
+			fc.took[name] = s.guess(name, v)
 		}
 	}
-	return took, typical > 0
+	nodes, stranded := s.cluster.Observe()
+	fc.total, fc.ends = runner.Predict(plan, fc.took, runner.Observed{Nodes: nodes, Stranded: stranded})
+	return fc
+}
+
+// inAll puts into words how long all will take, and what that rests on.
+func (fc forecast) inAll() string {
+	switch {
+	case !fc.ends:
+		return "can't be said, for the run would not end as things stand; `fleetup check` says why"
+	case fc.known:
+		return roughly(fc.total) + " (as the last run took)"
+	}
+	return roughly(fc.total) + " (a guess: no run before tells)"
 }
 
 // past is how long nodes took in the newest journal of this inventory that tells.

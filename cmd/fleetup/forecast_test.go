@@ -1,6 +1,7 @@
 package main
 
 import (
+	"strings"
 	"testing"
 	"time"
 )
@@ -22,5 +23,17 @@ func TestMedian(t *testing.T) {
 	}
 	if got := median(nil); got != 0 {
 		t.Error(got)
+	}
+}
+
+func TestForecastInWords(t *testing.T) {
+	for want, fc := range map[string]forecast{
+		"about 5 minutes (as the last run took)":             {total: 5 * time.Minute, known: true, ends: true},
+		"about 5 minutes (a guess: no run before tells)":     {total: 5 * time.Minute, ends: true},
+		"can't be said, for the run would not end as things": {known: true},
+	} {
+		if got := fc.inAll(); !strings.HasPrefix(got, want) {
+			t.Errorf("%+v: %q, want %q", fc, got, want)
+		}
 	}
 }

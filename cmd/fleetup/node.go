@@ -10,7 +10,6 @@ import (
 
 	"github.com/fleetup/fleetup/inventory"
 	"github.com/fleetup/fleetup/runner"
-	"github.com/fleetup/fleetup/runner/remote"
 )
 
 func (a *app) nodeCommand() *cobra.Command {
@@ -44,39 +43,22 @@ var decisions = []decision{
 }
 
 func (a *app) decide(ctx context.Context, d decision, path, node string) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	_, release := a.signals(cancel)
-	defer release()
-	s, err := a.open(ctx, path, false)
-	if err != nil {
-		return err
-	}
-	defer s.close()
-	if !slices.ContainsFunc(s.hosts, func(h inventory.Host) bool { return h.Node == node }) {
-		return usage("node %s: not among the inventory's nodes", node)
-	}
-	rec, err := s.record(ctx)
-	if err != nil {
-		return err
-	}
-	defer rec.close()
-	if !rec.unfinished() {
-		return exitWith(exitFailed, errors.New("no run is unfinished: there is nothing to decide"))
-	}
-	if err := rec.lock(ctx, false); err != nil {
-		return err
-	}
-	defer rec.unlock()
-	s.cluster.run = rec.run
-	if err := s.compile(remote.Fence{Run: rec.run, Epoch: rec.lease.Epoch()}); err != nil {
-		return err
-	}
-	if err := rec.begin(runner.Plan{}); err != nil {
-		return err
-	}
-	s.cluster.Guard(rec.lease.Held)
-	return d.do(s, ctx, rec, node)
+	return a.working(ctx, path, false, func(ctx context.Context, rec *record, _ <-chan struct{}) error {
+		s := rec.s
+		if !slices.ContainsFunc(s.hosts, func(h inventory.Host) bool { return h.Node == node }) {
+			return usage("node %s: not among the inventory's nodes", node)
+		}
+		if !rec.unfinished() {
+			return exitWith(exitFailed, errors.New("no run is unfinished: there is nothing to decide"))
+		}
+		return rec.underLease(ctx, false, func() error {
+			if err := rec.begin(runner.Plan{}); err != nil {
+				return err
+			}
+			s.cluster.Guard(rec.lease.Held)
+			return d.do(s, ctx, rec, node)
+		})
+	})
 }
 
 // retryNode journals that the node is to be tried again.

@@ -9,7 +9,6 @@ import (
 	"io"
 	"os"
 	"strings"
-	"time"
 
 	"github.com/google/renameio/v2"
 	"github.com/spf13/cobra"
@@ -75,11 +74,11 @@ func (a *app) plan(ctx context.Context, path, save string, detailed bool) error 
 		return exitWith(exitFailed, err)
 	}
 	saved := s.saved(plan, found, findings)
-	took, _ := s.forecast(found)
-	if total, ok := s.total(plan, took); ok {
-		saved.Predicted = int(total.Seconds())
+	fc := s.forecast(plan, found)
+	if fc.ends {
+		saved.Predicted = int(fc.total.Seconds())
 	}
-	if err := s.showPlan(saved, found, save); err != nil {
+	if err := s.showPlan(saved, found, fc, save); err != nil {
 		return err
 	}
 	if err := refusal(findings); err != nil {
@@ -118,7 +117,7 @@ func planned(name string, v *runner.Surveyed) plannedNode {
 }
 
 // showPlan prints the plan and saves it where that was asked for.
-func (s *session) showPlan(p savedPlan, found map[string]*runner.Surveyed, save string) error {
+func (s *session) showPlan(p savedPlan, found map[string]*runner.Surveyed, fc forecast, save string) error {
 	if save != "" {
 		b, err := json.MarshalIndent(p, "", "  ")
 		if err != nil {
@@ -131,7 +130,7 @@ func (s *session) showPlan(p savedPlan, found map[string]*runner.Surveyed, save 
 	if s.app.json() {
 		return json.NewEncoder(s.app.out).Encode(p)
 	}
-	s.planText(s.app.out, p.Plan, found, true)
+	s.planText(s.app.out, p.Plan, found, fc, true)
 	for _, f := range p.Findings {
 		if !f.Refuse {
 			fmt.Fprintln(s.app.out, "note: "+f.String())
@@ -141,10 +140,9 @@ func (s *session) showPlan(p savedPlan, found map[string]*runner.Surveyed, save 
 }
 
 // planText prints every node in the order in which it will be taken: what differs, and with commands what would run.
-func (s *session) planText(w io.Writer, plan runner.Plan, found map[string]*runner.Surveyed, commands bool) {
+func (s *session) planText(w io.Writer, plan runner.Plan, found map[string]*runner.Surveyed, fc forecast, commands bool) {
 	var same []string
 	n := 0
-	took, known := s.forecast(found)
 	for _, pn := range plan.Nodes {
 		v := found[pn.Name]
 		switch {
@@ -158,7 +156,7 @@ func (s *session) planText(w io.Writer, plan runner.Plan, found map[string]*runn
 			continue
 		}
 		n++
-		fmt.Fprintf(w, "%d. %s  %s, %s\n", n, pn.Name, how(v), roughly(took[pn.Name]))
+		fmt.Fprintf(w, "%d. %s  %s, %s\n", n, pn.Name, how(v), roughly(fc.took[pn.Name]))
 		for _, i := range v.Items {
 			planStep(w, i, commands)
 		}
@@ -174,27 +172,7 @@ func (s *session) planText(w io.Writer, plan runner.Plan, found map[string]*runn
 		fmt.Fprintf(w, "limit: %s\n", l.Why)
 	}
 	planStays(w, plan, found)
-	s.planTime(w, plan, took, known)
-}
-
-// planTime prints how long all will take, and what that rests on.
-func (s *session) planTime(w io.Writer, plan runner.Plan, took map[string]time.Duration, known bool) {
-	total, ok := s.total(plan, took)
-	from := "a guess: no run before tells"
-	if known {
-		from = "as the last run took"
-	}
-	if !ok {
-		fmt.Fprintln(w, "in all: can't be said, for the run would not end as things stand; `fleetup check` says why")
-		return
-	}
-	fmt.Fprintf(w, "in all: %s (%s)\n", roughly(total), from)
-}
-
-// total plays the run through the scheduler.
-func (s *session) total(plan runner.Plan, took map[string]time.Duration) (time.Duration, bool) {
-	nodes, stranded := s.cluster.Observe()
-	return runner.Predict(plan, took, runner.Observed{Nodes: nodes, Stranded: stranded})
+	fmt.Fprintln(w, "in all: "+fc.inAll())
 }
 
 // leftAlone says why a run would not touch the node as it is now; "" where it would.

@@ -15,7 +15,6 @@ import (
 
 	"github.com/fleetup/fleetup/kube"
 	"github.com/fleetup/fleetup/runner"
-	"github.com/fleetup/fleetup/runner/remote"
 )
 
 // runFlags are the flags of run alone.
@@ -76,31 +75,10 @@ func (a *app) run(ctx context.Context, path string, rf runFlags) error {
 	if err := rf.valid(); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	stop, release := a.signals(cancel)
-	defer release()
-	s, err := a.open(ctx, path, true)
-	if err != nil {
-		return err
-	}
-	defer s.close()
-	s.cluster.allow(rf.allowed)
-	rec, err := s.record(ctx)
-	if err != nil {
-		return err
-	}
-	defer rec.close()
-	if err := rec.lock(ctx, rf.waitLock); err != nil {
-		return err
-	}
-	defer rec.unlock()
-	s.cluster.run = rec.run
-	s.tidy(ctx, rec.run)
-	if err := s.compile(remote.Fence{Run: rec.run, Epoch: rec.lease.Epoch()}); err != nil {
-		return err
-	}
-	return s.carryOut(ctx, rec, rf, stop)
+	return a.working(ctx, path, true, func(ctx context.Context, rec *record, stop <-chan struct{}) error {
+		rec.s.cluster.allow(rf.allowed)
+		return rec.underLease(ctx, rf.waitLock, func() error { return rec.s.carryOut(ctx, rec, rf, stop) })
+	})
 }
 
 // carryOut looks, asks, runs and tells how it ended, with the lease held.
@@ -217,7 +195,7 @@ func (s *session) ask(plan runner.Plan, found map[string]*runner.Surveyed, rec *
 	if !s.app.terminal() || s.app.flags.yes {
 		return nil
 	}
-	s.planText(s.app.err, plan, found, false)
+	s.planText(s.app.err, plan, found, s.forecast(plan, found), false)
 	return s.app.confirm("go ahead?")
 }
 
