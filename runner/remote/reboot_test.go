@@ -71,6 +71,19 @@ func (r *rebooter) goDown() {
 	r.mu.Unlock()
 }
 
+// rebooting is a test in virtual time with such a machine and the way to it. What is still open is closed afterwards.
+func rebooting(t *testing.T, test func(t *testing.T, r *rebooter, h *Host)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		r := newRebooter(b)
+		test(t, r, b.host(Login{Name: "n1"}))
+		b.net.Close()
+		r.cut()
+		r.wg.Wait()
+	})
+}
+
 func TestFault24RebootIsDoneWhenTheBootIDIsAnother(t *testing.T) {
 	for _, test := range []struct {
 		name          string
@@ -84,11 +97,8 @@ func TestFault24RebootIsDoneWhenTheBootIDIsAnother(t *testing.T) {
 		{"fault 26, pam_nologin", time.Minute, 30 * time.Second, false, 5500 * time.Millisecond},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				b := newBench(t)
-				r := newRebooter(b)
+			rebooting(t, func(t *testing.T, r *rebooter, h *Host) {
 				r.down, r.nologin, r.hang = test.down, test.nologin, test.hang
-				h := b.host(Login{Name: "n1"})
 				ctx, stop := context.WithTimeout(t.Context(), 30*time.Minute)
 				defer stop()
 				before, err := h.BootID(ctx)
@@ -104,19 +114,14 @@ func TestFault24RebootIsDoneWhenTheBootIDIsAnother(t *testing.T) {
 				if err := h.Reboot(ctx, before); err != nil || r.reboots != 1 {
 					t.Errorf("a second call: %v, %d reboots", err, r.reboots)
 				}
-				h.Close()
-				r.wg.Wait()
 			})
 		})
 	}
 }
 
 func TestRebootNeverReturns(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		b := newBench(t)
-		r := newRebooter(b)
+	rebooting(t, func(t *testing.T, r *rebooter, h *Host) {
 		r.down = time.Hour
-		h := b.host(Login{Name: "n1"})
 		ctx, stop := context.WithTimeout(t.Context(), 10*time.Minute)
 		defer stop()
 		err := h.Reboot(ctx, "boot-1")
@@ -124,32 +129,24 @@ func TestRebootNeverReturns(t *testing.T) {
 			t.Fatal(err)
 		}
 		mustContain(t, err.Error(), "host n1", "refused")
-		r.wg.Wait()
 	})
 }
 
 func TestRefusedLoginsAreFiveSecondsApart(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		b := newBench(t)
-		r := newRebooter(b)
+	rebooting(t, func(t *testing.T, r *rebooter, h *Host) {
 		r.nologin = 60 * time.Second
 		dials := r.dials.Load()
-		if err := b.host(Login{Name: "n1"}).Reboot(t.Context(), "boot-1"); err != nil {
+		if err := h.Reboot(t.Context(), "boot-1"); err != nil {
 			t.Fatal(err)
 		}
 		if n := r.dials.Load() - dials; n > 60/5+4 {
 			t.Errorf("%d logins in a minute: sshd would shut us out", n)
 		}
-		b.net.Close()
-		r.wg.Wait()
 	})
 }
 
 func TestFault35HalfOpenConnectionIsNoticed(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		b := newBench(t)
-		r := newRebooter(b)
-		h := b.host(Login{Name: "n1"})
+	rebooting(t, func(t *testing.T, r *rebooter, h *Host) {
 		if _, err := h.BootID(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -162,9 +159,6 @@ func TestFault35HalfOpenConnectionIsNoticed(t *testing.T) {
 		if _, err := h.BootID(t.Context()); err != nil || time.Since(begin) > 16*time.Second || r.logins.Load() != 2 {
 			t.Errorf("%v after %s, %d logins", err, time.Since(begin), r.logins.Load())
 		}
-		b.net.Close()
-		r.cut()
-		r.wg.Wait()
 	})
 }
 
@@ -189,10 +183,7 @@ func TestConnectTimeoutCoversTheHandshake(t *testing.T) {
 }
 
 func TestNewSessionThatHangsEndsWithTheContext(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		b := newBench(t)
-		r := newRebooter(b)
-		h := b.host(Login{Name: "n1"})
+	rebooting(t, func(t *testing.T, r *rebooter, h *Host) {
 		if _, err := h.BootID(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -202,18 +193,12 @@ func TestNewSessionThatHangsEndsWithTheContext(t *testing.T) {
 		if _, err := h.BootID(ctx); !errors.Is(err, context.DeadlineExceeded) {
 			t.Error(err)
 		}
-		b.net.Close()
-		r.cut()
-		r.wg.Wait()
 	})
 }
 
 func TestExpectTriesTheFirstLoginUntilTheContextEnds(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		b := newBench(t)
-		r := newRebooter(b)
-		b.set("n1:22", nil)
-		h := b.host(Login{Name: "n1"})
+	rebooting(t, func(t *testing.T, r *rebooter, h *Host) {
+		r.bench.set("n1:22", nil)
 		if _, err := h.BootID(t.Context()); err == nil {
 			t.Fatal("nobody was there")
 		}
@@ -222,12 +207,10 @@ func TestExpectTriesTheFirstLoginUntilTheContextEnds(t *testing.T) {
 		}
 		go func() {
 			time.Sleep(3 * time.Minute)
-			b.set("n1:22", r.server)
+			r.bench.set("n1:22", r.server)
 		}()
 		if id, err := h.BootID(t.Context()); err != nil || id != "boot-1" {
 			t.Errorf("%q, %v", id, err)
 		}
-		b.net.Close()
-		r.wg.Wait()
 	})
 }
