@@ -183,6 +183,7 @@ func (a *app) root() *cobra.Command {
 		c.Args, c.RunE = cobra.NoArgs, func(c *cobra.Command, _ []string) error { return c.Help() }
 	}
 	strict(root)
+	a.complete(root)
 	return root
 }
 
