@@ -33,6 +33,8 @@ type app struct {
 	identity string                               // who holds the lease
 	wrap     func(*runner.Runner)                 // puts faults between a run and the world
 
+	vanishes bool // the machines end with this process: no other can go on with a run
+
 	transfer func(host, file string, done, total int64) // how far a file is; nil: nobody looks
 
 	flags struct {

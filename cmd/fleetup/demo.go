@@ -53,7 +53,7 @@ func (a *app) demo(ctx context.Context, dir string) error {
 		return fmt.Errorf("demo: %w", err)
 	}
 	fmt.Fprintf(a.err, "six simulated machines, upgraded as `fleetup run %s` would\n\n", path)
-	a.dial = b.Dial
+	a.dial, a.vanishes = b.Dial, true
 	a.flags.yes, a.flags.stateDir = true, filepath.Join(b.Dir, "state")
 	if err := a.run(ctx, path, runFlags{}); err != nil {
 		return err

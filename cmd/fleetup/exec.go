@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -180,7 +181,7 @@ func (a *app) loadOne(path, name string) (*inventory.Fleet, inventory.Host, erro
 	}
 	hosts, err := f.Select(name)
 	if err != nil {
-		return nil, inventory.Host{}, exitWith(exitUsage, err)
+		return nil, inventory.Host{}, exitWith(exitUsage, cmp.Or(errors.Unwrap(err), err)) // without "--limit", which nobody wrote
 	}
 	if len(hosts) != 1 {
 		return nil, inventory.Host{}, usage("%q is %d hosts; name one", name, len(hosts))

@@ -163,7 +163,11 @@ func (s *session) showNext(rec *record, end runner.End) {
 	if path, ok := runner.JournalPath(rec.dir, rec.run); ok {
 		fmt.Fprintln(s.app.err, "journal: "+path)
 	}
-	if !end.Finished {
+	switch {
+	case end.Finished:
+	case s.app.vanishes:
+		fmt.Fprintln(s.app.err, "next: `fleetup demo` begins anew, for its machines are gone; on real ones `fleetup run` would go on")
+	default:
 		fmt.Fprintf(s.app.err, "next: `fleetup run %s` goes on, `fleetup abort %[1]s` gives back what is safe to give back\n", s.fleet.Path)
 	}
 }
