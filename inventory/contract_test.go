@@ -41,6 +41,13 @@ func TestContractExample(t *testing.T) {
 			{URL: "https://shop.example.com/healthz", Status: 200},
 			{Service: "shop/web:http", Path: "/healthz", Status: 200},
 		},
+		Prometheus: Prometheus{URL: "http://prometheus:9090"},
+		Gates: []Gate{{
+			Name:  "error rate",
+			Query: "(sum(rate(http_requests_total{code=~'5..'}[2m])) or vector(0)) / sum(rate(http_requests_total[2m]))",
+			Max:   pointer(0.01), Status: 200, Timeout: 10 * time.Second, Deadline: time.Minute, Key: "gate[0]",
+		}},
+		Notify: []Notify{{URL: Secret{Env: "SLACK_URL"}, Events: []string{"started", "halted", "failed", "finished"}, Key: "notify[0]"}},
 	}
 	add := func(h Host, line int, key string) {
 		h.Line, h.Key = line, key

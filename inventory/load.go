@@ -130,7 +130,10 @@ func (r *reader) fleet(f *Fleet, root *table) {
 	f.Strategy = r.strategy(root)
 	groups := r.groups(root, f)
 	f.Hosts = r.hosts(root, base, groups)
-	for _, later := range []string{"prometheus", "gate", "window", "notify", "hook", "accept_downtime"} {
+	f.Prometheus = r.prometheus(root)
+	f.Gates = r.gates(root, f.Prometheus)
+	f.Hooks, f.Notify = r.hooks(root), r.notifies(root)
+	for _, later := range []string{"window", "accept_downtime"} {
 		root.notYet(later)
 	}
 	root.done()

@@ -62,6 +62,7 @@ var homes = map[string]string{
 	"on_failure": "strategy", "max_failures": "strategy", "cordoned": "strategy", "unreachable": "strategy",
 	"ignore_daemonsets": "drain", "delete_emptydir_data": "drain", "force": "drain", "grace_period": "drain",
 	"on_blocked": "drain", "lb_settle": "drain", "last_endpoint": "drain", "accept_downtime": "drain",
+	"bearer": "prometheus", "ca_file": "prometheus",
 	"http": "verify", "probe": "verify", "kubelet": "upgrade", "containerd": "upgrade", "kernel": "upgrade", "reboot": "upgrade",
 }
 

@@ -137,6 +137,7 @@ func (l *life) ended(ctx context.Context, before bool, err error) error {
 		l.r.Cluster.Draining(l.w.Node, false)
 	}
 	l.r.Cluster.Event(ctx, l.w.Node, "FleetupFailed", why, true)
+	l.failedHook(ctx, why)
 	return l.tell(Event{Event: EventFailed, Message: err.Error()})
 }
 

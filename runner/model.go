@@ -32,6 +32,7 @@ const (
 	EventChanged     Kind = "changed"     // Node, Step, Message: a step was applied; Message says what changed
 	EventWaiting     Kind = "waiting"     // Node, Message: what a slow wait waits for; shown and kept, changes nothing
 	EventSaid        Kind = "said"        // Message worth keeping, of a node or of the run; changes nothing
+	EventHook        Kind = "hook"        // Message: a hook is about to run, of a node or of the run; Data: at; changes nothing
 	EventBlocked     Kind = "blocked"     // Node, Message: given back, may be tried again
 	EventFailed      Kind = "failed"      // Node, Phase, Message
 	EventThrough     Kind = "through"     // Node: its order of a stage has ended well, and later stages have more for it; Message as of done
@@ -83,6 +84,7 @@ type NodeProgress struct {
 	UpToDate bool      // done without anything to do
 	Retry    bool      // failed before and waiting again, or being tried again: taken first, alone
 	Resume   bool      // waiting because the end of a process cut its Order off: begun again before all else
+	Given    bool      // its order has come to giving it back, and not to its end
 	Since    time.Time // of State
 	Ended    int       // Seq of the last end of an order that did anything
 	Began    time.Time // of the first order

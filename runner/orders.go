@@ -5,6 +5,9 @@ import (
 	"slices"
 )
 
+// phaseUncordon is the name of the phase that gives a node back, which the journal is asked for.
+const phaseUncordon = "uncordon"
+
 // phase is one named part of an order. It may be entered again after a crash at any point of it: what is done
 // already is seen and not done twice.
 type phase struct {
@@ -45,7 +48,7 @@ var orders = map[string][]phase{
 	OrderGiveBack: {
 		{"start", (*life).wake, false},
 		{"verify", (*life).verifyAsFound, false},
-		{"uncordon", (*life).giveBack, false},
+		{phaseUncordon, (*life).giveBack, false},
 	},
 }
 
@@ -65,7 +68,7 @@ var renewed = []phase{
 
 // opened is the part that gives the node its work.
 var opened = []phase{
-	{"uncordon", (*life).uncordon, false},
+	{phaseUncordon, (*life).uncordon, false},
 	{"verify again", (*life).verifyAgain, false},
 }
 

@@ -21,6 +21,9 @@ func (l *life) check(ctx context.Context) error {
 		return nil
 	}
 	if l.w.AllClean(l.items) {
+		if err := l.givenHook(ctx); err != nil {
+			return err
+		}
 		if err := l.well(upToDate); err != nil {
 			return err
 		}
@@ -89,11 +92,17 @@ func (l *life) drain(ctx context.Context) error {
 	if err := l.held(ctx); err != nil {
 		return err
 	}
+	if err := l.hook(ctx, HookBeforeDrain); err != nil {
+		return err
+	}
 	l.r.Cluster.Draining(l.w.Node, true)
 	if err := l.r.Cluster.Drain(ctx, l.w.Node, l.announce, l.waiting); err != nil {
 		return err
 	}
 	l.r.Cluster.Event(ctx, l.w.Node, "FleetupDrained", "its pods are gone and their volumes detached", false)
+	if err := l.hook(ctx, HookAfterDrain); err != nil {
+		return err
+	}
 	return l.unmounted(ctx)
 }
 
@@ -288,12 +297,15 @@ func (l *life) uncordon(ctx context.Context) error {
 // verifyAgain watches the node do its work. What fails now closes it again, with the reason.
 func (l *life) verifyAgain(ctx context.Context) error {
 	since := time.Now()
-	err := within(ctx, l.w.VerifyTimeout, "pods on the node", func(ctx context.Context) error {
-		if err := l.r.Cluster.AwaitServed(ctx, l.w.Node, since, l.waiting); err != nil {
-			return err
-		}
-		return l.r.awaitHTTP(ctx, l.waiting)
-	})
+	err := l.hook(ctx, HookAfterUncordon)
+	if err == nil {
+		err = within(ctx, l.w.VerifyTimeout, "pods on the node", func(ctx context.Context) error {
+			if err := l.r.Cluster.AwaitServed(ctx, l.w.Node, since, l.waiting); err != nil {
+				return err
+			}
+			return l.r.awaitHTTP(ctx, l.waiting)
+		})
+	}
 	if err == nil || ctx.Err() != nil || errors.Is(err, errParked) {
 		return err
 	}

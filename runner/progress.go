@@ -118,7 +118,10 @@ var nodeChanges = map[Kind]func(*NodeProgress, Event){
 			n.Began = e.Time
 		}
 	},
-	EventPhase:   func(n *NodeProgress, e Event) { n.Phase = e.Phase },
+	EventPhase: func(n *NodeProgress, e Event) {
+		n.Phase = e.Phase
+		n.Given = n.Given || e.Phase == phaseUncordon
+	},
 	EventChanged: func(n *NodeProgress, _ Event) { n.Changed = true },
 	EventBlocked: func(n *NodeProgress, e Event) {
 		n.settle(Blocked, e)
@@ -209,5 +212,5 @@ func (n *NodeProgress) become(state NodeState, e Event) {
 
 func (n *NodeProgress) settle(state NodeState, e Event) {
 	n.become(state, e)
-	n.Retry, n.Resume = false, false
+	n.Retry, n.Resume, n.Given = false, false, false
 }

@@ -109,6 +109,9 @@ func (l *life) rebootHere(ctx context.Context) error {
 
 // rebootNow reboots the machine from the boot that it runs now.
 func (l *life) rebootNow(ctx context.Context) error {
+	if err := l.hook(ctx, HookBeforeReboot); err != nil {
+		return err
+	}
 	before, err := l.bootID(ctx)
 	if err == nil {
 		err = l.touch(ctx)

@@ -11,6 +11,18 @@ import (
 // Go carries the run out until it ends for this process, and returns how. Closing Stop lets what is in flight
 // finish; the end of ctx parks it: nothing is lost, and the next run goes on. All goroutines have ended on return.
 func (r *Runner) Go(ctx context.Context) (End, error) {
+	if err := r.startedHook(ctx); err != nil {
+		return End{Exit: 1, Why: err.Error()}, err
+	}
+	end, err := r.carryOut(ctx)
+	if err == nil && ctx.Err() == nil {
+		err = r.finishedHook(ctx, end)
+	}
+	return end, err
+}
+
+// carryOut decides and starts orders until the run ends for this process.
+func (r *Runner) carryOut(ctx context.Context) (End, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer r.unpend()

@@ -53,6 +53,9 @@ type Runner struct {
 
 	counted counted
 
+	// Hooks run at their moments, in their order. May be nil.
+	Hooks []Hook
+
 	mu sync.Mutex // guards Progress and the journal
 
 	pended   []string  // the nodes that carry the soft taint

@@ -111,6 +111,15 @@ type Watch interface {
 	Draining(node string, on bool)
 }
 
+// Hook is a command that is run at a moment of a run or of a node's life, on the machine that the run works from.
+type Hook interface {
+	At() string
+	Name() string // the command, for people
+	// Run runs it, no longer than its own time or ctx. say gets what it prints. An error counts; a failure that the
+	// inventory wants ignored is said and is none. It may run again after a crash.
+	Run(ctx context.Context, m Moment, say func(string)) error
+}
+
 // Cluster is all that a run needs of Kubernetes.
 type Cluster interface {
 	Claims

@@ -15,7 +15,7 @@ func (a *app) checkCommand() *cobra.Command {
 		Use:   "check INVENTORY",
 		Short: "Look for what would stop a run, and change nothing",
 		Long: `Look for what would stop a run, and change nothing: reachability, host keys, sudo, package locks, disk space,
-package versions, version skew, quorum, rights, clocks, and whether each drain could succeed now.`,
+package versions, version skew, quorum, rights, clocks, whether each drain could succeed now, and what each gate reads.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error { return a.check(c.Context(), args[0]) },
 	}
@@ -31,6 +31,7 @@ func (a *app) check(ctx context.Context, path string) error {
 	if err != nil {
 		return err
 	}
+	findings = append(findings, s.askGates(ctx)...)
 	if a.json() {
 		err = json.NewEncoder(a.out).Encode(map[string]any{"version": 1, "hosts": len(found), "findings": nonNil(findings)})
 	} else {

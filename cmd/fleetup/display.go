@@ -247,6 +247,14 @@ func (d *display) heldUp(why string) {
 	d.held = why
 }
 
+// note tells of trouble beside the run.
+func (d *display) note(text string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.print("note: " + text)
+	d.render()
+}
+
 // print writes a line above the bar.
 func (d *display) print(line string) {
 	if d.bar != nil {

@@ -33,6 +33,7 @@ type hall struct {
 	dir    string
 	began  time.Time
 	box    *box.Box
+	web    *web // Prometheus and chat; nil: there are none
 	ctx    context.Context
 	cancel context.CancelFunc
 
@@ -215,6 +216,9 @@ var steps = map[string]step{
 	"hold-lease":     {"USER", (*hall).holdLease},
 	"free-lease":     {"", (*hall).freeLease},
 	"claims":         {"", (*hall).claims},
+	"prometheus":     {"SAMPLE|none|down [AFTER]", (*hall).prometheus},
+	"asked":          {"", (*hall).asked},
+	"posts":          {"", (*hall).posts},
 }
 
 // scriptCommands are fleetup itself and the steps, as testscript wants them.

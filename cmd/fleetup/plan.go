@@ -69,9 +69,9 @@ func (a *app) plan(ctx context.Context, path, save string, detailed bool) error 
 	if err != nil {
 		return err
 	}
-	plan, err := runner.Build(s.fleet, s.hosts, s.world(found))
+	plan, err := s.build(found)
 	if err != nil {
-		return exitWith(exitFailed, err)
+		return err
 	}
 	saved := s.saved(plan, found, findings)
 	fc := s.forecast(plan, found)

@@ -91,9 +91,9 @@ func (s *session) carryOut(ctx context.Context, rec *record, rf runFlags, stop <
 	if err := refusal(findings); err != nil {
 		return err
 	}
-	plan, err := runner.Build(s.fleet, s.hosts, s.world(found))
+	plan, err := s.build(found)
 	if err != nil {
-		return exitWith(exitFailed, err)
+		return err
 	}
 	if err := s.fresh(rf.plan, plan, found); err != nil {
 		return err
@@ -122,12 +122,16 @@ func (s *session) watched(ctx context.Context, rec *record, plan runner.Plan, cl
 	defer func() { done(); watching.Wait() }()
 
 	d := s.app.newDisplay(len(plan.Nodes))
+	people := s.teller(d.note)
+	defer people.close()
+	show := func(e runner.Event) { d.event(e); people.event(e) }
 	for _, e := range rec.first {
-		d.event(e)
+		show(e)
 	}
 	r := &runner.Runner{
 		Run: rec.run, Plan: plan, Work: s.work, Cluster: s.cluster, Journal: rec.journal, Progress: rec.progress,
-		Pending: closing, Show: d.event, Decided: func(dec runner.Decision) { d.decided(dec); d.heldUp(rec.heldUp()) },
+		Pending: closing, Show: show, Decided: func(dec runner.Decision) { d.decided(dec); d.heldUp(rec.heldUp()) },
+		Gates: s.asked, Hooks: s.hooks(),
 		Held: rec.lease.Held, Lost: rec.lease.Lost(), Stop: stop, Paused: rec.paused, HTTP: web,
 		Endpoints: s.cluster.proof.Lows,
 	}
@@ -144,6 +148,7 @@ func (s *session) watched(ctx context.Context, rec *record, plan runner.Plan, cl
 	if ferr := rec.end(end, r.Progress, sum); err == nil {
 		err = ferr
 	}
+	people.finished(sum)
 	s.app.showSummary(sum)
 	s.showNext(rec, end)
 	if err != nil {

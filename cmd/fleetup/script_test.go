@@ -98,7 +98,7 @@ func (s *hall) fleetup(ts *testscript.TestScript, identity string, out, errs io.
 		boottime: func() time.Duration { return time.Since(s.began) },
 	}
 	if s.box != nil {
-		a.dial = s.box.Dial
+		a.dial = s.dial
 	}
 	return a.main(s.context(), absolute(ts, args))
 }

@@ -25,6 +25,7 @@ type session struct {
 	cluster  *cluster
 	machines map[string]*remote.Host // by node name
 	work     map[string]runner.Work
+	asked    []runner.Gate // the inventory's gates
 	stop     context.CancelFunc
 }
 
@@ -38,6 +39,10 @@ func (a *app) open(ctx context.Context, path string, upgrade bool) (*session, er
 	ctx, cancel := context.WithCancel(ctx)
 	s := &session{app: a, fleet: f, hosts: hosts, net: a.network(f), stop: cancel}
 	if err := s.compile(remote.Fence{}); err != nil {
+		s.close()
+		return nil, err
+	}
+	if s.asked, err = s.gates(); err != nil {
 		s.close()
 		return nil, err
 	}
@@ -107,7 +112,13 @@ func (s *session) extraRights() []kube.Rule {
 	for _, o := range s.cluster.drains {
 		n.Surge = n.Surge || o.LastEndpoint == kube.LastSurge
 	}
-	return kube.Extra(n)
+	rules := kube.Extra(n)
+	for _, g := range s.fleet.Gates {
+		if g.Resource != "" {
+			rules = append(rules, kube.ObjectRule(g.Resource, g.Namespace, g.Object))
+		}
+	}
+	return rules
 }
 
 // predict says what a drain of the node would meet now.
@@ -197,6 +208,16 @@ func refusal(findings []runner.Finding) error {
 		return nil
 	}
 	return exitWith(exitFailed, errors.New("refused before anything was touched:\n"+strings.Join(lines, "\n")))
+}
+
+// build makes the plan.
+func (s *session) build(found map[string]*runner.Surveyed) (runner.Plan, error) {
+	plan, err := runner.Build(s.fleet, s.hosts, s.world(found))
+	if err != nil {
+		return plan, exitWith(exitFailed, err)
+	}
+	plan.Gates = runner.PlanGates(s.asked)
+	return plan, nil
 }
 
 // world is what the scheduler's plan needs of the cluster.

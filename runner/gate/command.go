@@ -18,7 +18,7 @@ const exitedZero = "exit 0"
 // only has no reading.
 func (w World) askCommand(s Spec) func(context.Context, []string, []string) (string, error) {
 	return func(ctx context.Context, upgraded, others []string) (string, error) {
-		c := local.Command{Args: s.Command, Env: append(slices.Clone(w.Environ),
+		c := local.Command{Args: s.Command, Dir: w.Dir, Env: append(slices.Clone(w.Environ),
 			"FLEETUP_UPGRADED="+strings.Join(upgraded, " "), "FLEETUP_OTHERS="+strings.Join(others, " "))}
 		out, err := c.Output(ctx)
 		var exit *exec.ExitError

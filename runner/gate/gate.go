@@ -59,8 +59,9 @@ type World struct {
 	Objects func(ctx context.Context, o Object) ([]map[string]any, error)
 	// Names returns other names and addresses by which metrics may call a node; nil: none.
 	Names func(node string) []string
-	// Environ is the environment of commands, beside FLEETUP_UPGRADED and FLEETUP_OTHERS.
+	// Environ is the environment of commands, beside FLEETUP_UPGRADED and FLEETUP_OTHERS, and Dir their folder.
 	Environ []string
+	Dir     string
 }
 
 // Secret fetches a secret when it is needed, so that one that is renewed meanwhile is the new one.

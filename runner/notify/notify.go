@@ -13,6 +13,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"slices"
 	"sync"
 	"time"
@@ -40,8 +41,12 @@ type Notifier struct {
 	done    sync.WaitGroup
 }
 
+// Dialler is net.Dialer's DialContext.
+type Dialler func(ctx context.Context, network, addr string) (net.Conn, error)
+
 type worker struct {
 	Receiver
+	dial Dialler
 	mail chan Message
 }
 
@@ -53,11 +58,13 @@ const (
 )
 
 // Start begins to listen for messages. say gets what can't be sent, from any goroutine, and never a URL.
-func Start(receivers []Receiver, say func(string)) *Notifier {
+//
+// dial, where not nil, replaces the TCP dialler of webhooks.
+func Start(receivers []Receiver, dial Dialler, say func(string)) *Notifier {
 	ctx, cancel := context.WithCancel(context.Background())
 	n := &Notifier{say: say, cancel: cancel}
 	for _, r := range receivers {
-		w := &worker{r, make(chan Message, mostWaiting)}
+		w := &worker{r, dial, make(chan Message, mostWaiting)}
 		n.workers = append(n.workers, w)
 		n.done.Go(func() {
 			for m := range w.mail {
@@ -124,7 +131,7 @@ func (w *worker) attempt(ctx context.Context, m Message) error {
 		return err
 	}
 	sent := make(chan error, 1)
-	go func() { sent <- send(ctx, url, m) }() // the services take no context, and end by their own timeouts
+	go func() { sent <- send(ctx, w.dial, url, m) }() // the services take no context, and end by their own timeouts
 	select {
 	case err = <-sent:
 	case <-ctx.Done():

@@ -50,7 +50,7 @@ func TestWebhook(t *testing.T) {
 	for _, url := range []string{"generic+" + s.URL + "/hook?a=b&@X-Key=k1", "generic://" + strings.TrimPrefix(s.URL, "http://") + "/hook?disabletls=yes&@x-key=k1&a=b", s.URL + "/hook?a=b&@x-key=k1"} {
 		got = nil
 		var h heard
-		n := Start([]Receiver{{Name: "notify[0]", URL: fixed(url), Events: []string{"started", "halted"}}}, h.say)
+		n := Start([]Receiver{{Name: "notify[0]", URL: fixed(url), Events: []string{"started", "halted"}}}, nil, h.say)
 		for _, event := range []string{"started", "failed", "halted"} {
 			n.Send(Message{Event: event, Title: "fleetup prod: " + event, Text: "20 nodes"})
 		}
@@ -77,7 +77,7 @@ func TestShoutrrr(t *testing.T) {
 	defer s.Close()
 	plain := httptest.NewServer(s.Config.Handler)
 	defer plain.Close()
-	err := send(t.Context(), "ntfy://"+strings.TrimPrefix(plain.URL, "http://")+"/runs?scheme=http", Message{Event: "halted", Title: "fleetup prod: halted", Text: "gate"})
+	err := send(t.Context(), nil, "ntfy://"+strings.TrimPrefix(plain.URL, "http://")+"/runs?scheme=http", Message{Event: "halted", Title: "fleetup prod: halted", Text: "gate"})
 	if err != nil || path != "/runs" || body != "fleetup prod: halted\ngate" {
 		t.Errorf("%v: %q to %q", err, body, path)
 	}
@@ -129,7 +129,7 @@ func TestNeverBlocks(t *testing.T) {
 		}
 		count := 0
 		counts := func(context.Context) (string, error) { count++; return "", errors.New("never mind") }
-		n := Start([]Receiver{{Name: "notify[0]", URL: stuck, Events: []string{"failed"}}, {Name: "notify[1]", URL: counts, Events: []string{"failed"}}}, h.say)
+		n := Start([]Receiver{{Name: "notify[0]", URL: stuck, Events: []string{"failed"}}, {Name: "notify[1]", URL: counts, Events: []string{"failed"}}}, nil, h.say)
 		begun := time.Now()
 		for range 40 {
 			n.Send(Message{Event: "failed"})

@@ -71,13 +71,13 @@ func Schemes() []string {
 }
 
 // send delivers one message. Its errors may hold the URL.
-func send(ctx context.Context, raw string, m Message) error {
+func send(ctx context.Context, dial Dialler, raw string, m Message) error {
 	u, err := url.Parse(strings.TrimSpace(raw))
 	if err != nil || u.Scheme == "" {
 		return errors.New("it is not a URL such as slack://TOKEN@CHANNEL or generic+https://example.com/hook")
 	}
 	if hook, ok := webhookOf(u); ok {
-		return hook.post(ctx, m)
+		return hook.post(ctx, dial, m)
 	}
 	name, _, _ := strings.Cut(u.Scheme, "+")
 	make, known := services[name]

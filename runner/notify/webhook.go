@@ -47,7 +47,7 @@ func webhookOf(u *url.URL) (webhook, bool) {
 	return hook, true
 }
 
-func (h webhook) post(ctx context.Context, m Message) error {
+func (h webhook) post(ctx context.Context, dial Dialler, m Message) error {
 	body, err := json.Marshal(map[string]string{"title": m.Title, "message": m.Text, "event": m.Event})
 	if err != nil {
 		return err
@@ -59,7 +59,7 @@ func (h webhook) post(ctx context.Context, m Message) error {
 	req.Header = h.headers
 	req.Header.Set("Content-Type", "application/json")
 	client := http.Client{
-		Transport:     &http.Transport{Proxy: http.ProxyFromEnvironment, DisableKeepAlives: true},
+		Transport:     &http.Transport{Proxy: http.ProxyFromEnvironment, DialContext: dial, DisableKeepAlives: true},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	res, err := client.Do(req)

@@ -1,0 +1,97 @@
+package runner
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+)
+
+// The moments at which hooks run. A node that needs no drain has none of its own; a phase that is entered again after a
+// crash, or a node that is drained again, runs its hooks again.
+const (
+	HookStarted       = "started"        // of the run: a process begins it or goes on with it, before all else
+	HookBeforeDrain   = "before-drain"   // the node is cordoned, its pods are still there
+	HookAfterDrain    = "after-drain"    // its pods are gone, nothing was stopped yet
+	HookBeforeReboot  = "before-reboot"  // each time
+	HookAfterUncordon = "after-uncordon" // given back, before it is verified again
+	HookFailed        = "failed"         // of a node: it failed, and stays cordoned
+	HookFinished      = "finished"       // of the run: nothing is in flight any more, however it ended; not where it was parked
+)
+
+// Moment is what a hook may know.
+type Moment struct {
+	At    string
+	Run   string
+	Node  string // the Node object's name; "" for those of the run
+	Phase string // of the node
+	Why   string // of failed, and of a run that didn't do all
+	Exit  string // of finished
+}
+
+// hook runs the hooks of a moment, one after the other: tell journals each before it begins, say what it prints. A
+// failure that counts ends them.
+func (r *Runner) hook(ctx context.Context, m Moment, tell func(Event) error, say func(string)) error {
+	m.Run = r.Run
+	for _, h := range r.Hooks {
+		if h.At() != m.At {
+			continue
+		}
+		if err := tell(Event{Event: EventHook, Message: m.At + ": " + h.Name(), Data: map[string]string{"at": m.At}}); err != nil {
+			return err
+		}
+		if err := h.Run(ctx, m, say); err != nil {
+			return fmt.Errorf("hook %s: %w", m.At, err)
+		}
+	}
+	return nil
+}
+
+// hook runs the node's hooks of a moment.
+func (l *life) hook(ctx context.Context, at string) error {
+	return l.r.hook(ctx, Moment{At: at, Node: l.w.Node, Phase: l.phase}, l.tell, l.say)
+}
+
+// givenHook makes up for the hooks of a node that an earlier process gave back and didn't come to run them for.
+func (l *life) givenHook(ctx context.Context) error {
+	l.r.mu.Lock()
+	given := l.r.Progress.Nodes[l.w.Node].Given
+	l.r.mu.Unlock()
+	if !given {
+		return nil
+	}
+	return l.hook(ctx, HookAfterUncordon)
+}
+
+// failedHook tells the hooks that the node failed; their own failures are only said.
+func (l *life) failedHook(ctx context.Context, why string) {
+	if err := l.r.hook(ctx, Moment{At: HookFailed, Node: l.w.Node, Phase: l.phase, Why: why}, l.tell, l.say); err != nil {
+		l.say(err.Error())
+	}
+}
+
+func (r *Runner) say(line string) { _ = r.emit(Event{Event: EventSaid, Message: line}) }
+
+// startedHook runs the hooks of the run's beginning. One that fails halts the run before anything is touched.
+func (r *Runner) startedHook(ctx context.Context) error {
+	err := r.hook(ctx, Moment{At: HookStarted}, r.emit, r.say)
+	if err == nil || fatal(err) != nil {
+		return err
+	}
+	return r.emit(Event{Event: EventHalted, Message: err.Error()})
+}
+
+// lastHooks bounds the hooks of the end, whose own times could add up.
+const lastHooks = 10 * time.Minute
+
+// finishedHook runs the hooks of the run's end, which they can't change any more.
+func (r *Runner) finishedHook(ctx context.Context, end End) error {
+	ctx, cancel := context.WithTimeout(ctx, lastHooks)
+	defer cancel()
+	err := r.hook(ctx, Moment{At: HookFinished, Why: end.Why, Exit: strconv.Itoa(end.Exit)}, r.emit, r.say)
+	if err == nil || fatal(err) != nil {
+		return err
+	}
+	r.say(err.Error())
+	return nil
+}
