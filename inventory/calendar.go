@@ -3,6 +3,7 @@ package inventory
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -168,4 +169,26 @@ func offset(t time.Time, zone *time.Location) time.Duration {
 func shows(t, wall time.Time) bool {
 	y, m, d := t.Date()
 	return time.Date(y, m, d, t.Hour(), t.Minute(), t.Second(), 0, time.UTC).Equal(wall)
+}
+
+// line writes the cron line anew.
+func (c calendar) line() string {
+	return strings.Join([]string{
+		listed(c.spec.Minute, 0, 59), listed(c.spec.Hour, 0, 23), listed(c.spec.Dom, 1, 31), listed(c.spec.Month, 1, 12), listed(c.spec.Dow, 0, 6),
+	}, " ")
+}
+
+// listed is one field: "*" where it was that, or its numbers.
+func listed(bits uint64, low, high int) string {
+	const star = 1 << 63
+	if bits&star != 0 {
+		return "*"
+	}
+	var all []string
+	for n := low; n <= high; n++ {
+		if has(bits, n) {
+			all = append(all, strconv.Itoa(n))
+		}
+	}
+	return strings.Join(all, ",")
 }

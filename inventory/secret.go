@@ -3,9 +3,30 @@ package inventory
 import (
 	"fmt"
 	"path/filepath"
+	"reflect"
+	"slices"
 	"strings"
 	"unicode"
 )
+
+// Secrets are all sources of secrets that the inventory names, each once.
+func (f *Fleet) Secrets() []Secret {
+	var all []Secret
+	add := func(s Secret) {
+		if !s.IsZero() && !slices.ContainsFunc(all, func(other Secret) bool { return reflect.DeepEqual(other, s) }) {
+			all = append(all, s)
+		}
+	}
+	for _, h := range f.Hosts {
+		add(h.SSH.SudoPassword)
+	}
+	add(f.Prometheus.Bearer)
+	add(f.Prometheus.Password)
+	for _, n := range f.Notify {
+		add(n.URL)
+	}
+	return all
+}
 
 const howSecret = `name where it comes from: { env = "NAME" }, { file = "PATH" } or { command = ["PROGRAM", "ARGUMENT"] }`
 

@@ -17,6 +17,13 @@ type Window struct {
 	Except   []Days        `json:"except,omitempty"` // freeze days: it doesn't open on these
 }
 
+// NewWindow is a window of an hour that isn't the inventory's; the error says what is wrong with its cron line or zone.
+func NewWindow(start, timezone string) (Window, error) {
+	w := Window{Start: start, Duration: time.Hour, Timezone: timezone}
+	_, err := w.calendar()
+	return w, err
+}
+
 // Days are the days from one date through another, both included, as 2026-12-24, in the zone of their window.
 type Days struct {
 	From string `json:"from"`
@@ -113,4 +120,14 @@ func firstAfter(openings []opened, t time.Time) time.Time {
 func (w Window) frozen(date time.Time) bool {
 	day := date.Format(time.DateOnly)
 	return slices.ContainsFunc(w.Except, func(d Days) bool { return d.From <= day && day <= d.To })
+}
+
+// Cron is the window's start in the words that every cron understands: numbers alone, no range that wraps around, and Sunday
+// as 0. "" for a window that was never read.
+func (w Window) Cron() string {
+	c, err := w.calendar()
+	if err != nil {
+		return ""
+	}
+	return c.line()
 }

@@ -199,6 +199,17 @@ func TestZoneNames(t *testing.T) {
 	}
 }
 
+func TestWindowCron(t *testing.T) {
+	for start, want := range map[string]string{
+		"0 1 * * Sat": "0 1 * * 6", "*/20 22-2 1-3 Jan,Dec *": "0,20,40 0,1,2,22,23 1,2,3 1,12 *", "0 1 * * 7": "0 1 * * 0",
+		"5 * * * Fri-Mon": "5 * * * 0,1,5,6", "nonsense": "",
+	} {
+		if got := window(start, "1h", "UTC").Cron(); got != want {
+			t.Errorf("%s is %q, want %q", start, got, want)
+		}
+	}
+}
+
 func BenchmarkWindowsAt(b *testing.B) {
 	windows := Windows{window("0 1 * * Sat", "4h", "Asia/Shanghai"), window("0 22 * * 1-5", "4h", "Europe/Berlin", "2026-12-24/2026-12-26")}
 	now := time.Date(2026, 11, 28, 0, 0, 0, 0, time.UTC)

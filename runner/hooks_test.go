@@ -152,3 +152,27 @@ func TestHooksAfterACrash(t *testing.T) {
 		}
 	}
 }
+
+// TestHandOver: a process whose own pod is on the node that comes next closes that node, drains nothing and ends; another
+// process, elsewhere, goes on with it.
+func TestHandOver(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := hooked(t)
+		self, hooks := "n1", f.change
+		f.change = func(r *Runner) { hooks(r); r.Self = self }
+		end, p := f.process(nil)
+		if end.Exit != 130 || !p.Interrupted || p.Nodes["n1"].State != Running {
+			t.Errorf("%+v, %+v", end, p.Nodes["n1"])
+		}
+		if d := cmp.Diff([]string{"claim"}, f.w.of("n1")); d != "" {
+			t.Error(d)
+		}
+		if d := cmp.Diff([]string{"hook started"}, f.w.of("run")); d != "" {
+			t.Error(d)
+		}
+		self = "n2"
+		if end, p = f.process(nil); end.Exit != 0 || p.Nodes["n1"].State != Done || f.w.see("n1").cordoned {
+			t.Errorf("%+v, %+v, left behind: %+v", end, p.Nodes["n1"], f.w.see("n1"))
+		}
+	})
+}

@@ -40,6 +40,10 @@ type life struct {
 // errParked ends an order without an outcome: the node stays as it is, and the next run goes on with it.
 var errParked = errors.New("parked")
 
+// errHandOver ends the run for this process: its own pod is on the node that is to be drained. The node is closed, so that the
+// next pod can't start there.
+var errHandOver = errors.New("this run's own pod is on the node that comes next: it ends here, and a pod on another node goes on")
+
 // errSettled ends an order early because all is done.
 var errSettled = errors.New("settled")
 
@@ -56,7 +60,7 @@ func (r *Runner) live(ctx context.Context, o Order) error {
 	err := l.phases(ctx)
 	var broken *journalError
 	switch {
-	case errors.As(err, &broken):
+	case errors.As(err, &broken), errors.Is(err, errHandOver):
 		return err
 	case errors.Is(err, errSettled):
 		return nil

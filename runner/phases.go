@@ -92,6 +92,9 @@ func (l *life) drain(ctx context.Context) error {
 	if err := l.held(ctx); err != nil {
 		return err
 	}
+	if l.w.Node == l.r.Self {
+		return errHandOver
+	}
 	if err := l.hook(ctx, HookBeforeDrain); err != nil {
 		return err
 	}

@@ -15,6 +15,9 @@ func (r *Runner) Go(ctx context.Context) (End, error) {
 		return End{Exit: 1, Why: err.Error()}, err
 	}
 	end, err := r.carryOut(ctx)
+	if errors.Is(err, errHandOver) {
+		return end, nil
+	}
 	if err == nil && ctx.Err() == nil {
 		err = r.finishedHook(ctx, end)
 	}
@@ -147,7 +150,7 @@ var errLeaseLost = errors.New("the lease was lost to another run")
 // fatal keeps only the errors that end a run: an order's own failures are in the journal.
 func fatal(err error) error {
 	var j *journalError
-	if errors.As(err, &j) {
+	if errors.As(err, &j) || errors.Is(err, errHandOver) {
 		return err
 	}
 	return nil
@@ -176,6 +179,9 @@ func (r *Runner) broken(cancel context.CancelCauseFunc, ended chan outcome, infl
 		return End{Exit: 4, Why: why.Error()}, why
 	}
 	err := r.emit(Event{Event: EventInterrupted, Message: fmt.Sprint(why)})
+	if errors.Is(why, errHandOver) && err == nil {
+		return End{Exit: 130, Why: why.Error()}, why
+	}
 	return End{Exit: 130, Why: "interrupted: what was in flight is parked; `fleetup run` goes on with it"}, err
 }
 

@@ -53,6 +53,9 @@ type Runner struct {
 
 	counted counted
 
+	// Self is the node that this process's own pod runs on; "" outside of the cluster. The run ends rather than drain it, for
+	// another pod to go on elsewhere.
+	Self string
 	// Hooks run at their moments, in their order. May be nil.
 	Hooks []Hook
 

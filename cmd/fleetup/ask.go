@@ -82,12 +82,9 @@ func metricNames(hosts []inventory.Host) func(string) []string {
 
 // environ is this process's environment without the variables that the inventory names as secrets.
 func environ(f *inventory.Fleet) []string {
-	secret := map[string]bool{f.Prometheus.Bearer.Env: true, f.Prometheus.Password.Env: true}
-	for _, h := range f.Hosts {
-		secret[h.SSH.SudoPassword.Env] = true
-	}
-	for _, n := range f.Notify {
-		secret[n.URL.Env] = true
+	secret := map[string]bool{}
+	for _, s := range f.Secrets() {
+		secret[s.Env] = true
 	}
 	return slices.DeleteFunc(os.Environ(), func(kv string) bool {
 		name, _, _ := strings.Cut(kv, "=")

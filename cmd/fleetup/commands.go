@@ -17,7 +17,7 @@ func (a *app) commands() []*cobra.Command {
 		a.runCommand(), a.planCommand(), a.checkCommand(), a.statusCommand(), a.reportCommand(), a.abortCommand(),
 		a.pauseCommand(), a.resumeCommand(), a.nodeCommand(),
 		a.powerCommand(), a.diagnoseCommand(), a.swapCommand(),
-		a.execCommand(), a.sshCommand(), a.trustCommand(), a.playbooksCommand(), a.gatesCommand(), a.demoCommand(), a.versionCommand(),
+		a.execCommand(), a.sshCommand(), a.trustCommand(), a.playbooksCommand(), a.gatesCommand(), a.jobCommand(), a.demoCommand(), a.versionCommand(),
 	}
 }
 

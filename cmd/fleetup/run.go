@@ -19,9 +19,10 @@ import (
 
 // runFlags are the flags of run alone.
 type runFlags struct {
-	plan     string
-	allowed  consent
-	waitLock bool
+	plan       string
+	allowed    consent
+	waitLock   bool
+	unattended bool
 }
 
 func (a *app) runCommand() *cobra.Command {
@@ -41,6 +42,7 @@ then the others. Ctrl-C once ends after what is in flight; twice parks it where 
 	c.Flags().StringArrayVar(&rf.allowed.acceptDowntime, "accept-downtime", nil,
 		"NS/NAME of a Service, or of a workload, that may have no endpoint while a pod moves that nothing else can spare")
 	c.Flags().BoolVar(&rf.waitLock, "wait-lock", false, "wait while another run holds the lease")
+	c.Flags().BoolVar(&rf.unattended, "unattended", false, "for jobs: a run that was halted stays so, exit 3, until fleetup resume lifts it")
 	return c
 }
 
@@ -83,6 +85,9 @@ func (a *app) run(ctx context.Context, path string, rf runFlags) error {
 
 // carryOut looks, asks, runs and tells how it ended, with the lease held.
 func (s *session) carryOut(ctx context.Context, rec *record, rf runFlags, stop <-chan struct{}) error {
+	if why := rec.lease.Annotations()[kube.AnnotationHalt]; rf.unattended && why != "" {
+		return exitWith(exitHalted, fmt.Errorf("halted: %s\nan unattended run goes on after `fleetup resume %s` alone", firstLine(why), s.fleet.Path))
+	}
 	found, findings, err := s.preflight(ctx)
 	if err != nil {
 		return err
@@ -131,7 +136,7 @@ func (s *session) watched(ctx context.Context, rec *record, plan runner.Plan, cl
 	r := &runner.Runner{
 		Run: rec.run, Plan: plan, Work: s.work, Cluster: s.cluster, Journal: rec.journal, Progress: rec.progress,
 		Pending: closing, Show: show, Decided: func(dec runner.Decision) { d.decided(dec); d.heldUp(rec.heldUp()) },
-		Gates: s.asked, Hooks: s.hooks(),
+		Gates: s.asked, Hooks: s.hooks(), Self: s.cluster.SelfNode(),
 		Held: rec.lease.Held, Lost: rec.lease.Lost(), Stop: stop, Paused: rec.paused, HTTP: web,
 		Endpoints: s.cluster.proof.Lows,
 	}

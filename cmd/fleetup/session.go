@@ -105,20 +105,7 @@ func (s *session) situation(ctx context.Context) (runner.Situation, error) {
 
 // extraRights are those that only this run needs.
 func (s *session) extraRights() []kube.Rule {
-	n := kube.Needs{PastBudget: len(s.cluster.pastBudget) > 0, Probes: s.cluster.probeNamespaces()}
-	for _, h := range s.fleet.HTTP {
-		n.Proxy = n.Proxy || h.Service != ""
-	}
-	for _, o := range s.cluster.drains {
-		n.Surge = n.Surge || o.LastEndpoint == kube.LastSurge
-	}
-	rules := kube.Extra(n)
-	for _, g := range s.fleet.Gates {
-		if g.Resource != "" {
-			rules = append(rules, kube.ObjectRule(g.Resource, g.Namespace, g.Object))
-		}
-	}
-	return rules
+	return append(kube.Extra(kube.Needs{PastBudget: len(s.cluster.pastBudget) > 0}), fleetRules(s.fleet, s.hosts)...)
 }
 
 // predict says what a drain of the node would meet now.

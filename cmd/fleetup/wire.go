@@ -123,16 +123,6 @@ func (c *cluster) Probe(ctx context.Context, node, run string, waiting func(stri
 	return c.Cluster.Probe(ctx, node, run, p, waiting)
 }
 
-// probeNamespaces are those in which probe pods run.
-func (c *cluster) probeNamespaces() []string {
-	var list []string
-	for _, p := range c.probes {
-		list = append(list, p.Namespace)
-	}
-	slices.Sort(list)
-	return slices.Compact(list)
-}
-
 // factInventory is the key of a claim's state that says whose run it is: two inventories may share a cluster.
 const factInventory = "inventory"
 

@@ -1,0 +1,192 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"sigs.k8s.io/yaml"
+
+	"github.com/fleetup/fleetup/inventory"
+	"github.com/fleetup/fleetup/kube"
+	"github.com/fleetup/fleetup/kube/manifests"
+)
+
+// jobFlags are the flags of job alone.
+type jobFlags struct {
+	apply, dryRun  bool
+	image          string
+	name           string
+	namespace      string
+	command        string
+	schedule, zone string
+	sshSecret      string
+	secret         string
+	claim, size    string
+}
+
+func (a *app) jobCommand() *cobra.Command {
+	var jf jobFlags
+	c := &cobra.Command{
+		Use:   "job INVENTORY --image IMAGE",
+		Short: "Print or apply what makes runs inside the cluster, in the inventory's windows",
+		Long: `Print the objects that make runs inside the cluster, or apply them: a CronJob for each [[window]], a ServiceAccount with
+exactly the rights that this inventory needs, a ConfigMap with the inventory and its playbooks, and a claim for the journals.
+
+Keys, known_hosts and tokens stay in Secrets that you make; which keys they need is printed on stderr. --limit and --set go
+along. The runner takes the node that it runs on last, and hands over to a pod elsewhere. A run that was halted stays
+halted, and exits 3, until "fleetup resume".
+
+--command check --schedule "0 6 * * *" makes regular checks instead: each says, and notifies, what the one before it didn't find.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error { return a.job(c.Context(), args[0], jf) },
+	}
+	f := c.Flags()
+	f.BoolVar(&jf.apply, "apply", false, "apply the objects to the cluster, by server-side apply")
+	f.BoolVar(&jf.dryRun, "dry-run", false, "with --apply: let the API server judge them, and keep nothing")
+	f.StringVar(&jf.image, "image", "", "the container image that holds fleetup (see cmd/fleetup/Dockerfile)")
+	f.StringVar(&jf.name, "name", "", "of the objects (default fleetup-NAME, as the inventory is named)")
+	f.StringVar(&jf.namespace, "namespace", "", "of the objects (default the Lease's)")
+	f.StringVar(&jf.command, "command", "run", "run, or check for regular checks")
+	f.StringVar(&jf.schedule, "schedule", "", "cron line, instead of the inventory's windows")
+	f.StringVar(&jf.zone, "timezone", "", "of --schedule (default the cluster's)")
+	f.StringVar(&jf.sshSecret, "ssh-secret", "", "the Secret with SSH keys and known_hosts (default fleetup-NAME-ssh)")
+	f.StringVar(&jf.secret, "secret", "", "the Secret with all others that the inventory names (default fleetup-NAME)")
+	f.StringVar(&jf.claim, "claim", "", `the PersistentVolumeClaim for journals (default fleetup-NAME; "none": they go with the pod)`)
+	f.StringVar(&jf.size, "claim-size", "1Gi", "of the claim")
+	return c
+}
+
+func (a *app) job(ctx context.Context, path string, jf jobFlags) error {
+	f, hosts, err := a.load(path, jf.command == "run", true)
+	if err != nil {
+		return err
+	}
+	if err := jf.complete(f); err != nil {
+		return err
+	}
+	j, err := a.jobOf(f, hosts, jf)
+	if err != nil {
+		return err
+	}
+	text, applied, err := rendered(j.Objects())
+	if err != nil {
+		return err
+	}
+	a.jobNeeds(j)
+	if !jf.apply {
+		_, err := a.out.Write(text)
+		return err
+	}
+	return a.applyJob(ctx, f, applied, jf.dryRun)
+}
+
+// complete fills defaults in, and refuses what can't be meant.
+func (jf *jobFlags) complete(f *inventory.Fleet) error {
+	switch {
+	case jf.image == "":
+		return usage("job: name the image that holds fleetup with --image; cmd/fleetup/Dockerfile makes one")
+	case jf.command != "run" && jf.command != "check":
+		return usage("--command %q: it is run or check", jf.command)
+	case jf.schedule == "" && jf.command != "run":
+		return usage(`--command %s: say when with --schedule "0 6 * * *"`, jf.command)
+	case jf.schedule == "" && len(f.Windows) == 0:
+		return usage(`the inventory has no [[window]], so say when with --schedule "0 1 * * Sat"`)
+	case jf.zone != "" && jf.schedule == "":
+		return usage("--timezone goes with --schedule")
+	case jf.dryRun && !jf.apply:
+		return usage("--dry-run goes with --apply; without it nothing is sent")
+	}
+	base := "fleetup-" + f.Name
+	for field, value := range map[*string]string{
+		&jf.name: base, &jf.namespace: f.Cluster.Namespace, &jf.sshSecret: base + "-ssh", &jf.secret: base, &jf.claim: base,
+	} {
+		if *field == "" {
+			*field = value
+		}
+	}
+	if jf.claim == "none" {
+		jf.claim = ""
+	}
+	return nil
+}
+
+// schedules are the inventory's windows, or --schedule.
+func (jf jobFlags) schedules(f *inventory.Fleet, room time.Duration) ([]manifests.Schedule, error) {
+	if jf.schedule != "" {
+		zone := jf.zone
+		if zone == "" {
+			zone = "UTC"
+		}
+		w, err := inventory.NewWindow(jf.schedule, zone)
+		if err != nil {
+			return nil, usage("--schedule, --timezone: %w", err)
+		}
+		open := time.Hour
+		if jf.command == "run" {
+			open = 12 * time.Hour
+		}
+		return []manifests.Schedule{{Cron: w.Cron(), Timezone: jf.zone, Open: open, Room: room}}, nil
+	}
+	var all []manifests.Schedule
+	for _, w := range f.Windows {
+		all = append(all, manifests.Schedule{Cron: w.Cron(), Timezone: w.Timezone, Open: w.Duration, Room: room})
+	}
+	return all, nil
+}
+
+// rendered is the objects as YAML for people, and as the API takes them.
+func rendered(objects []manifests.Object) ([]byte, []kube.Applied, error) {
+	var text []byte
+	var applied []kube.Applied
+	for _, o := range objects {
+		body, err := o.JSON()
+		if err != nil {
+			return nil, nil, err
+		}
+		pretty, err := yaml.JSONToYAML(body)
+		if err != nil {
+			return nil, nil, err
+		}
+		text = append(append(text, "---\n"...), pretty...)
+		applied = append(applied, kube.Applied{Resource: o.Resource, Namespace: o.Value.GetNamespace(), Name: o.Value.GetName(), JSON: body})
+	}
+	return text, applied, nil
+}
+
+// applyJob sends the objects.
+func (a *app) applyJob(ctx context.Context, f *inventory.Fleet, objects []kube.Applied, dryRun bool) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	k, err := kube.Open(kube.Config{Kubeconfig: f.Cluster.Kubeconfig, Context: f.Cluster.Context, Namespace: f.Cluster.Namespace, Dial: a.dial})
+	if err != nil {
+		return exitWith(exitFailed, fmt.Errorf("cluster: %w", err))
+	}
+	defer k.Close()
+	if err := k.Apply(ctx, objects, dryRun); err != nil {
+		return exitWith(exitFailed, err)
+	}
+	done := "applied"
+	if dryRun {
+		done = "accepted by the server, and not kept"
+	}
+	if a.json() {
+		return json.NewEncoder(a.out).Encode(map[string]any{"version": 1, "dry_run": dryRun, "objects": nonNil(names(objects))})
+	}
+	for _, name := range names(objects) {
+		fmt.Fprintf(a.out, "%s %s\n", name, done)
+	}
+	return nil
+}
+
+func names(objects []kube.Applied) []string {
+	var all []string
+	for _, o := range objects {
+		kind, _, _ := strings.Cut(o.Resource, ".")
+		all = append(all, strings.TrimPrefix(o.Namespace+"/", "/")+kind+"/"+o.Name)
+	}
+	return all
+}

@@ -1,0 +1,196 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/fleetup/fleetup/inventory"
+	"github.com/fleetup/fleetup/kube"
+	"github.com/fleetup/fleetup/kube/manifests"
+)
+
+// jobOf is the job of an inventory.
+func (a *app) jobOf(f *inventory.Fleet, hosts []inventory.Host, jf jobFlags) (manifests.Job, error) {
+	schedules, err := jf.schedules(f, roomFor(hosts))
+	if err != nil {
+		return manifests.Job{}, err
+	}
+	files, err := jobFiles(f.Path)
+	if err != nil {
+		return manifests.Job{}, err
+	}
+	in := pod{folder: folderOf(f.Path)}
+	in.home, _ = os.UserHomeDir()
+	j := manifests.Job{
+		Name: jf.name, Namespace: jf.namespace, Image: jf.image, Schedules: schedules, Files: files,
+		Rules: append(kube.Rules(f.Cluster.Namespace), fleetRules(f, hosts)...), Claim: jf.claim, Size: jf.size,
+		Args: a.jobArgs(f, jf), Env: map[string]string{},
+	}
+	j.Secrets = in.sshFiles(f.Hosts, jf.sshSecret)
+	for _, s := range f.Secrets() {
+		switch {
+		case s.Env != "":
+			j.Env[s.Env] = jf.secret
+		case s.File != "":
+			j.Secrets = append(j.Secrets, in.mounted(jf.secret, s.File))
+		default:
+			fmt.Fprintf(a.err, "note: the secret of the command %s: the image has to hold that program\n", s.Command[0])
+		}
+	}
+	if ca := f.Prometheus.CAFile; ca != "" {
+		j.Secrets = append(j.Secrets, in.mounted(jf.secret, ca))
+	}
+	return j, nil
+}
+
+// jobArgs are fleetup's own arguments in the pod. [cluster] names a kubeconfig here; there it is the pod's ServiceAccount.
+func (a *app) jobArgs(f *inventory.Fleet, jf jobFlags) []string {
+	args := []string{jf.command, path.Join(manifests.Folder, inventoryFile)}
+	if jf.command == "run" {
+		args = append(args, "--unattended")
+	} else {
+		args = append(args, "--only-new")
+	}
+	args = append(args, "--set", fmt.Sprintf("name=%q", f.Name), "--set", fmt.Sprintf("cluster={ namespace = %q }", f.Cluster.Namespace))
+	for _, set := range a.flags.set {
+		args = append(args, "--set", set)
+	}
+	if a.flags.limit != "" {
+		args = append(args, "--limit", a.flags.limit)
+	}
+	return args
+}
+
+const (
+	inventoryFile = "inventory.toml"
+	mostConfigMap = 1 << 20 // bytes
+)
+
+// jobFiles are the inventory and the playbooks beside it.
+func jobFiles(inventoryPath string) (map[string]string, error) {
+	text, err := os.ReadFile(inventoryPath)
+	if err != nil {
+		return nil, usage("%w", err)
+	}
+	files := map[string]string{inventoryFile: string(text)}
+	own, err := filepath.Glob(filepath.Join(folderOf(inventoryPath), "playbooks", "*.toml"))
+	if err != nil {
+		return nil, err
+	}
+	for _, file := range own {
+		if text, err = os.ReadFile(file); err != nil {
+			return nil, usage("%w", err)
+		}
+		files[path.Join("playbooks", filepath.Base(file))] = string(text)
+	}
+	size := 0
+	for _, text := range files {
+		size += len(text)
+	}
+	if size > mostConfigMap {
+		return nil, usage("the inventory and its playbooks are %d bytes, and a ConfigMap holds %d", size, mostConfigMap)
+	}
+	return files, nil
+}
+
+func folderOf(file string) string {
+	if abs, err := filepath.Abs(file); err == nil {
+		file = abs
+	}
+	return filepath.Dir(file)
+}
+
+// pod knows where a file of this machine is found in the pod.
+type pod struct{ folder, home string }
+
+// in is the file's path there: below the inventory's folder and below home as here, all else at the same place.
+func (p pod) in(file string) string {
+	for _, base := range []struct{ here, there string }{{p.folder, manifests.Folder}, {p.home, manifests.Home}} {
+		if rest, err := filepath.Rel(base.here, file); base.here != "" && err == nil && filepath.IsLocal(rest) {
+			return path.Join(base.there, filepath.ToSlash(rest))
+		}
+	}
+	return file
+}
+
+func (p pod) mounted(secret, file string) manifests.Mounted {
+	return manifests.Mounted{Secret: secret, Key: filepath.Base(file), Path: p.in(file)}
+}
+
+// sshFiles are the keys and known_hosts that hosts name, each at its path, and all others in ~/.ssh, where they are looked
+// for without being named.
+func (p pod) sshFiles(hosts []inventory.Host, secret string) []manifests.Mounted {
+	usual := path.Join(manifests.Home, ".ssh")
+	mounted := []manifests.Mounted{{Secret: secret, Path: usual}}
+	seen := map[string]bool{}
+	for _, h := range hosts {
+		for _, file := range slices.Concat(h.SSH.IdentityFiles, h.SSH.KnownHosts) {
+			if m := p.mounted(secret, file); !seen[m.Path] && path.Dir(m.Path) != usual {
+				seen[m.Path] = true
+				mounted = append(mounted, m)
+			}
+		}
+	}
+	return mounted
+}
+
+// roomFor is how long what is in flight at a window's end may take: the longest host's own timeouts, and some.
+func roomFor(hosts []inventory.Host) time.Duration {
+	var longest time.Duration
+	for _, h := range hosts {
+		drain := h.Drain.Timeout
+		if drain == 0 {
+			drain = time.Hour
+		}
+		longest = max(longest, drain+h.Reboot.Timeout+2*h.Verify.Timeout)
+	}
+	return longest + time.Hour
+}
+
+// fleetRules are the rights that only this inventory needs, for these of its hosts.
+func fleetRules(f *inventory.Fleet, hosts []inventory.Host) []kube.Rule {
+	var probes []string
+	for _, h := range hosts {
+		if p := h.Verify.Probe; p.Image != "" {
+			probes = append(probes, p.Namespace)
+		}
+	}
+	slices.Sort(probes)
+	rules := kube.Extra(kube.Needs{
+		Probes: slices.Compact(probes),
+		Proxy: slices.ContainsFunc(f.HTTP, func(h inventory.HTTPCheck) bool { return h.Service != "" }),
+		Surge: slices.ContainsFunc(hosts, func(h inventory.Host) bool { return h.Drain.LastEndpoint == kube.LastSurge }),
+	})
+	for _, g := range f.Gates {
+		if g.Resource != "" {
+			rules = append(rules, kube.ObjectRule(g.Resource, g.Namespace, g.Object))
+		}
+	}
+	return rules
+}
+
+// jobNeeds tells which keys the Secrets need. What they hold is never read.
+func (a *app) jobNeeds(j manifests.Job) {
+	keys := map[string][]string{}
+	for _, m := range j.Secrets {
+		if m.Key == "" {
+			keys[m.Secret] = append(keys[m.Secret], "known_hosts", "id_ed25519 or another key's usual name")
+		} else {
+			keys[m.Secret] = append(keys[m.Secret], m.Key)
+		}
+	}
+	for name, secret := range j.Env {
+		keys[secret] = append(keys[secret], name)
+	}
+	for _, secret := range slices.Sorted(maps.Keys(keys)) {
+		list := keys[secret]
+		slices.Sort(list)
+		fmt.Fprintf(a.err, "note: the Secret %s/%s has to hold: %s\n", j.Namespace, secret, strings.Join(slices.Compact(list), ", "))
+	}
+}
