@@ -19,6 +19,7 @@ func (f *Fleet) Secrets() []Secret {
 	}
 	for _, h := range f.Hosts {
 		add(h.SSH.SudoPassword)
+		add(h.BMC.Password)
 	}
 	add(f.Prometheus.Bearer)
 	add(f.Prometheus.Password)

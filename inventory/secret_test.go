@@ -81,3 +81,14 @@ func TestPaths(t *testing.T) {
 		t.Errorf("no $HOME, absolute: %q, %v", got, err)
 	}
 }
+
+// TestFleetSecrets: every source that a file names is found, each once.
+func TestFleetSecrets(t *testing.T) {
+	f := mustParse(t, "[ssh]\nsudo_password = { env = \"SUDO\" }\n[prometheus]\nurl = \"http://p\"\nuser = \"ann\"\npassword = { file = \"/p\" }\n"+
+		"[[notify]]\nurl = { env = \"CHAT\" }\n[hosts]\nn1 = { address = \"10.0.0.1\" }\n"+
+		"n2 = { address = \"10.0.0.2\", bmc = { type = \"redfish\", address = \"10.1.0.2\", user = \"admin\", password = { env = \"BMC\" } } }\n")
+	want := []Secret{{Env: "SUDO"}, {Env: "BMC"}, {File: "/p"}, {Env: "CHAT"}}
+	if diff := cmp.Diff(want, f.Secrets()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}

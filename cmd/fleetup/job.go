@@ -61,7 +61,7 @@ halted, and exits 3, until "fleetup resume".
 }
 
 func (a *app) job(ctx context.Context, path string, jf jobFlags) error {
-	f, hosts, err := a.load(path, jf.command == "run", true)
+	f, hosts, err := a.load(path, needs{upgrade: jf.command == "run", cluster: true, playbooks: true})
 	if err != nil {
 		return err
 	}

@@ -43,10 +43,28 @@ func (a *app) jobOf(f *inventory.Fleet, hosts []inventory.Host, jf jobFlags) (ma
 			fmt.Fprintf(a.err, "note: the secret of the command %s: the image has to hold that program\n", s.Command[0])
 		}
 	}
+	if programs := ownPrograms(f); len(programs) > 0 {
+		fmt.Fprintf(a.err, "note: the image has to hold the programs of hooks and gates: %s\n", strings.Join(programs, ", "))
+	}
 	if ca := f.Prometheus.CAFile; ca != "" {
 		j.Secrets = append(j.Secrets, in.mounted(jf.secret, ca))
 	}
 	return j, nil
+}
+
+// ownPrograms are those that hooks and gates run on the runner's machine.
+func ownPrograms(f *inventory.Fleet) []string {
+	var all []string
+	for _, h := range f.Hooks {
+		all = append(all, h.Command[0])
+	}
+	for _, g := range f.Gates {
+		if len(g.Command) > 0 {
+			all = append(all, g.Command[0])
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 // jobArgs are fleetup's own arguments in the pod. [cluster] names a kubeconfig here; there it is the pod's ServiceAccount.
@@ -164,8 +182,8 @@ func fleetRules(f *inventory.Fleet, hosts []inventory.Host) []kube.Rule {
 	slices.Sort(probes)
 	rules := kube.Extra(kube.Needs{
 		Probes: slices.Compact(probes),
-		Proxy: slices.ContainsFunc(f.HTTP, func(h inventory.HTTPCheck) bool { return h.Service != "" }),
-		Surge: slices.ContainsFunc(hosts, func(h inventory.Host) bool { return h.Drain.LastEndpoint == kube.LastSurge }),
+		Proxy:  slices.ContainsFunc(f.HTTP, func(h inventory.HTTPCheck) bool { return h.Service != "" }),
+		Surge:  slices.ContainsFunc(hosts, func(h inventory.Host) bool { return h.Drain.LastEndpoint == kube.LastSurge }),
 	})
 	for _, g := range f.Gates {
 		if g.Resource != "" {

@@ -33,7 +33,7 @@ asked. With --output json or markdown the same as a document.`,
 }
 
 func (a *app) report(inventory, run, file string) error {
-	f, _, err := a.load(inventory, false, false)
+	f, _, err := a.load(inventory, needs{})
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -93,8 +94,8 @@ func (l *Lab) WriteInventory(toml string) string {
 // buildFleetup builds fleetup once for the whole test process. The file lies in the cache and not in a lab, since
 // several labs of one process use it.
 var buildFleetup = sync.OnceValues(func() (string, error) {
-	path := filepath.Join(cacheDir(), "fleetup")
-	temporary := fmt.Sprintf("%s.%d", path, os.Getpid()) // another test process may run the one that is there
+	path := filepath.Join(cacheDir(), fmt.Sprintf("fleetup-%08x", crc32.ChecksumIEEE([]byte(sourceDir())))) // other trees have their own
+	temporary := fmt.Sprintf("%s.%d", path, os.Getpid())                                                    // another test process may run the one that is there
 	cmd := exec.Command("go", "build", "-o", temporary, "./cmd/fleetup")
 	cmd.Dir = filepath.Join(sourceDir(), "..", "..")
 	if err := run(cmd); err != nil {
