@@ -52,9 +52,13 @@ func TestFault01RandomKills(t *testing.T) {
 		return stands, kills
 	}
 	undisturbed, _ := round(func() int {
-		says(t, fleetup(t, l, 0, "run", "--yes", inventory), "3 nodes done")
+		cmd, heard := begin(t, l, "started", "run", "--yes", inventory)
+		says(t, exit(t, cmd, heard, 0), "3 nodes done")
 		return 0
 	})
+	if t.Failed() {
+		t.FailNow()
+	}
 	killed, n := 0, 1
 	for ; killed < randomKills && !t.Failed(); n++ {
 		stands, kills := round(func() int { return killedRun(t, l, dice, inventory) })
@@ -63,6 +67,9 @@ func TestFault01RandomKills(t *testing.T) {
 		if d := cmp.Diff(undisturbed, stands); d != "" {
 			t.Errorf("after %d kills: -undisturbed +killed:\n%s", kills, d)
 		}
+	}
+	if t.Failed() {
+		return
 	}
 	t.Logf("shown: %d random kills in %d runs, every end that of an undisturbed one", killed, n-1)
 }
