@@ -6,6 +6,7 @@
 //	lease, err := c.Acquire(ctx, me, nil)         // nobody else runs now
 //	c.Guard(lease.Held)                           // and nothing is claimed or evicted once that is in doubt
 //
+//	err = c.Pend(ctx, run, []string{"n1", "n2"})  // evicted pods had better go elsewhere; nil takes that off
 //	plan := c.PlanDrain("n1", options)            // who goes, who stays, who stands in the way: no request
 //	err = c.TryDrain(ctx, "n1", options, say)     // each eviction asked for with dryRun=All: waits uncordoned
 //	state, err := c.Claim(ctx, "n1", run, facts)  // cordon, taint, label and annotations, in one update
@@ -14,6 +15,7 @@
 //	err = c.AwaitReady(ctx, "n1", "v1.37.2", since, say)
 //	err = c.Untaint(ctx, "n1", run)               // DaemonSet pods don't tolerate the taint
 //	err = c.AwaitWhole(ctx, "n1", before, say)
+//	err = c.Probe(ctx, "n1", run, probe, say)     // a pod tries the node out while it is still closed
 //	err = c.Release(ctx, "n1", run, last)         // uncordons if we cordoned; the object is as it was before
 //	err = c.AwaitServed(ctx, "n1", since, say)
 //
@@ -25,7 +27,9 @@
 // a run whose journal is lost finds it there.
 //
 // A pod is evicted by UID: the StatefulSet pod that comes back under the same name is another pod. Finalizers are never
-// touched. Nothing passes a PodDisruptionBudget unless DrainOptions.PastBudget names it.
+// touched. Nothing passes a PodDisruptionBudget unless DrainOptions.PastBudget names it. With DrainOptions.LastEndpoint
+// a Service's last ready endpoint leaves only when another is ready, over all drains of a process: a Deployment is restarted so
+// that its maxSurge makes the new pod first, and what nothing can help stays until DrainOptions.AcceptDowntime names it.
 //
 // A wait ends when what it waits for is seen in a watch, never by asking again and again; it calls its waiting function
 // within two seconds with what it waits for, and again when that changes. An API server that is refused, slow or
@@ -34,6 +38,6 @@
 // # How it is made
 //
 // Each kind has one cache.Reflector that fills one table (watch.go) of trimmed objects (trim.go). Decisions are pure
-// functions over such objects: filters.go (kubectl's rules and words), budget.go, naming.go, whole.go. evict.go sends,
-// drain.go is the loop that brings both together.
+// functions over such objects: filters.go (kubectl's rules and words), budget.go, naming.go, whole.go, leave.go. pace.go
+// knows what is on its way out, evict.go and surge.go send, drain.go is the loop that brings it all together.
 package kube
