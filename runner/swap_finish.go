@@ -127,14 +127,16 @@ func (l *life) judged(v hardware.Verdict, before, after hardware.Document) error
 	wrong = append(wrong, v.Unmet...)
 	known := hardware.Problems(before)
 	for _, p := range hardware.Problems(after) {
-		if !slices.Contains(known, p) {
+		_, why, _ := strings.Cut(p, "): ") // a disk that got worse since is named already
+		told := why != "" && slices.ContainsFunc(wrong, func(w string) bool { return strings.HasSuffix(w, why) })
+		if !slices.Contains(known, p) && !told {
 			wrong = append(wrong, p)
 		}
 	}
 	if len(wrong) == 0 {
 		return nil
 	}
-	return fmt.Errorf("not as expected:\n%s\nmend it, or say what is right with --expect (%s)", strings.Join(wrong, "\n"), hardware.HowExpect)
+	return fmt.Errorf("not as expected:\n%s\nmend it, or say with --expect what is right (`fleetup swap finish --help`)", strings.Join(wrong, "\n"))
 }
 
 // look only tells what is different: whoever cancels the work wants the machine back as it is.

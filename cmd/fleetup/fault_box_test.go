@@ -47,11 +47,14 @@ func inYard(t *testing.T, n int, rest string, test func(s *yard)) {
 
 func inYardOf(t *testing.T, nodes []box.Node, rest string, test func(s *yard)) {
 	t.Helper()
+	inYardWith(t, box.Options{Nodes: nodes, Cluster: kubetest.Config{Seed: 1}}, rest, test)
+}
+
+func inYardWith(t *testing.T, o box.Options, rest string, test func(s *yard)) {
+	t.Helper()
 	isolated(t)
 	synctest.Test(t, func(t *testing.T) {
-		b, err := box.New(context.Background(), filepath.Join(t.TempDir(), "box"), box.Options{
-			Nodes: nodes, Cluster: kubetest.Config{Seed: 1},
-		})
+		b, err := box.New(context.Background(), filepath.Join(t.TempDir(), "box"), o)
 		s := &yard{T: t, Box: b, began: time.Now()}
 		s.must(err)
 		defer b.Close()
@@ -59,7 +62,7 @@ func inYardOf(t *testing.T, nodes []box.Node, rest string, test func(s *yard)) {
 			b.API.AddDeployment("shop", "web", 4, nil), b.API.AddPDB("shop", "web", "web", "3", ""),
 			b.API.AddService("shop", "web", "web"), b.API.AddDaemonSet("kube-system", "cni", nil),
 		))
-		s.must(b.Settle(context.Background(), 4+len(nodes)))
+		s.must(b.Settle(context.Background(), 4+len(o.Nodes)))
 		s.inventory, err = b.Inventory(rest)
 		s.must(err)
 		test(s)

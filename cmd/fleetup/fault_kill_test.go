@@ -81,6 +81,9 @@ func (k *killer) wrap(r *runner.Runner) {
 	}
 	for name, w := range r.Work {
 		w.Machine = mortal{w.Machine, k, name}
+		if w.Power != nil {
+			w.Power = mortalPower{w.Power, mortal{w.Machine, k, name}}
+		}
 		r.Work[name] = w
 	}
 }
@@ -141,7 +144,7 @@ func (m mortal) Run(ctx context.Context, script string) (out string, err error) 
 
 // effectOf names a short script that changes the machine.
 func effectOf(script string) (what string, changes bool) {
-	for _, verb := range []string{"systemctl stop", "systemctl start"} {
+	for _, verb := range []string{"systemctl stop", "systemctl start", "systemctl poweroff", "systemctl enable"} {
 		if strings.Contains(script, verb) {
 			return verb, true
 		}
