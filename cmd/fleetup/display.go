@@ -30,6 +30,7 @@ type display struct {
 	done     int
 	failed   int
 	told     []string          // why nodes failed, as shown
+	gates    map[string]string // what each gate said last, as shown
 	running  map[string]string // node → what it does or waits for
 	heldBack string            // why no other node starts
 	held     string            // the last that heldUp was told
@@ -152,8 +153,7 @@ func (d *display) line(e runner.Event) string {
 		return e.Node + "  " + verb
 	}
 	wordless := e.Event == runner.EventStep && e.Message == ""
-	good := e.Event == runner.EventGate && e.Data["verdict"] == runner.GateGood // every few seconds, through a soak
-	if (quiet[e.Event] || wordless || good) && !d.app.flags.verbose {
+	if (quiet[e.Event] || wordless || e.Event == runner.EventGate && d.oldNews(e)) && !d.app.flags.verbose {
 		return ""
 	}
 	e.Message = brief(e.Node, without(e.Message, d.told...))
@@ -162,6 +162,17 @@ func (d *display) line(e runner.Event) string {
 		text = e.Node + "  " + text
 	}
 	return text
+}
+
+// oldNews reports whether a gate is good, or says what it said last: it is asked every few seconds.
+func (d *display) oldNews(e runner.Event) bool {
+	if d.gates == nil {
+		d.gates = map[string]string{}
+	}
+	name, line := e.Data["gate"], gateLine(e)
+	old := d.gates[name] == line
+	d.gates[name] = line
+	return old || e.Data["verdict"] == runner.GateGood
 }
 
 // paint words an event; failures are red and successes green where the terminal has colours, and say so in words too.

@@ -130,3 +130,23 @@ func TestDisplayTransfer(t *testing.T) {
 		}
 	}
 }
+
+// TestGateIsSaidOnce: a gate that is asked every few seconds is told of when what it says changes.
+func TestGateIsSaidOnce(t *testing.T) {
+	d := &display{app: &app{}}
+	said := func(verdict, reading, why string) string {
+		return d.line(runner.Event{Event: runner.EventGate, Message: why, Data: map[string]string{"gate": "errors", "verdict": verdict, "reading": reading}})
+	}
+	for i, tc := range []struct{ verdict, reading, why, want string }{
+		{runner.GateUnknown, "", "no sample", `gate "errors": unknown: no sample`},
+		{runner.GateUnknown, "", "no sample", ""},
+		{runner.GateUnknown, "", "no answer within 10s", `gate "errors": unknown: no answer within 10s`},
+		{runner.GateGood, "0.1", "", ""},
+		{runner.GateUnknown, "", "no answer within 10s", `gate "errors": unknown: no answer within 10s`},
+		{runner.GateBad, "0.9", "0.9 is more than max = 0.5", `gate "errors": bad (0.9): 0.9 is more than max = 0.5`},
+	} {
+		if got := said(tc.verdict, tc.reading, tc.why); got != tc.want {
+			t.Errorf("%d: %q, want %q", i, got, tc.want)
+		}
+	}
+}

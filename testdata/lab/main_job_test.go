@@ -18,7 +18,7 @@ func TestJob(t *testing.T) {
 	l.Apply(web)
 	settled(l)
 	hosts := l.Hosts("root")
-	inventory := l.WriteInventory(hosts + kubeletRebooted + "[[gate]]\nname = \"nodes\"\nresource = \"nodes\"\njsonpath = \"{.spec.podCIDR}{.metadata.name}\"\nequals = [\"n1\", \"n2\", \"n3\", \"n4\"]\n")
+	inventory := l.WriteInventory(hosts + kubeletRebooted + "[[gate]]\nname = \"nodes\"\nresource = \"nodes\"\njsonpath = \"{.metadata.name}\"\nequals = [\"n1\", \"n2\", \"n3\", \"n4\"]\n")
 	job := []string{"job", inventory, "--image", "registry.example.com/fleetup:1", "--schedule", "0 1 * * Sat", "--timezone", "Europe/Berlin"}
 
 	t.Run("dry run", func(t *testing.T) {
