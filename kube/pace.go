@@ -97,10 +97,39 @@ func (c *Cluster) leavesNow(p pod, o DrainOptions, dry bool) (leave, string, []s
 	}
 	alone := !dry && len(c.budgetsOf(p)) == 0
 	how, why := howItLeaves(services, m, o.LastEndpoint, alone)
-	if how == stays {
+	switch node := c.fresh(p); {
+	case how == stays:
 		why += wayOut(services)
+	case node != "" && !dry && (how == surges || how == goes && alone && fewest(services) == 1):
+		how, why = waits, "node "+node+" to be Ready for a moment: what comes onto it now may be taken out of Service "+services[0].service
 	}
 	return how, why, services
+}
+
+// monitored is how often the node-lifecycle controller looks at nodes, and a second.
+const monitored = 5*time.Second + time.Second
+
+// fresh is an open node besides the pod's own that has become Ready since the node-lifecycle controller may have looked
+// last, "" where there is none: until it looks again it marks every pod that comes onto it as not ready, however well it
+// is (pkg/controller/nodelifecycle, processPod), and a Service would have its new endpoint for an instant only.
+func (c *Cluster) fresh(p pod) string {
+	for _, n := range c.nodes.all() {
+		ready := readyCondition(n)
+		if n.Name != p.Spec.NodeName && !n.Spec.Unschedulable && ready.Status == corev1.ConditionTrue &&
+			c.ServerTime().Sub(ready.LastTransitionTime.Time) < monitored {
+			return n.Name
+		}
+	}
+	return ""
+}
+
+// fewest is the least number of other endpoints that one of the Services has.
+func fewest(services []serving) int {
+	least := services[0].others
+	for _, s := range services {
+		least = min(least, s.others)
+	}
+	return least
 }
 
 // elsewhere says that another node than its own is open to a pod. Before a drain those that a run has claimed count as
