@@ -12,19 +12,30 @@ import (
 	"github.com/fleetup/fleetup/runner/remote/remotetest/vfs"
 )
 
-// boot brings the machine up: a new boot id, an empty /run, the newest kernel, the services that are enabled.
+// boot brings the machine up: a new boot id, an empty /run, the kernel that the boot loader chooses, the services that
+// are enabled.
 func (m *Machine) boot() {
 	m.FS.Clear("/run")
 	m.FS.Clear("/proc")
 	m.FS.Clear("/tmp")
+	release, args := m.choose()
 	m.mu.Lock()
 	if m.closed {
 		m.mu.Unlock()
 		return
 	}
-	m.bootID, m.booted = newBootID(), time.Now()
+	m.seq++
 	m.boots++
-	m.kernel = m.bootKernel()
+	seq, fault := m.seq, m.faults[release]
+	if fault == KernelPanics || fault == KernelHangs {
+		m.mu.Unlock()
+		if fault == KernelPanics {
+			m.panics(release, args, seq)
+		}
+		return
+	}
+	m.bootID, m.booted, m.kernel = newBootID(), time.Now(), release
+	m.cmdline = "BOOT_IMAGE=/boot/vmlinuz-" + release + " " + args
 	m.sys = shell.NewSystem(m.FS, programs(m), m.began)
 	sys := m.sys
 	m.mu.Unlock()
@@ -34,9 +45,9 @@ func (m *Machine) boot() {
 	for _, u := range m.o.Users {
 		sys.Home(u.Name, u.home())
 	}
-	m.startEnabled()
+	m.startEnabled(fault == KernelMute)
 	m.mu.Lock()
-	m.sshd = true
+	m.sshd = fault != KernelMute
 	m.mu.Unlock()
 }
 
@@ -109,6 +120,7 @@ func (m *Machine) pause(d time.Duration) bool {
 func (m *Machine) PowerOff() {
 	m.mu.Lock()
 	m.powerOff = true
+	m.seq++
 	m.mu.Unlock()
 	m.down()
 }
@@ -117,6 +129,7 @@ func (m *Machine) PowerOff() {
 func (m *Machine) PowerOn() {
 	m.mu.Lock()
 	m.powerOff = false
+	m.seq++
 	up := m.sys != nil
 	m.mu.Unlock()
 	if up {
@@ -259,7 +272,7 @@ func (m *Machine) procFiles() map[string]func() string {
 		"/proc/sys/kernel/osrelease":      func() string { return m.Kernel() + "\n" },
 		"/proc/uptime":                    func() string { s := m.Uptime().Seconds(); return fmt.Sprintf("%.2f %.2f\n", s, 2*s) },
 		"/proc/loadavg":                   func() string { return "0.10 0.12 0.09 1/123 4567\n" },
-		"/proc/cmdline":                   func() string { return "BOOT_IMAGE=/boot/vmlinuz-" + m.Kernel() + " root=/dev/sda1 ro quiet\n" },
+		"/proc/cmdline":                   func() string { m.mu.Lock(); defer m.mu.Unlock(); return m.cmdline + "\n" },
 		"/proc/version":                   func() string { return "Linux version " + m.Kernel() + "\n" },
 		"/proc/filesystems":               func() string { return "nodev\tcgroup2\n\text4\n" },
 		"/proc/mounts":                    func() string { return mountTable },

@@ -12,6 +12,6 @@
 //
 // The machine has systemd's services (kubelet, containerd), apt and dpkg or dnf and rpm, with package sources whose URLs
 // lead to a Repo, users with and without sudo, kernels, and boots: a reboot kills what runs, empties /run, makes a
-// new boot id, runs the newest kernel in /boot, and starts what is enabled. Faults are methods: Drop, Freeze, FailBoot,
+// new boot id, runs the kernel that GRUB chooses, and starts what is enabled. Faults are methods: Drop, Freeze, FailBoot,
 // PowerOff, BreakService, HoldDpkgLock, FillDisk, ReplaceHostKey. What ran is in Log.
 package remotetest

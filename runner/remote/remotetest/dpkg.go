@@ -164,21 +164,6 @@ func (m *Machine) Held(name string) bool {
 	return p != nil && p.held
 }
 
-// bootKernel is the newest kernel in /boot; called with the lock held.
-func (m *Machine) bootKernel() string {
-	list, _ := m.FS.ReadDir(vfs.Cred{}, "/boot")
-	best := ""
-	for _, info := range list {
-		if v, ok := strings.CutPrefix(info.Name(), "vmlinuz-"); ok && (best == "" || compareVersions(v, best) > 0) {
-			best = v
-		}
-	}
-	if best == "" {
-		return m.o.Kernel
-	}
-	return best
-}
-
 // dpkgProgram knows --configure -a, --audit, -l, -s, --print-architecture, --compare-versions and -i.
 func (m *Machine) dpkgProgram(p *shell.Proc) int {
 	opts, args := options(p.Args[1:], "")
@@ -276,6 +261,9 @@ func (m *Machine) postinst(p Package) {
 		}
 		m.stopUnit(service)
 		m.startUnit(service)
+	}
+	if strings.HasPrefix(p.Name, "linux-image-") {
+		m.updateGrub()
 	}
 	if p.Reboot || strings.HasPrefix(p.Name, "linux-image-") {
 		m.WriteFile("/run/reboot-required", []byte("*** System restart required ***\n"))

@@ -3,6 +3,7 @@ package remotetest
 import (
 	"context"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -59,19 +60,23 @@ func (nothing) Read(context.Context, []byte) (int, error)      { return 0, io.EO
 func (nothing) Write(_ context.Context, b []byte) (int, error) { return len(b), nil }
 func (nothing) Close() error                                   { return nil }
 
-// journalctl knows -u, -b, -k, -n, -o cat|short, -p, --since @SECONDS or "-10min", -q and --no-pager; vacuuming does nothing.
+// journalctl knows -u, -b, -b -1, -k, -n, -o cat|short|export, -p err (what says "error" or "fail"), --since @SECONDS or "-10min", -q and --no-pager; vacuuming does nothing.
 func (m *Machine) journalctl(p *shell.Proc) int {
 	opts, args := options(p.Args[1:], "u unit n lines o output p S since U until g")
 	m.mu.Lock()
 	all := append([]entry{}, m.journal...)
 	boot := m.bootID
 	m.mu.Unlock()
+	if has(opts, "1") {
+		boot = bootBefore(all, boot)
+	}
 	since := sinceTime(opts["S"] + opts["since"])
 	var shown []entry
 	for _, e := range all {
 		unit := opts["u"] + opts["unit"]
 		switch {
-		case unit != "" && e.unit != unitName(unit), has(opts, "b", "boot") && e.boot != boot, has(opts, "k"), e.at.Before(since):
+		case unit != "" && e.unit != unitName(unit), has(opts, "b", "boot") && e.boot != boot, has(opts, "k"), e.at.Before(since),
+			opts["p"] == "err" && !strings.Contains(e.text, "error") && !strings.Contains(e.text, "ail"):
 			continue
 		}
 		shown = append(shown, e)
@@ -85,6 +90,10 @@ func (m *Machine) journalctl(p *shell.Proc) int {
 	}
 	for _, e := range shown {
 		text := e.text
+		if opts["o"] == "export" {
+			p.Printf("_BOOT_ID=%s\n", strings.ReplaceAll(e.boot, "-", ""))
+			continue
+		}
 		if o := opts["o"] + opts["output"]; o == "cat" {
 			_, text, _ = strings.Cut(text, ": ")
 		} else {
@@ -93,6 +102,16 @@ func (m *Machine) journalctl(p *shell.Proc) int {
 		p.Printf("%s\n", text)
 	}
 	return 0
+}
+
+// bootBefore is the last boot in the journal that isn't this one.
+func bootBefore(all []entry, boot string) string {
+	for _, e := range slices.Backward(all) {
+		if e.boot != boot {
+			return e.boot
+		}
+	}
+	return "none"
 }
 
 func sinceTime(text string) time.Time {

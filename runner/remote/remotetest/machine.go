@@ -111,6 +111,10 @@ type Machine struct {
 	boots      int
 	booted     time.Time
 	kernel     string // running
+	cmdline    string
+	faults     map[string]KernelFault // by release
+	bootOn     string                 // what is below /boot
+	seq        int                    // counts boots and power switches
 	noBoot     bool
 	restarting bool      // on its way down, or up again
 	frozen     time.Time // no byte comes through until then
@@ -142,6 +146,7 @@ func New(o Options) (*Machine, error) {
 	m.hardware = defaultHardware(o.Name)
 	m.ctx, m.stop = context.WithCancel(context.Background())
 	m.install()
+	m.installGrub()
 	m.boot()
 	m.mu.Lock()
 	m.booted = time.Now().Add(-o.Uptime)

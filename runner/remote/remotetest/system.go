@@ -18,6 +18,7 @@ func programs(m *Machine) map[string]shell.Program {
 	all := map[string]shell.Program{}
 	for _, set := range []map[string]shell.Program{
 		processPrograms(), filePrograms(), textPrograms(), m.systemPrograms(), m.servicePrograms(), m.packagePrograms(), m.kubePrograms(), m.hardwarePrograms(),
+		m.grubPrograms(),
 	} {
 		maps.Copy(all, set)
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path"
 	"sort"
+	"strconv"
 	"strings"
 	"time"
 
@@ -89,6 +90,9 @@ func (m *Machine) condition(name string) bool {
 			continue
 		}
 		for _, line := range lines(data) {
+			if word, ok := strings.CutPrefix(line, "ConditionKernelCommandLine="); ok && !strings.Contains(m.text("/proc/cmdline"), word) {
+				return false
+			}
 			if want, ok := strings.CutPrefix(strings.TrimSpace(line), "ConditionPathExists="); ok {
 				_, err := m.FS.Stat(vfs.Cred{}, strings.TrimPrefix(want, "!"))
 				if (err == nil) == strings.HasPrefix(want, "!") {
@@ -154,6 +158,9 @@ func (m *Machine) startUnit(name string) (int, error) {
 		m.crash(name, version)
 	}
 	m.tellKubelet()
+	if strings.HasSuffix(name, ".timer") {
+		m.startTimer(name)
+	}
 	if state == "failed" {
 		return 1, fmt.Errorf("Job for %s failed because the control process exited with error code.\nSee \"systemctl status %s\" and \"journalctl -xeu %s\" for details.", name, name, name)
 	}
@@ -185,7 +192,8 @@ func (m *Machine) stopAll() {
 	m.tellKubelet()
 }
 
-func (m *Machine) startEnabled() {
+// startEnabled starts what is enabled; timersOnly stands for a machine whose services don't matter since nobody hears them.
+func (m *Machine) startEnabled(timersOnly bool) {
 	list, _ := m.FS.ReadDir(vfs.Cred{}, wants)
 	var names []string
 	for _, info := range list {
@@ -193,8 +201,37 @@ func (m *Machine) startEnabled() {
 	}
 	sort.Strings(names) // containerd before kubelet
 	for _, name := range names {
-		m.startUnit(name)
+		if !timersOnly || strings.HasSuffix(name, ".timer") {
+			m.startUnit(name)
+		}
 	}
+}
+
+// startTimer runs the command of a timer's service at OnBootSec, unless the timer was stopped or the machine rebooted.
+func (m *Machine) startTimer(name string) {
+	seconds, _ := strconv.Atoi(m.setting(name, "OnBootSec"))
+	service := strings.TrimSuffix(name, ".timer") + ".service"
+	m.mu.Lock()
+	sys, boot, left := m.sys, m.bootID, time.Until(m.booted.Add(time.Duration(seconds)*time.Second))
+	m.mu.Unlock()
+	m.spawn(func() {
+		if !m.pause(left) || m.BootID() != boot || m.unitState(name).active != "active" {
+			return
+		}
+		command := strings.TrimPrefix(m.setting(service, "ExecStart"), "/bin/sh -c ")
+		files := map[int]*shell.Desc{0: m.null(), 1: m.null(), 2: m.null()}
+		_, _ = sys.Start(shell.Spec{Args: []string{"sh", "-c", strings.Trim(command, "'")}, Env: map[string]string{"PATH": searchPath}, Unit: service, Files: files})
+	})
+}
+
+// setting is a key of a unit's file.
+func (m *Machine) setting(name, key string) string {
+	for _, line := range strings.Split(m.text(m.fragment(name)), "\n") {
+		if value, ok := strings.CutPrefix(line, key+"="); ok {
+			return value
+		}
+	}
+	return ""
 }
 
 // crash writes what a service that doesn't start says, once for each restart that systemd would have tried.
