@@ -70,6 +70,7 @@ func refusals(findings []runner.Finding) int {
 // checkText prints what stands against a run first, then what only wants to be known. Those that are known from
 // last time are counted alone.
 func (a *app) checkText(hosts int, shown []runner.Finding, known, refused int) {
+	shown = together(shown)
 	for _, f := range shown {
 		if f.Refuse {
 			fmt.Fprintln(a.out, indent("refused  ", f.String()))

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/fleetup/fleetup/runner"
 )
 
 // fold writes names that end in numbers as ranges: node1, node2, node3, gpu7 → "node[1-3],gpu7". Names keep the
@@ -29,6 +31,24 @@ func fold(names []string) string {
 		i = j
 	}
 	return strings.Join(parts, ",")
+}
+
+// together tells findings that differ in their node alone as one, with the nodes as ranges: what is true of a whole
+// fleet is said once. Each stands where its first node did.
+func together(findings []runner.Finding) []runner.Finding {
+	nodes, at := map[runner.Finding][]string{}, []runner.Finding{}
+	for _, f := range findings {
+		node := f.Node
+		f.Node = ""
+		if len(nodes[f]) == 0 {
+			at = append(at, f)
+		}
+		nodes[f] = append(nodes[f], node)
+	}
+	for i, f := range at {
+		at[i].Node = fold(nodes[f])
+	}
+	return at
 }
 
 // splitNumber cuts the decimal digits off the end of a name.

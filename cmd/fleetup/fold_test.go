@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/fleetup/fleetup/runner"
 )
 
 func TestFold(t *testing.T) {
@@ -65,5 +67,19 @@ func TestAnswerText(t *testing.T) {
 		if got := c.answer.text(); got != c.want {
 			t.Errorf("%+v: %q, want %q", c.answer, got, c.want)
 		}
+	}
+}
+
+func TestTogether(t *testing.T) {
+	all := []runner.Finding{
+		{Node: "n1", What: "machine", Why: "a"}, {Node: "n1", What: "machine", Why: "b"}, {What: "rights", Why: "c", Refuse: true},
+		{Node: "n2", What: "machine", Why: "a"}, {Node: "n3", What: "machine", Why: "a", Refuse: true}, {Node: "n3", What: "machine", Why: "a"},
+	}
+	want := []runner.Finding{
+		{Node: "n[1-3]", What: "machine", Why: "a"}, {Node: "n1", What: "machine", Why: "b"}, {What: "rights", Why: "c", Refuse: true},
+		{Node: "n3", What: "machine", Why: "a", Refuse: true},
+	}
+	if got := together(all); !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
 	}
 }

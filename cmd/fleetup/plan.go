@@ -131,7 +131,7 @@ func (s *session) showPlan(p savedPlan, found map[string]*runner.Surveyed, fc fo
 		return json.NewEncoder(s.app.out).Encode(p)
 	}
 	s.planText(s.app.out, p.Plan, found, fc, true)
-	for _, f := range p.Findings {
+	for _, f := range together(p.Findings) {
 		if !f.Refuse {
 			fmt.Fprintln(s.app.out, "note: "+f.String())
 		}

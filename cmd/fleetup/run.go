@@ -184,7 +184,7 @@ func (s *session) showNext(rec *record, end runner.End) {
 
 // warn says what preflight found that doesn't stand against the run.
 func (s *session) warn(findings []runner.Finding) {
-	for _, f := range findings {
+	for _, f := range together(findings) {
 		if !f.Refuse {
 			fmt.Fprintln(s.app.err, "note: "+f.String())
 		}
