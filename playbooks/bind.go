@@ -100,8 +100,14 @@ func unsafe(v any) bool {
 	return ok && strings.ContainsFunc(s, unicode.IsControl)
 }
 
-// fail notes that a key of this step can't be used with the parameters that it was given.
+// fail notes that a key of this step can't be used with the parameters that it was given. One that is nothing but a
+// parameter is that one's problem, on the inventory's line.
 func (b *binding) fail(key, format string, args ...any) {
+	raw, _ := b.keys[key].(string)
+	if m := placeholder.FindStringSubmatch(raw); m != nil && m[0] == raw {
+		*b.problems = append(*b.problems, Problem{Key: m[1], Message: fmt.Sprintf(format, args...)})
+		return
+	}
 	*b.problems = append(*b.problems, Problem{
 		File: b.book.File, Line: b.line, Key: fmt.Sprintf("steps[%d].%s", b.index, key), Message: fmt.Sprintf(format, args...),
 	})

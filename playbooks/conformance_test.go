@@ -54,11 +54,15 @@ var conformance = map[string]conforming{
 		m.write("var/cache/dnf/os/repodata/repomd.xml", "")
 		return bind(t, "", "os-patches", nil, Target{})[0], m
 	}},
-	"kernel": {kind: "kernel", back: stays, staged: true, steps: func(t *testing.T) (Step, *machine) {
-		m := newMachine(t, "apt", "linux-image-6.1.0-51-amd64 6.1.1-1")
-		m.source("os", m.repository("os", "linux-image-6.1.0-56-amd64 6.1.9-1"))
-		return bind(t, "", "kernel", map[string]any{"version": "6.1.0-56-amd64"}, Target{})[0], m
-	}, reboot: func(m *machine) { m.write("state/running", "6.1.0-56-amd64\n") }},
+	"kernel, apt": {kind: "kernel", back: stays, staged: true, steps: func(t *testing.T) (Step, *machine) {
+		return trialMachine(t, "apt")
+	}, reboot: func(m *machine) { m.boot() }},
+	"kernel, dnf": {kind: "kernel", back: stays, staged: true, steps: func(t *testing.T) (Step, *machine) {
+		return trialMachine(t, "dnf")
+	}, reboot: func(m *machine) { m.boot() }},
+	"kernel, uninsured": {kind: "kernel", back: stays, staged: true, steps: func(t *testing.T) (Step, *machine) {
+		return trialMachine(t, "apt", "insurance", false)
+	}, reboot: func(m *machine) { m.boot() }},
 	"reboot": {kind: "reboot", back: nothing, staged: true, steps: func(t *testing.T) (Step, *machine) {
 		m := newMachine(t, "apt")
 		m.write("proc/uptime", "8640000.12 1.0\n")
@@ -200,11 +204,21 @@ func (c conforming) forward(t *testing.T, s Step, m *machine) {
 			t.Fatalf("after Apply: %+v", got)
 		}
 	}
+	b, tries := s.(Booter)
+	if tries {
+		must(t, "Landed", b.Landed(t.Context(), m))
+		must(t, "Arm", b.Arm(t.Context(), m))
+	}
 	if c.staged {
 		c.reboot(m)
-		if got := check(t, s, m); !got.Clean {
-			t.Fatalf("after the reboot: %+v", got)
-		}
+	}
+	if tries {
+		must(t, "Landed", b.Landed(t.Context(), m))
+		must(t, "Keep", b.Keep(t.Context(), m))
+		must(t, "CallOff", b.CallOff(t.Context(), m))
+	}
+	if got := check(t, s, m); c.staged && !got.Clean {
+		t.Fatalf("after the reboot: %+v", got)
 	}
 }
 

@@ -3,15 +3,13 @@ package playbooks
 import (
 	"context"
 	"fmt"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 )
 
 var _ = register("kernel", stepType{
-	keys:     map[string]kind{"version": aString},
+	keys:     map[string]kind{"version": aString, "insurance": aBool, "trial": aDuration},
 	required: []string{"version"},
 	defaults: Traits{Disruptive: true, Repeatable: true, Timeout: 45 * time.Minute},
 	build:    buildKernel,
@@ -20,138 +18,120 @@ var _ = register("kernel", stepType{
 // bootSpace is what a kernel with its initramfs may take in /boot, in KiB, where the running one's size is unknown.
 const bootSpace = 150 << 10
 
-// kernel installs a kernel beside the running one; the node's one reboot brings it up.
+// kernel installs a kernel beside the running one; the node's one reboot brings it up. Insured, that boot is a trial
+// (Booter): the running kernel stays the machine's default until the node has been verified on the new one.
 type kernel struct {
 	base
 	version string // as uname -r says it, or latest
+	insured bool
+	patient time.Duration // how long a trial boot waits for fleetup's login before the machine goes back by itself
 }
+
+// longestTrial is how long a trial boot waits where the inventory doesn't say.
+const longestTrial = 10 * time.Minute
 
 func buildKernel(b *binding) Step {
-	return &kernel{base: b.base(), version: b.version("version", "latest")}
+	s := &kernel{base: b.base(), version: b.version("version", "latest"), insured: b.flag("insurance", true)}
+	limit := b.target.RebootTimeout
+	s.patient = longestTrial
+	if limit > 0 {
+		s.patient = min(s.patient, limit/3)
+	}
+	s.patient = b.duration("trial", s.patient)
+	if limit > 0 && s.patient > limit/2 {
+		b.fail("trial", "%s is more than half of reboot.timeout (%s): the machine could not be back in time with the kernel before", s.patient, limit)
+	}
+	return s
 }
 
-// kernelFacts is what the machine said.
-type kernelFacts struct {
-	running   string
-	installed []string
-	meta      []string // what the distribution's own metapackages point to
-	available []string
-	freeKiB   int64 // in /boot
-	needKiB   int64 // what the running kernel takes there
-}
-
-// Check compares uname -r. Installed but not running is staged.
+// Check compares uname -r. Installed but not running is staged, once its trial boot is prepared.
 func (s *kernel) Check(ctx context.Context, h Host) (Status, error) {
 	f, err := s.look(ctx, h)
 	if err != nil {
 		return Status{}, s.failed("check", err)
 	}
-	return s.status(f), nil
-}
-
-func (s *kernel) look(ctx context.Context, h Host) (kernelFacts, error) {
-	out, err := h.Run(ctx, withTool(`running=$(uname -r)
-echo "running $running"
-kernels
-kernel_candidates "`+flavourInShell+`"
-echo "free $(df -Pk /boot 2>/dev/null | awk 'NR == 2 { print $4 }')"
-echo "need $(du -ck "/boot/vmlinuz-$running" "/boot/initrd.img-$running" "/boot/initramfs-$running.img" 2>/dev/null | tail -n 1 | cut -f 1)"
-`))
-	if err != nil {
-		return kernelFacts{}, err
-	}
-	return parseKernelFacts(out), nil
-}
-
-// flavourInShell is amd64 of 6.1.0-56-amd64, cloud-amd64 of 6.1.0-56-cloud-amd64: what follows the last number.
-const flavourInShell = `$(printf '%s' "$running" | sed 's/^[0-9.]*\(+[a-z0-9.]*\)\{0,1\}\(-[0-9][0-9.]*\)*\(+[a-z0-9.]*\)\{0,1\}-//')`
-
-var flavourPattern = regexp.MustCompile(`^[0-9.]*(\+[a-z0-9.]*)?(-[0-9][0-9.]*)*(\+[a-z0-9.]*)?-`)
-
-// flavour is the same in Go.
-func flavour(release string) string { return flavourPattern.ReplaceAllString(release, "") }
-
-func parseKernelFacts(output string) kernelFacts {
-	var f kernelFacts
-	for _, line := range lines(output) {
-		key, value, _ := strings.Cut(line, " ")
-		switch value = strings.TrimSpace(value); key {
-		case "running":
-			f.running = value
-		case "kernel":
-			f.installed = append(f.installed, value)
-		case "meta":
-			f.meta = append(f.meta, value)
-		case "available":
-			f.available = append(f.available, value)
-		case "free":
-			f.freeKiB, _ = strconv.ParseInt(value, 10, 64)
-		case "need":
-			f.needKiB, _ = strconv.ParseInt(value, 10, 64)
+	status := s.status(f)
+	if want := s.wanted(f); f.secureBoot && s.insured && !status.Clean && !status.Staged && len(status.Problems) == 0 {
+		if status.Problems, err = s.unsigned(ctx, h, want); err != nil {
+			return Status{}, s.failed("check", err)
 		}
 	}
-	return f
+	return status, nil
 }
 
-// wanted is the release that the step goes for; "" where latest finds none. The distribution's metapackage decides;
-// without one, the newest of the same series and flavour.
-func (s *kernel) wanted(f kernelFacts) string {
-	if s.version != "latest" {
-		return s.version
-	}
-	candidates := slices.Concat(f.meta, f.installed)
-	if len(f.meta) == 0 {
-		candidates = slices.Concat(f.available, f.installed)
-	}
-	candidates = slices.DeleteFunc(candidates, func(v string) bool {
-		return flavour(v) != flavour(f.running) || len(f.meta) == 0 && series(v) != series(f.running)
-	})
-	if len(candidates) == 0 {
-		return ""
-	}
-	return slices.MaxFunc(candidates, compareVersions)
-}
-
-// series is 6.1 of 6.1.0-56-amd64.
-func series(release string) string {
-	parts := strings.SplitN(release, ".", 3)
-	return strings.Join(parts[:min(2, len(parts))], ".")
-}
-
+// status judges the facts.
 func (s *kernel) status(f kernelFacts) Status {
 	want := s.wanted(f)
 	switch {
 	case want == "":
 		return Status{Changes: []string{"kernel " + f.running + " → latest"}, Problems: []string{"no kernel package is installed or known that is like the running " + f.running + ": name the version"}}
 	case want == f.running:
-		return Status{Clean: true}
+		return s.statusRunning(f)
 	}
-	status := Status{Reboot: true, Changes: []string{"kernel " + f.running + " → " + want, "no boot fallback is armed: a kernel that doesn't boot needs a hand on the machine"}}
-	for _, other := range f.installed {
-		if flavour(other) == flavour(want) && compareVersions(other, want) > 0 {
-			status.Problems = append(status.Problems, fmt.Sprintf("kernel %s is installed and newer than %s: the machine would boot it instead; remove it or want it", other, want))
-		}
+	status := Status{Reboot: true, Changes: []string{"kernel " + f.running + " → " + want}}
+	if s.insured {
+		s.insure(f, want, &status)
+	} else {
+		status.Notes = []string{"no boot fallback is armed (insurance = false): a kernel that doesn't boot needs a hand on the machine"}
+		status.Problems = bootedInstead(f, want)
 	}
 	if slices.Contains(f.installed, want) {
-		status.Staged = true
+		status.Staged = s.prepared(f, want)
 		return status
 	}
-	status.Commands = []string{"install the package of kernel " + want}
-	known := slices.Concat(f.meta, f.available)
-	if len(known) > 0 && !slices.Contains(known, want) {
-		status.Problems = append(status.Problems, fmt.Sprintf("no repository of this machine has kernel %s; the newest there is %s", want, slices.MaxFunc(known, compareVersions)))
-	}
-	need := max(f.needKiB*5/4, bootSpace/3)
-	if f.needKiB == 0 {
-		need = bootSpace
-	}
-	if f.freeKiB > 0 && f.freeKiB < need {
-		status.Problems = append(status.Problems, fmt.Sprintf("/boot has %d MiB free, a kernel needs about %d: remove old kernels (the playbook cleanup leaves them)", f.freeKiB>>10, need>>10))
-	}
+	status.Commands = append([]string{"install the package of kernel " + want}, status.Commands...)
+	status.Problems = append(status.Problems, missing(f, want)...)
 	return status
 }
 
-// Apply installs the kernel's package; what is installed already, and the running one above all, stays.
+// statusRunning is that of a machine which runs what is wanted: perhaps in its trial boot.
+func (s *kernel) statusRunning(f kernelFacts) Status {
+	switch {
+	case f.trial.to == f.running || f.trying && f.saved != f.entries[f.running]:
+		return Status{Staged: true, Trial: true, Changes: []string{"kernel " + f.running + " becomes the default once verified"}}
+	case f.trial.to != "":
+		return Status{Trial: true, Changes: []string{"the trial boot of kernel " + f.trial.to + " is called off"}}
+	}
+	return Status{Clean: true}
+}
+
+// prepared says that nothing but the boot is left to be done.
+func (s *kernel) prepared(f kernelFacts, want string) bool {
+	switch {
+	case !s.insured:
+		return f.trial.to == "" && (!f.saves || f.entries[want] == f.saved)
+	case !f.saves || f.saved == "" || f.saved != f.entries[f.running]:
+		return false
+	}
+	how, _ := f.insurance()
+	return how == byFirmware || f.tried == want
+}
+
+// bootedInstead says that another kernel would come up: without insurance the newest one that is installed does, unless
+// GRUB was told otherwise.
+func bootedInstead(f kernelFacts, want string) (problems []string) {
+	for _, other := range f.installed {
+		if !f.saves && flavour(other) == flavour(want) && compareVersions(other, want) > 0 {
+			problems = append(problems, fmt.Sprintf("kernel %s is installed and newer than %s: the machine would boot it instead; remove it or want it", other, want))
+		}
+	}
+	return problems
+}
+
+// missing says what stands against installing the kernel.
+func missing(f kernelFacts, want string) (problems []string) {
+	known := slices.Concat(f.meta, f.available)
+	if len(known) > 0 && !slices.Contains(known, want) {
+		problems = append(problems, fmt.Sprintf("no repository of this machine has kernel %s; the newest there is %s", want, slices.MaxFunc(known, compareVersions)))
+	}
+	if need := f.need(); f.freeKiB > 0 && f.freeKiB < need {
+		problems = append(problems, fmt.Sprintf("/boot has %d MiB free, a kernel needs about %d: remove old kernels (the playbook cleanup leaves them)", f.freeKiB>>10, need>>10))
+	}
+	return problems
+}
+
+// Apply installs the kernel's package beside what is there. Insured, what runs now is made what boots before that, since
+// a package may make its kernel the default as it is installed; and its trial boot's entry is written after it.
 func (s *kernel) Apply(ctx context.Context, h Host, say func(string)) error {
 	ctx, cancel := context.WithTimeout(ctx, s.traits.Timeout)
 	defer cancel()
@@ -160,17 +140,47 @@ func (s *kernel) Apply(ctx context.Context, h Host, say func(string)) error {
 		return s.failed("look", err)
 	}
 	want := s.wanted(f)
-	if want == "" {
+	switch {
+	case want == "":
 		return fmt.Errorf("%s: no kernel like the running %s is known", s.name, f.running)
-	}
-	if slices.Contains(f.installed, want) {
+	case want == f.running && f.trial.to != "" && f.trial.to != want:
+		return s.end(ctx, h)
+	case want == f.running:
 		return nil
 	}
-	script := "set -e\nprepare 600\nsay " + words("installing kernel "+want) + "\ninstall_fresh $(kernel_packages " + words(want) + ")\nsync\n"
-	if _, err := h.Do(ctx, s.script("install"), withTool(script), said(say)); err != nil {
+	how, problem := f.insurance()
+	if s.insured && problem != "" {
+		return fmt.Errorf("%s: %s", s.name, problem)
+	}
+	if _, err := h.Do(ctx, s.script("install"), withTool(grubShells()+s.installScript(f, want, how)), said(say)); err != nil {
 		return s.failed("install", err)
 	}
 	return nil
+}
+
+func (s *kernel) installScript(f kernelFacts, want string, how method) string {
+	var b strings.Builder
+	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
+	line("set -e\ngrub_find || :")
+	if s.insured {
+		line("quiet_default\ngrub_save %s", words(f.running))
+	}
+	if !slices.Contains(f.installed, want) {
+		line("prepare 600\nsay %s\ninstall_fresh $(kernel_packages %s)\nsync", words("installing kernel "+want), words(want))
+	}
+	switch {
+	case !s.insured:
+		line("trial_end\nif [ -n \"$(grub_entries 2>/dev/null)\" ] && grub_saves; then grub_default %s; fi", words(want))
+	case how == byFirmware:
+		line("grub_default %s\nloud_default", words(f.running))
+	default:
+		line("[ -n \"$(grub_entries | grep -F %s)\" ] || grub_menu", words(" "+want+" "))
+		line("grub_default %s\nloud_default\ntrial_entry %s", words(f.running), words(want))
+	}
+	if s.insured && f.secureBoot {
+		line("signed_image %s", words(want))
+	}
+	return b.String()
 }
 
 // Verify fails where another kernel came up than the one that was wanted.

@@ -18,6 +18,10 @@ var (
 	aptShell shellPart
 	//go:embed sh/dnf.sh
 	dnfShell shellPart
+	//go:embed sh/efi.sh
+	efiShell shellPart
+	//go:embed sh/grub.sh
+	grubShell shellPart
 	//go:embed sh/preflight.sh
 	preflightShell shellPart
 	//go:embed sh/automatic.sh
@@ -26,6 +30,8 @@ var (
 	serviceShell shellPart
 	//go:embed sh/files.sh
 	filesShell shellPart
+	//go:embed sh/trial.sh
+	trialShell shellPart
 )
 
 // lib returns parts of the shell library behind common.sh, which all of them need.

@@ -25,7 +25,7 @@ type machine struct {
 
 var plainTools = []string{"cat", "grep", "sed", "awk", "cut", "sort", "head", "tail", "mkdir", "mv", "rm", "cp", "date", "df", "du", "stat",
 	"basename", "mktemp", "gzip", "xz", "timeout", "find", "sha256sum", "sync", "tr", "touch", "ls", "sh", "uniq", "test",
-	"chmod", "chown", "readlink", "dirname"}
+	"chmod", "chown", "readlink", "dirname", "od"}
 
 var aptTools = []string{"apt-get", "apt-cache", "apt-mark", "dpkg", "dpkg-query"}
 var dnfTools = []string{"dnf", "rpm", "needs-restarting"}
@@ -46,9 +46,9 @@ func newMachine(t *testing.T, kind string, packages ...string) *machine {
 	}
 	tools, err := filepath.Abs("testdata/tools.sh")
 	m.must(err)
-	own := append([]string{"systemctl", "journalctl", "uname", "sleep", "kubelet", "kubeadm", "containerd"}, aptTools...)
+	own := append([]string{"findmnt", "efibootmgr", "systemctl", "journalctl", "uname", "sleep", "kubelet", "kubeadm", "containerd"}, aptTools...)
 	if kind == "dnf" {
-		own = append(own[:7:7], dnfTools...)
+		own = append(own[:9:9], dnfTools...)
 		m.write("etc/dnf/plugins/versionlock.conf", "")
 		m.write("etc/dnf/plugins/versionlock.list", "")
 	}

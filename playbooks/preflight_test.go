@@ -103,6 +103,7 @@ func TestFault23FullDisks(t *testing.T) {
 	if problems := strings.Join(f.Problems, "\n"); err != nil || !strings.Contains(problems, "/var has 19 MiB free") || !strings.Contains(problems, "/boot has 19 MiB free") {
 		t.Errorf("preflight: %+v, %v", f, err)
 	}
+	m.grub()
 	status := check(t, bind(t, "", "kernel", map[string]any{"version": "6.1.0-56-amd64"}, Target{})[0], m)
 	if len(status.Problems) != 1 || !strings.Contains(status.Problems[0], "/boot has 19 MiB free") {
 		t.Errorf("kernel: %+v", status)

@@ -10,11 +10,11 @@ import (
 
 // RebootRequired reports whether what is installed takes effect only after a reboot, and why.
 //
-// On Debian and its like: the flag file that packages set, or an installed kernel newer than the running one; a
-// machine without a kernel of its own (a container) needs none. On Red Hat and its like needs-restarting is asked: a
+// On Debian and its like: the flag file that packages set, or an installed kernel newer than the running one, unless
+// GRUB boots a saved entry, which is then what counts; a machine without a kernel of its own (a container) needs none. On Red Hat and its like needs-restarting is asked: a
 // machine without it is an error that says what to install, for neither yes nor no would be true.
 func RebootRequired(ctx context.Context, h Host) (required bool, why string, err error) {
-	out, err := h.Run(ctx, withTool("echo \"tool $(tool)\"\nreboot_required\n"))
+	out, err := h.Run(ctx, withTool(grubShell.sent()+"echo \"tool $(tool)\"\nreboot_required\ngrub_boots\n"))
 	if err != nil {
 		return false, "", fmt.Errorf("is a reboot required: %w", err)
 	}
@@ -23,7 +23,7 @@ func RebootRequired(ctx context.Context, h Host) (required bool, why string, err
 
 func rebootRequired(output string) (required bool, why string, err error) {
 	var flags, kernels []string
-	running, code, yes := "", "", false
+	running, boots, code, yes := "", "", "", false
 	for _, line := range lines(output) {
 		key, value, _ := strings.Cut(line, " ")
 		switch value = strings.TrimSpace(value); key {
@@ -35,6 +35,8 @@ func rebootRequired(output string) (required bool, why string, err error) {
 			kernels = append(kernels, value)
 		case "running":
 			running = value
+		case "boots":
+			boots = value
 		case "says":
 			yes = true
 		case "code":
@@ -47,8 +49,11 @@ func rebootRequired(output string) (required bool, why string, err error) {
 	case code != "" && code != "0":
 		return false, "", fmt.Errorf("whether a reboot is required can't be told: needs-restarting -r ended with status %s", code)
 	}
-	if latest := newestKernel(kernels, running); latest != "" && compareVersions(latest, running) > 0 {
-		return true, fmt.Sprintf("kernel %s is installed, %s runs", latest, running), nil
+	if boots != "" {
+		kernels = []string{boots}
+	}
+	if latest := newestKernel(kernels, running); latest != "" && (compareVersions(latest, running) > 0 || boots != "" && boots != running) {
+		return true, fmt.Sprintf("kernel %s is installed to be booted, %s runs", latest, running), nil
 	}
 	return false, "", nil
 }

@@ -56,6 +56,21 @@ type Undoer interface {
 	Undo(record string) Step
 }
 
+// Booter is a Step whose change is tried in a boot of its own: unless the node is verified in it, the machine boots
+// later as it did before. Every method is safe to repeat, and does nothing where nothing is being tried.
+type Booter interface {
+	Step
+	// Arm makes the next boot the trial. It is called right before the reboot.
+	Arm(ctx context.Context, h Host) error
+	// Landed is called once the machine answers again: what would make it go back by itself is disarmed. A machine
+	// that has gone back already is an error that tells what the boot left, and nothing of the trial remains then.
+	Landed(ctx context.Context, h Host) error
+	// Keep makes what runs now what boots from now on.
+	Keep(ctx context.Context, h Host) error
+	// CallOff ends the trial without a verdict: what booted before it boots again next time.
+	CallOff(ctx context.Context, h Host) error
+}
+
 // Stop says what must be down while a step is applied.
 type Stop int
 
@@ -82,8 +97,11 @@ type Status struct {
 	Clean  bool // nothing to do
 	Staged bool // applied; shows only after the node's one reboot
 	Reboot bool // what is to be done, or is staged, wants the node's one reboot
+	Trial  bool // not clean, and what is left concerns later boots alone: no drain, and no failure of verify (Booter)
 	// Changes say what differs, for people: "kubelet 1.36.4-1.1 → 1.37.2-1.1".
 	Changes []string
+	// Notes are worth knowing before it is done; they change nothing.
+	Notes []string
 	// Commands are what Apply would run, for plan.
 	Commands []string
 	// Stays are what Undo couldn't take back afterwards, and why, as far as the machine shows it now.
@@ -97,6 +115,8 @@ type Target struct {
 	Node         string
 	ControlPlane bool
 	First        bool // the first control-plane node of the run, where kubeadm upgrade apply runs
+	// RebootTimeout is how long the machine may be away for a reboot; 0 where that isn't known.
+	RebootTimeout time.Duration
 }
 
 // ErrInterrupted says that a detached script was begun and ended without a result.

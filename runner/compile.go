@@ -17,7 +17,7 @@ func Compile(f *inventory.Fleet, hosts []inventory.Host, machine func(inventory.
 	work := make(map[string]Work, len(hosts))
 	first := firstControlPlane(f)
 	for _, h := range hosts {
-		t := playbooks.Target{Node: h.Node, ControlPlane: h.ControlPlane(), First: h.Name == first}
+		t := playbooks.Target{Node: h.Node, ControlPlane: h.ControlPlane(), First: h.Name == first, RebootTimeout: h.Reboot.Timeout}
 		work[h.Node] = Work{
 			Node: h.Node, Host: h.Name, Machine: machine(h), Steps: c.bind(h, t),
 			Wanted: playbooks.Wanted{

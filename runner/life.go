@@ -35,6 +35,7 @@ type life struct {
 	last      string            // the last wait that was told
 	alone     bool              // the machine's own automatic upgrades are kept off
 	fails     int               // orders that failed on this node before, says the journal
+	rebooting bool              // an earlier order asked it to reboot and, says the journal, never heard of it again
 }
 
 // errParked ends an order without an outcome: the node stays as it is, and the next run goes on with it.
@@ -50,7 +51,8 @@ var errSettled = errors.New("settled")
 // live takes the node through its order, and tells the journal how it ended. It returns errParked, an error of the
 // journal itself, or nil.
 func (r *Runner) live(ctx context.Context, o Order) error {
-	l := &life{r: r, w: r.Work[o.Node], order: o.Name, stage: o.Stage, fails: r.failsOf(o.Node)}
+	was := r.progressOf(o.Node)
+	l := &life{r: r, w: r.Work[o.Node], order: o.Name, stage: o.Stage, fails: was.Fails, rebooting: was.Rebooting}
 	defer func() { _ = l.w.Machine.Close() }()
 	l.tryAgain()
 	before := r.claimed(o.Node)
@@ -281,10 +283,15 @@ func within(ctx context.Context, d time.Duration, what string, f func(context.Co
 	defer cancel()
 	err := f(c)
 	if err != nil && c.Err() != nil && ctx.Err() == nil {
-		return fmt.Errorf("%s took longer than %s: %w", what, d, err)
+		return &lateError{fmt.Errorf("%s took longer than %s: %w", what, d, err)}
 	}
 	return err
 }
+
+// lateError says that something wasn't done in its time.
+type lateError struct{ error }
+
+func (e *lateError) Unwrap() error { return e.error }
 
 // facts are what the claim records: what the API says of the node, and what the machine says.
 func (l *life) facts(ctx context.Context) (map[string]string, error) {

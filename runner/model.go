@@ -89,6 +89,8 @@ type NodeProgress struct {
 	Ended    int       // Seq of the last end of an order that did anything
 	Began    time.Time // of the first order
 	ByHand   bool      // a human decided to skip it, so it stays skipped in this run
+
+	Rebooting bool // it was asked to reboot, and no phase but the first has begun since
 }
 
 // Progress is the journal folded; Apply is the only way to it. The zero Progress is a run that hasn't begun.

@@ -16,6 +16,9 @@ type phase struct {
 	light bool // also for a node whose changes don't need it drained
 }
 
+// phaseCheck is the one phase that begins without the machine having answered.
+const phaseCheck = "check"
+
 // orders are the lists of phases by which a node is worked on, top to bottom. A node's whole life in a run can be
 // read here.
 var orders = map[string][]phase{
@@ -23,7 +26,7 @@ var orders = map[string][]phase{
 	// The idle pool, and spares: nothing runs there until they are opened.
 	OrderUpgradeClosed: renewed,
 	OrderClose: {
-		{"check", (*life).check, true},
+		{phaseCheck, (*life).check, true},
 		{"claim", (*life).claim, false},
 		{"drain", (*life).drain, false},
 		{"untaint", (*life).untaint, false},
@@ -54,7 +57,7 @@ var orders = map[string][]phase{
 
 // renewed is the part of an upgrade that ends with a node which is whole, verified and still closed.
 var renewed = []phase{
-	{"check", (*life).check, true},
+	{phaseCheck, (*life).check, true},
 	{"claim", (*life).claim, false},
 	{"drain", (*life).drain, false},
 	{"kubeadm", (*life).kubeadm, true},

@@ -14,11 +14,15 @@ import (
 // check looks at every step. A node with nothing to do is left alone; one that must be drained is first asked
 // whether its pods may go, so that a budget's no never closes a node for nothing.
 func (l *life) check(ctx context.Context) error {
-	if err := l.look(ctx); err != nil {
+	err := l.look(ctx)
+	if err != nil && l.rebooting { // an earlier order left it there
+		err = l.cycle(ctx, err, l.look)
+	}
+	if err != nil {
 		return err
 	}
 	if l.r.claimed(l.w.Node) {
-		return nil
+		return l.landed(ctx)
 	}
 	if l.w.AllClean(l.items) {
 		if err := l.givenHook(ctx); err != nil {
@@ -250,14 +254,14 @@ func (l *life) checked(ctx context.Context, s playbooks.Step) (st playbooks.Stat
 	return st, err
 }
 
-// verify asks all steps once more, and what each wants asked of the running node.
+// verify asks all steps once more, and what each wants asked of the running node. What was tried until then stays.
 func (l *life) verify(ctx context.Context) error {
 	was := l.items
 	if err := l.look(ctx); err != nil {
 		return err
 	}
 	for _, i := range l.items {
-		if i.Status.Clean || i.Status.Staged && l.w.RebootPolicy == rebootNever {
+		if i.Status.Clean || i.Status.Trial || i.Status.Staged && l.w.RebootPolicy == rebootNever {
 			continue
 		}
 		return fmt.Errorf("step %q: not as wanted after the upgrade: %s", i.Step.Name(), strings.Join(i.Status.Changes, ", "))
@@ -269,7 +273,7 @@ func (l *life) verify(ctx context.Context) error {
 			return fmt.Errorf("step %q: verify: %w", i.Step.Name(), err)
 		}
 	}
-	return nil
+	return l.confirm(ctx)
 }
 
 // uncordon gives the node back as it was found, with what this run did to it.

@@ -121,7 +121,9 @@ var nodeChanges = map[Kind]func(*NodeProgress, Event){
 	EventPhase: func(n *NodeProgress, e Event) {
 		n.Phase = e.Phase
 		n.Given = n.Given || e.Phase == phaseUncordon
+		n.Rebooting = n.Rebooting && e.Phase == phaseCheck
 	},
+	EventStep:    func(n *NodeProgress, e Event) { n.Rebooting = n.Rebooting || e.Step == rebootStep },
 	EventChanged: func(n *NodeProgress, _ Event) { n.Changed = true },
 	EventBlocked: func(n *NodeProgress, e Event) {
 		n.settle(Blocked, e)

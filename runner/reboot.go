@@ -21,6 +21,9 @@ func (l *life) reboot(ctx context.Context) error {
 	if err := l.unmounted(ctx); err != nil {
 		return err
 	}
+	if err := l.arm(ctx); err != nil {
+		return err
+	}
 	l.say("rebooting, as " + why)
 	if err := l.rebootNow(ctx); err != nil {
 		return err
@@ -107,7 +110,10 @@ func (l *life) rebootHere(ctx context.Context) error {
 	return l.run(ctx, "stop the kubelet", stopScript(l.stopped))
 }
 
-// rebootNow reboots the machine from the boot that it runs now.
+// rebootStep is the name by which the journal knows that a machine was asked to reboot.
+const rebootStep = "reboot"
+
+// rebootNow reboots the machine from the boot that it runs now. One that doesn't come back has its power cycled.
 func (l *life) rebootNow(ctx context.Context) error {
 	if err := l.hook(ctx, HookBeforeReboot); err != nil {
 		return err
@@ -119,22 +125,21 @@ func (l *life) rebootNow(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := l.tell(Event{Event: EventStep, Step: "reboot", Data: map[string]string{"boot_id": before}}); err != nil {
+	if err := l.tell(Event{Event: EventStep, Step: rebootStep, Data: map[string]string{"boot_id": before}}); err != nil {
 		return err
 	}
 	l.r.Cluster.Down(l.w.Node, true)
 	l.r.Cluster.Event(ctx, l.w.Node, "FleetupReboot", "rebooting", false)
 	begun := time.Now()
 	l.since = begun
-	err = within(ctx, l.w.RebootTimeout, "the reboot", func(ctx context.Context) error {
-		return l.w.Machine.Reboot(ctx, before)
-	})
+	back := func(ctx context.Context) error { return l.w.Machine.Reboot(ctx, before) }
+	err = l.cycle(ctx, within(ctx, l.w.RebootTimeout, "the reboot", back), back)
 	if err != nil {
 		return err
 	}
 	l.alone = false // what keeps its automatic upgrades off doesn't outlive the boot either
 	l.say(fmt.Sprintf("back after %s, with a new boot id", time.Since(begun).Round(time.Second)))
-	return nil
+	return l.landed(ctx)
 }
 
 // start starts the runtime and the kubelet, and waits until the node is whole again; the cordon stays.
@@ -214,6 +219,9 @@ func (l *life) wake(ctx context.Context) error {
 		return err
 	}
 	l.state, l.booted = state, state["boot_id"]
+	if err := l.callOff(ctx); err != nil {
+		return err
+	}
 	begun := time.Now()
 	if err := l.run(ctx, "start the kubelet", startScript); err != nil {
 		return err

@@ -108,11 +108,11 @@ func (r *Runner) awaitHTTP(ctx context.Context, waiting func(string)) error {
 	return r.HTTP.AwaitGood(ctx, waiting)
 }
 
-// failsOf is how often an order failed on the node, says the journal.
-func (r *Runner) failsOf(node string) int {
+// progressOf is what the journal says of the node.
+func (r *Runner) progressOf(node string) NodeProgress {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.Progress.Nodes[node].Fails
+	return r.Progress.Nodes[node]
 }
 
 // ends is the kind of event with which an order ends well.

@@ -73,6 +73,9 @@ func survey(ctx context.Context, w Work) *Surveyed {
 		s.Problems = append(s.Problems, err.Error())
 	}
 	for _, i := range s.Items {
+		for _, n := range i.Status.Notes {
+			s.Warnings = append(s.Warnings, fmt.Sprintf("step %q: %s", i.Step.Name(), n))
+		}
 		for _, p := range i.Status.Problems {
 			s.Problems = append(s.Problems, fmt.Sprintf("step %q: %s", i.Step.Name(), p))
 		}

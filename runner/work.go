@@ -35,7 +35,7 @@ type Item struct {
 
 // disruptive reports whether the item's change needs the node drained: its step says so, or it wants a reboot.
 func (i Item) disruptive(policy string) bool {
-	if i.Status.Clean {
+	if i.Status.Clean || i.Status.Trial {
 		return false
 	}
 	t := i.Step.Traits()
@@ -54,7 +54,7 @@ const (
 // NeedsDrain reports whether any of the items' changes needs the node drained, under its reboot policy.
 func (w Work) NeedsDrain(items []Item) bool {
 	for _, i := range items {
-		if i.disruptive(w.RebootPolicy) || !i.Status.Clean && w.RebootPolicy == rebootAlways {
+		if i.disruptive(w.RebootPolicy) || !i.Status.Clean && !i.Status.Trial && w.RebootPolicy == rebootAlways {
 			return true
 		}
 	}

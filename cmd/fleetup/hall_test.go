@@ -190,6 +190,22 @@ var steps = map[string]step{
 		m.BreakService(name, version)
 		return nil
 	})},
+	"break-kernel": {"NODE RELEASE panics|hangs|mute", onMachine(func(m *remotetest.Machine, arg string) error {
+		release, how, _ := strings.Cut(arg, " ")
+		m.BreakKernel(release, map[string]remotetest.KernelFault{"panics": remotetest.KernelPanics, "hangs": remotetest.KernelHangs, "mute": remotetest.KernelMute}[how])
+		return nil
+	})},
+	"boot-on": {"NODE lvm", onMachine(func(m *remotetest.Machine, on string) error { m.BootOn(on); return nil })},
+	"let-pass": {"DURATION", func(_ *hall, args []string) (string, error) {
+		d, err := time.ParseDuration(args[0])
+		time.Sleep(d)
+		return "", err
+	}},
+	"reboot-host": {"NODE", onMachine(func(m *remotetest.Machine, _ string) error {
+		m.Reboot()
+		time.Sleep(time.Minute)
+		return nil
+	})},
 	"kubelet-logs":   {"NODE LINE", onMachine(func(m *remotetest.Machine, v string) error { m.Journal("kubelet", v); return nil })},
 	"hold-dpkg-lock": {"NODE PROGRAM", onMachine(func(m *remotetest.Machine, v string) error { m.HoldDpkgLock(v, 4711); return nil })},
 	"machine":        {"NODE", (*hall).machine},

@@ -31,6 +31,7 @@ func TestFault05TwoRuns(t *testing.T)       { fault(t, "05") }
 func TestFault13BlockedDrain(t *testing.T)  { fault(t, "13") }
 func TestFault17HumanCordon(t *testing.T)   { fault(t, "17") }
 func TestFault19SSHDrops(t *testing.T)      { fault(t, "19") }
+func TestFault25OldKernel(t *testing.T)     { fault(t, "25") }
 func TestFault27NewHostKey(t *testing.T)    { fault(t, "27") }
 func TestFault30BrokenKubelet(t *testing.T) { fault(t, "30") }
 func TestFault31NewerKubelet(t *testing.T)  { fault(t, "31") }

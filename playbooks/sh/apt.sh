@@ -183,6 +183,12 @@ kernel_packages() {
 	if dpkg-query -W "linux-modules-extra-$(uname -r)" >/dev/null 2>&1; then echo "linux-modules-extra-$1"; fi
 }
 
+# kernel_origin RELEASE: "unsigned WHY" where its package isn't one of those whose images the distribution has signed.
+kernel_origin() {
+	source=$(apt-cache show "linux-image-$1" 2>/dev/null | sed -n 's/^Source: \([^ ]*\).*/\1/p' | head -n 1)
+	case $source in *signed*) ;; *) echo "unsigned its package comes from ${source:-its own source}, not from a signed one" ;; esac
+}
+
 reboot_required() {
 	for flag in /run/reboot-required /var/run/reboot-required; do
 		if [ -e "$flag" ]; then

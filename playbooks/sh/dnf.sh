@@ -119,6 +119,14 @@ kernel_candidates() {
 
 kernel_packages() { echo "kernel-$1"; }
 
+# kernel_origin RELEASE: "unsigned WHY" where another vendor than the running kernel's made it.
+kernel_origin() {
+	running=$(uname -r)
+	ours=$(rpm -q --qf '%{VENDOR}\n' "kernel-core-${running%.*}" 2>/dev/null | head -n 1)
+	theirs=$(dnf -q -C --disableexcludes=all --disableplugin=versionlock repoquery --qf '%{vendor}' "kernel-core-${1%.*}" 2>/dev/null | head -n 1)
+	[ "$ours" = "$theirs" ] || echo "unsigned its vendor is ${theirs:-unknown}, that of the running one ${ours:-unknown}"
+}
+
 # needs-restarting is a program of dnf-utils, or a command of dnf's own plugins.
 reboot_required() {
 	code=0

@@ -4,7 +4,7 @@
 # package lists (lists/SOURCE), units (unit/NAME.active, .enabled, .fails) and a log of what changed something.
 state=$ROOT/state
 me=${0##*/}
-did() { echo "$*" >>"$state/log"; }
+did() { printf '%s\n' "$*" >>"$state/log"; }
 # each SOURCE: "FILE NAME URI" of every package source.
 sources() {
 	for f in "$ROOT"/etc/apt/sources.list.d/*.list; do
@@ -28,7 +28,68 @@ put() { # NAME VERSION
 	want=install
 	[ -e "$state/pkg/$1" ] && read -r _ _ want _ <"$state/pkg/$1"
 	echo "$2 amd64 $want installed" >"$state/pkg/$1"
+	bring_kernel "$1" "$2"
 	if [ -e "$state/fails/$1" ]; then echo "$2 amd64 $want half-configured" >"$state/pkg/$1"; echo "E: $1 failed in postinst" >&2; exit 100; fi
+}
+# bring_kernel PACKAGE VERSION: what a kernel's package does as it is installed, where there is a boot loader.
+bring_kernel() {
+	case $1 in
+	linux-image-[0-9]*) image "${1#linux-image-}"; [ ! -e "$ROOT/boot/grub" ] || update_grub ;;
+	kernel) put kernel-core "$2" ;;
+	kernel-core)
+		release=${2#*:}.amd64
+		image "$release"
+		[ -e "$ROOT/boot/loader" ] || return 0
+		bls "$release"
+		! grep -q UPDATEDEFAULT=yes "$ROOT/etc/sysconfig/kernel" || environment saved_entry "abc-$release" ;;
+	esac
+}
+image() {
+	echo kernel >"$ROOT/boot/vmlinuz-$1"
+	echo initramfs >"$ROOT/boot/initrd.img-$1"
+}
+# bls RELEASE: as kernel-install writes it.
+bls() {
+	cat >"$ROOT/boot/loader/entries/abc-$1.conf" <<-END
+		title Rocky Linux ($1) 9.6 (Blue Onyx)
+		version $1
+		linux /vmlinuz-$1
+		initrd /initramfs-$1.img
+		options root=/dev/mapper/rl-root ro crashkernel=1G-4G:192M \$tuned_params
+		grub_users \$grub_users
+		grub_class rocky
+	END
+}
+# update_grub: grub.cfg in the form of Debian's grub-mkconfig.
+update_grub() {
+	did update-grub
+	default=$(cat "$ROOT/etc/default/grub" "$ROOT"/etc/default/grub.d/*.cfg 2>/dev/null | sed -n 's/^GRUB_DEFAULT=//p' | tail -n 1)
+	case $default in saved) default='${saved_entry}' ;; esac
+	list=$(ls "$ROOT/boot" | sed -n 's/^vmlinuz-//p' | sort -rV)
+	{
+		printf 'if [ "${next_entry}" ] ; then\n   set default="${next_entry}"\n   set next_entry=\n   save_env next_entry\n   set boot_once=true\nelse\n   set default="%s"\nfi\n' "$default"
+		menuentry '' 'Debian GNU/Linux' gnulinux-simple-u-u-i-d "$(echo "$list" | head -n 1)" quiet
+		echo "submenu 'Advanced options for Debian GNU/Linux' \$menuentry_id_option 'gnulinux-advanced-u-u-i-d' {"
+		for v in $list; do
+			menuentry '	' "Debian GNU/Linux, with Linux $v" "gnulinux-$v-advanced-u-u-i-d" "$v" quiet
+			menuentry '	' "Debian GNU/Linux, with Linux $v (recovery mode)" "gnulinux-$v-recovery-u-u-i-d" "$v" single
+		done
+		echo '}'
+		[ -e "$state/grub.nocustom" ] || printf 'if [ -f  ${config_directory}/custom.cfg ]; then\n  source ${config_directory}/custom.cfg\nfi\n'
+	} >"$ROOT/boot/grub/grub.cfg"
+}
+menuentry() { # MARGIN TITLE ID RELEASE ARGUMENTS
+	printf "%smenuentry '%s' --class debian --class gnu-linux \$menuentry_id_option '%s' {\n" "$1" "$2" "$3"
+	printf "$1\t%s\n" load_video 'insmod part_msdos' 'if [ x$feature_platform_search_hint = xy ]; then' '  search --no-floppy --fs-uuid --set=root u-u-i-d' fi \
+		"echo	'Loading Linux $4 ...'" "linux	/boot/vmlinuz-$4 root=UUID=u-u-i-d ro  $5" "initrd	/boot/initrd.img-$4"
+	printf '%s}\n' "$1"
+}
+# environment KEY [VALUE]: sets or unsets one of GRUB's.
+environment() {
+	for env in "$ROOT"/boot/grub*/grubenv; do
+		{ grep -v "^$1=" "$env"; [ $# -lt 2 ] || echo "$1=$2"; } >"$state/grubenv"
+		cat "$state/grubenv" >"$env"
+	done
 }
 held() { [ -e "$state/pkg/$1" ] && read -r _ _ want _ <"$state/pkg/$1" && [ "$want" = hold ]; }
 pinned() { # NAME PREFERENCES
@@ -73,6 +134,7 @@ apt-cache)
 	case $1 in
 	madison) shift; for n in "$@"; do lists | awk -v n="$n" '$1 == n { print "   " $1 " | " $2 " | file:" $3 "  Packages" }'; done ;;
 	pkgnames) lists | awk -v p="$2" 'index($1, p) == 1 { print $1 }' | uniq ;;
+	show) sed 's/^/Source: /' "$state/source/$2" 2>/dev/null ;;
 	depends) echo "$2"; sed 's/^/  Depends: /' "$state/depends/$2" 2>/dev/null ;;
 	esac ;;
 apt-mark)
@@ -137,10 +199,11 @@ rpm)
 	shift
 	case $1 in --qf) format=$2; shift 2 ;; esac
 	for n in "$@"; do
+		[ -e "$state/pkg/$n" ] || n=${n%-*-*}
 		if [ -e "$state/pkg/$n" ]; then
 			read -r version arch _ <"$state/pkg/$n"
 			r=${version#*:}
-			printf "$(printf %s "$format" | sed -e "s/%{NAME}/$n/" -e "s/%{EPOCHNUM}/${version%%:*}/" -e "s/%{VERSION}/${r%-*}/" -e "s/%{RELEASE}/${r##*-}/" -e "s/%{ARCH}/$arch/")"
+			printf "$(printf %s "$format" | sed -e "s/%{NAME}/$n/" -e "s/%{EPOCHNUM}/${version%%:*}/" -e "s/%{VERSION}/${r%-*}/" -e "s/%{RELEASE}/${r##*-}/" -e "s/%{ARCH}/$arch/" -e 's/%{VENDOR}/Rocky/')"
 		else
 			echo "package $n is not installed"
 		fi
@@ -175,10 +238,10 @@ dnf)
 					case $all/$origin in *--security*/*ecurity*) ;; *--security*) continue ;; esac
 					for p in $excluded; do case $n in $p) continue 2 ;; esac; done
 					grep -q "^$n-" "$ROOT/etc/dnf/plugins/versionlock.list" && continue ;;
-				*) [ "$n" = "$list" ] || case " $all " in *" $n "*) ;; *) continue ;; esac ;;
+				*) [ "$n" = "$list" ] || case " $all " in *" $n "* | *" $n-${v#*:} "*) ;; *) continue ;; esac ;;
 				esac
 				r=${v#*:}
-				echo "$qf" | sed -e "s/%{name}/$n/" -e "s/%{epoch}/${v%%:*}/" -e "s/%{version}/${r%-*}/" -e "s/%{release}/${r##*-}/" -e "s/%{repoid}/kubernetes/" -e "s/%{arch}/amd64/"
+				echo "$qf" | sed -e "s/%{name}/$n/" -e "s/%{epoch}/${v%%:*}/" -e "s/%{version}/${r%-*}/" -e "s/%{release}/${r##*-}/" -e "s/%{repoid}/kubernetes/" -e "s/%{arch}/amd64/" -e "s/%{vendor}/$(cat "$state/vendor" 2>/dev/null || echo Rocky)/"
 			done ;;
 	versionlock)
 		did "dnf versionlock $*"
@@ -190,7 +253,8 @@ dnf)
 	install | upgrade | downgrade)
 		did "dnf $verb $*"
 		for spec in "$@"; do
-			case $spec in *.rpm) spec=${spec##*/} spec=${spec%.amd64.rpm} ;; esac
+			case $spec in *.rpm) spec=${spec##*/} spec=${spec%.rpm} ;; esac
+			spec=${spec%.amd64}
 			n=$(echo "$spec" | sed 's/-[0-9][0-9:].*//; s/-[0-9]\..*//')
 			v=${spec#"$n"-}
 			case $v in *:*) ;; *) v=0:$v ;; esac
@@ -224,6 +288,28 @@ systemctl)
 	esac ;;
 journalctl) echo "$me $*: the last line of the log" ;;
 uname) case $1 in -m) echo x86_64 ;; *) cat "$state/running" ;; esac ;;
+grub-editenv | grub2-editenv)
+	[ "$1" = - ] || exit 9
+	case $2 in
+	list) cat "$ROOT"/boot/grub*/grubenv ;;
+	unset) did "$me unset $3"; environment "$3" ;;
+	*) exit 9 ;;
+	esac ;;
+grub-set-default | grub2-set-default) did "$me $1"; [ -e "$state/fails/grubenv" ] || environment saved_entry "$1" ;;
+grub-reboot | grub2-reboot) did "$me $1"; environment next_entry "$1" ;;
+grub-probe | grub2-probe) cat "$state/grub.${1#--target=}" 2>/dev/null ;;
+grub2-mkconfig) did "$me $*" ;;
+update-grub) update_grub ;;
+findmnt) echo /dev/sda1 ;;
+efibootmgr)
+	case $* in
+	*--create-only*) did "$me $*"; echo 'Boot0007* fleetup-trial	HD(1,GPT)/File(\EFI\fleetup\vmlinuz.efi)' >>"$state/efi" ;;
+	*--delete-bootnum*) did "$me $*"; sed -i '/fleetup-trial/d' "$state/efi" ;;
+	*--delete-bootnext*) did "$me $*"; sed -i '/^BootNext/d' "$state/efi" ;;
+	*--bootnext*) did "$me $*"; echo "BootNext: ${3}" >>"$state/efi" ;;
+	*) cat "$state/efi" 2>/dev/null ;;
+	esac ;;
+sbverify) cat "$ROOT/boot/${2##*/}" ;;
 sleep) did slept; rm -f "$ROOT"/proc/locks "$state/locked" ;;
 kubelet) echo "Kubernetes v$(cut -d- -f1 "$state/pkg/kubelet")" ;;
 kubeadm)

@@ -1,0 +1,114 @@
+# grub.sh: which kernel boots, on machines with GRUB: by the menu in grub.cfg (Debian, Ubuntu), or by files of the boot
+# loader specification (Red Hat). grub_find sets $g, the prefix of GRUB's tools, and $menu, its folder, for all others.
+grub_find() {
+	for g in grub2 grub; do
+		menu=/boot/$g
+		if { [ -e "$menu/grub.cfg" ] || [ -e "$menu/grubenv" ]; } && command -v "$g-editenv" >/dev/null 2>&1; then return 0; fi
+	done
+	return 1
+}
+
+grub_bls() { [ -d /boot/loader/entries ] && grep -q -s '^GRUB_ENABLE_BLSCFG=.*true' /etc/default/grub; }
+
+grub_env() { "$g-editenv" - list 2>/dev/null | sed -n "s/^$1=//p"; }
+
+# grub_entries: "entry RELEASE ID" for each kernel of the menu, ID as grub-set-default wants it: a submenu's before its
+# own. Entries that rescue aren't kernels to boot.
+grub_entries() {
+	if grub_bls; then
+		for conf in /boot/loader/entries/*.conf; do
+			case $conf in *rescue* | */fleetup-trial.conf | *'*.conf') continue ;; esac
+			awk -v id="$(basename "$conf" .conf)" '$1 == "version" { print "entry " $2 " " id; exit }' <"$conf"
+		done
+		return 0
+	fi
+	awk '
+	function named(line) {
+		if (!match(line, /(\$menuentry_id_option|--id) \047?[^\047 ]+/)) return ""
+		line = substr(line, RSTART, RLENGTH)
+		sub(/^[^ ]+ \047?/, "", line)
+		return line
+	}
+	/^submenu / { above = named($0) ">" }
+	/^}/ { above = "" }
+	/^[ \t]*menuentry / { id = named($0) }
+	/^[ \t]*linux(efi|16)?[ \t]/ {
+		sub(/^.*\/vmlinuz-/, "", $2)
+		if (id ~ /-advanced-/) print "entry " $2 " " above id
+		id = ""
+	}' <"$menu/grub.cfg"
+}
+
+# grub_saves: whether what boots is the saved entry, rather than the first of the menu, which is the newest kernel.
+grub_saves() {
+	if grub_bls; then
+		grep -q -s '^GRUB_DEFAULT="*saved' /etc/default/grub
+	else
+		grep -q -F 'set default="${saved_entry}"' "$menu/grub.cfg"
+	fi
+}
+
+# grub_boots: the kernel that the saved entry boots, where that is what counts.
+grub_boots() {
+	grub_find && grub_saves || return 0
+	echo "boots $(grub_entries | awk -v id="$(grub_env saved_entry)" '$3 == id { print $2; exit }')"
+}
+
+# grub_facts: what a Check wants to know, one fact a line.
+grub_facts() {
+	grub_find || return 0
+	echo "grub $g"
+	grub_entries
+	echo "saved $(grub_env saved_entry)"
+	echo "next $(grub_env next_entry)"
+	if grub_saves; then echo 'saves yes'; fi
+	if grub_bls || grep -q custom.cfg "$menu/grub.cfg"; then echo 'custom yes'; fi
+	echo "abstraction $("$g-probe" --target=abstraction "$menu" 2>/dev/null | tr '\n' ' ')"
+	echo "bootfs $("$g-probe" --target=fs "$menu" 2>/dev/null)"
+}
+
+grub_menu() {
+	if command -v update-grub >/dev/null 2>&1; then update-grub; return; fi
+	for cfg in /etc/grub2-efi.cfg /etc/grub2.cfg "$menu/grub.cfg"; do
+		if [ -e "$cfg" ]; then "$g-mkconfig" -o "$(readlink -f "$cfg")"; return; fi
+	done
+}
+
+# grub_default RELEASE: this kernel boots from now on, while the saved entry does.
+grub_default() {
+	entry=$(grub_entries | awk -v release="$1" '$2 == release { print $3; exit }')
+	[ -n "$entry" ] || fail "the boot menu has no kernel $1"
+	[ "$(grub_env saved_entry)" = "$entry" ] || "$g-set-default" "$entry"
+	[ "$(grub_env saved_entry)" = "$entry" ] || fail "GRUB's saved entry can't be set to $entry: look at $menu/grubenv"
+	sync
+}
+
+# grub_save RELEASE: the saved entry is what boots, and it is this kernel, whatever is installed afterwards. The entry is
+# saved first: without one GRUB would take the newest kernel. Every file that sets GRUB_DEFAULT is changed, since the
+# last one holds.
+grub_save() {
+	grub_default "$1"
+	grub_saves && return 0
+	mkdir -p "$kept"
+	[ -e "$kept/default.grub" ] || cp -p /etc/default/grub "$kept/default.grub"
+	grep -q '^GRUB_DEFAULT=' /etc/default/grub || echo 'GRUB_DEFAULT=saved' >>/etc/default/grub
+	for conf in /etc/default/grub /etc/default/grub.d/*.cfg; do
+		if grep -q -s '^GRUB_DEFAULT=' "$conf"; then sed -i 's/^GRUB_DEFAULT=.*/GRUB_DEFAULT=saved/' "$conf"; fi
+	done
+	grub_menu
+	grub_saves || fail "GRUB doesn't boot its saved entry, though GRUB_DEFAULT=saved stands in /etc/default/grub"
+	say "GRUB_DEFAULT=saved stands in /etc/default/grub now, and stays: kernels installed later boot once they are made the default (the file as it was is $kept/default.grub)"
+}
+
+# Red Hat's packages make each new kernel the default themselves: not while fleetup installs one. What was said before
+# is kept on the disk, for a power cut in between.
+quiet_default() {
+	[ -e /etc/sysconfig/kernel ] || return 0
+	mkdir -p "$kept"
+	[ -e "$kept/sysconfig.kernel" ] || cp -p /etc/sysconfig/kernel "$kept/sysconfig.kernel"
+	sed -i 's/^UPDATEDEFAULT=.*/UPDATEDEFAULT=no/' /etc/sysconfig/kernel
+}
+
+loud_default() {
+	if [ -e "$kept/sysconfig.kernel" ]; then mv -f "$kept/sysconfig.kernel" /etc/sysconfig/kernel; fi
+}
