@@ -19,6 +19,9 @@ import (
 // held, each difference is named, and nothing runs on it until somebody has said that it is right.
 func TestFault40SwapLessThanBefore(t *testing.T) { fault(t, "40") }
 
+// TestFault27SwapFinish: the end of hardware work accepts a new host key, after it has shown both fingerprints.
+func TestFault27SwapFinish(t *testing.T) { runScript(t, scripts(t, "fault27-swap-*.txtar")[0]) }
+
 // mortalPower is a machine's switch whose runner dies around an order.
 type mortalPower struct {
 	runner.Power

@@ -215,7 +215,7 @@ func turnOn(ctx context.Context, b bmc.Starter, _ bool) error {
 }
 
 func turnOff(ctx context.Context, b bmc.Starter, hard bool) error {
-	p := b.(bmc.Power) //nolint:errcheck // switches has seen to it
+	p := b.(bmc.Power) // switches has seen to it
 	if !hard {
 		return bmc.TurnOff(ctx, p, graceToShutDown)
 	}
@@ -228,7 +228,7 @@ func turnOff(ctx context.Context, b bmc.Starter, hard bool) error {
 }
 
 func cycle(ctx context.Context, b bmc.Starter, _ bool) error {
-	return b.(bmc.Power).Cycle(ctx) //nolint:errcheck // switches has seen to it
+	return b.(bmc.Power).Cycle(ctx) // switches has seen to it
 }
 
 func (a *app) showPower(all []powered) error {

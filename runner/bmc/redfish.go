@@ -95,7 +95,7 @@ func logout(ctx context.Context, web *http.Client, endpoint string, c *gofish.AP
 	}
 	r.Header.Set("X-Auth-Token", s.Token)
 	if resp, err := web.Do(r); err == nil {
-		resp.Body.Close() //nolint:errcheck // nothing was asked
+		resp.Body.Close()
 	}
 }
 
@@ -235,7 +235,7 @@ func get(c *gofish.APIClient, at string, v any) (etag string, err error) {
 	if err != nil {
 		return "", err
 	}
-	defer resp.Body.Close() //nolint:errcheck // it was read
+	defer resp.Body.Close()
 	if etag = resp.Header.Get("ETag"); etag == "" {
 		etag = "*"
 	}
