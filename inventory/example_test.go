@@ -42,6 +42,7 @@ func ExampleFleet_Select() {
 	// node130 203.0.113.10
 	// db1 203.0.113.211
 	// db2 203.0.113.212
+	// spare1 203.0.113.220
 	// old-box legacy.example.com
 	// --limit "nod001": no host "nod001" in ../testdata/inventories/prod.toml; did you mean "node001"?
 }
@@ -54,7 +55,7 @@ func ExampleProblems() {
 	}
 	// Output:
 	// --set drain.grace_perod: unknown key; did you mean "grace_period"?
-	// --set strategy.kind: "canary" is not in this version of fleetup
+	// --set strategy.kind: "canary" needs waves = ["1", "10%", "100%"], or others
 }
 
 func ExampleFleet_Problem() {

@@ -47,6 +47,7 @@ type Host struct {
 	Address string // IP or name to dial; Name where none is given
 	Groups  []string
 	Labels  map[string]string
+	Spare   bool // serves only while a run lasts that asks for it (strategy.max_surge)
 
 	MAC string // of the card that Wake-on-LAN wakes, in lower case with colons; "" where none is named
 	BMC BMC
@@ -127,11 +128,16 @@ func (a Amount) Of(total int) int {
 
 // Strategy says in which order and how many at a time.
 type Strategy struct {
-	Kind           string // rolling; canary and blue-green are refused until they exist
+	Kind           string // rolling, canary or blue-green
 	MaxUnavailable Amount
 	Spread         map[string]int // label → at most so many down at once that share its value
 	Domains        map[string]int // label → at most so many of its values being worked on at once
-	OnFailure      string         // stop or quarantine
+	MaxSurge       int            // so many spares are brought into service for the run
+	Waves          []Amount       // canary: cumulative; the last is 100%
+	Pools          []string       // blue-green: two groups; the first serves while the second is upgraded
+	Soak           time.Duration  // after each wave, after the switch
+	MinPods        int            // so many pods the nodes of a wave have to carry before a soak tells anything; 0: any number
+	OnFailure      string         // stop, quarantine or rollback
 	MaxFailures    Amount
 	Cordoned       string // skip or upgrade
 	Unreachable    string // fail or skip

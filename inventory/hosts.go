@@ -55,9 +55,7 @@ func (t *table) host(key string, base layer, groups map[string]layer, disputes *
 	t.shared(&own, "ssh", "upgrade", "drain", "reboot", "verify")
 	member := t.words("groups")
 	labels := t.labels("labels")
-	if spare, ok := t.bool("spare"); ok && spare {
-		t.bad("spare", "is not in this version of fleetup")
-	}
+	spare, _ := t.bool("spare")
 	hosts := t.expanded(key)
 	t.bmcs(hosts)
 	if hosts == nil {
@@ -72,6 +70,7 @@ func (t *table) host(key string, base layer, groups map[string]layer, disputes *
 		h.Name, h.Node, h.Address = hosts[i].Name, hosts[i].Node, hosts[i].Address
 		h.MAC, h.BMC = hosts[i].MAC, hosts[i].BMC
 		h.Groups, h.Labels, h.Line, h.Key = slices.Clone(member), maps.Clone(labels), line, t.path
+		h.Spare = spare
 		base.apply(&h)
 		for _, group := range member {
 			groups[group].apply(&h)

@@ -133,7 +133,9 @@ func (r *reader) fleet(f *Fleet, root *table) {
 	f.Prometheus = r.prometheus(root)
 	f.Gates = r.gates(root, f.Prometheus)
 	f.Hooks, f.Notify = r.hooks(root), r.notifies(root)
-	for _, later := range []string{"window", "accept_downtime"} {
+	f.Windows = r.windows(root)
+	r.contradictions(f.Strategy, f.Hosts)
+	for _, later := range []string{"accept_downtime"} {
 		root.notYet(later)
 	}
 	root.done()

@@ -60,6 +60,7 @@ var homes = map[string]string{
 	"sudo_password": "ssh", "connect_timeout": "ssh", "fan_out": "ssh", "legacy_algorithms": "ssh",
 	"kind": "strategy", "max_unavailable": "strategy", "spread": "strategy", "domains": "strategy",
 	"on_failure": "strategy", "max_failures": "strategy", "cordoned": "strategy", "unreachable": "strategy",
+	"max_surge": "strategy", "waves": "strategy", "pools": "strategy", "soak": "strategy", "min_pods": "strategy",
 	"ignore_daemonsets": "drain", "delete_emptydir_data": "drain", "force": "drain", "grace_period": "drain",
 	"on_blocked": "drain", "lb_settle": "drain", "last_endpoint": "drain", "accept_downtime": "drain",
 	"bearer": "prometheus", "ca_file": "prometheus",

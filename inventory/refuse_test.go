@@ -11,15 +11,7 @@ import (
 func TestNotInThisVersion(t *testing.T) {
 	const later = "is not in this version of fleetup"
 	for _, tc := range []struct{ src, key, message string }{
-		{"[strategy]\nkind = \"canary\"\n", "strategy.kind", `"canary" ` + later},
-		{"[strategy]\nkind = \"blue-green\"\n", "strategy.kind", `"blue-green" ` + later},
-		{"[strategy]\nwaves = [\"1\", \"10%\", \"100%\"]\n", "strategy.waves", later},
-		{"[strategy]\npools = [\"blue\", \"green\"]\n", "strategy.pools", later},
-		{"[strategy]\nsoak = \"10m\"\n", "strategy.soak", later},
-		{"[strategy]\nmax_surge = 1\n", "strategy.max_surge", later},
 		{"[strategy]\non_failure = \"rollback\"\n", "strategy.on_failure", `"rollback" ` + later},
-		{"\n[[window]]\nstart = \"0 1 * * Sat\"\n", "window", later},
-		{"\nhosts.n2 = { spare = true }\n", "hosts.n2.spare", later},
 	} {
 		src := strings.Replace(tc.src, "\nhosts.", oneHost[:len("[hosts]\n")-1]+"\n", 1) // hosts stand in one table
 		line := 2
@@ -32,7 +24,6 @@ func TestNotInThisVersion(t *testing.T) {
 			t.Errorf("%s (-want +got):\n%s", src, diff)
 		}
 	}
-	mustParse(t, "[strategy]\nmax_surge = 0\n[hosts]\nn1 = { spare = false }\n")
 }
 
 // TestRefused holds one mistake a row.

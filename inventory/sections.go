@@ -120,39 +120,6 @@ func (r *reader) cluster(root *table) Cluster {
 	return c
 }
 
-func (r *reader) strategy(root *table) Strategy {
-	s := Strategy{
-		Kind: "rolling", MaxUnavailable: Amount{N: 1}, OnFailure: "stop", MaxFailures: Amount{N: 1},
-		Cordoned: "skip", Unreachable: "fail",
-	}
-	t, _ := root.sub("strategy")
-	choose := func(name string, field *string, valid []string, notYet ...string) {
-		if v, ok := oneOf(valid, notYet...)(t, name); ok {
-			*field = v
-		}
-	}
-	choose("kind", &s.Kind, []string{"rolling"}, "canary", "blue-green")
-	choose("on_failure", &s.OnFailure, []string{"stop", "quarantine"}, "rollback")
-	choose("cordoned", &s.Cordoned, []string{"skip", "upgrade"})
-	choose("unreachable", &s.Unreachable, []string{"fail", "skip"})
-	if n, ok := t.amount("max_unavailable"); ok {
-		s.MaxUnavailable = n
-	}
-	if n, ok := t.amount("max_failures"); ok {
-		s.MaxFailures = n
-	}
-	s.Spread = t.labelCounts("spread")
-	s.Domains = t.labelCounts("domains")
-	for _, later := range []string{"waves", "pools", "soak"} {
-		t.notYet(later)
-	}
-	if n, ok := intIn(0, most)(t, "max_surge"); ok && n > 0 {
-		t.bad("max_surge", "is not in this version of fleetup")
-	}
-	t.done()
-	return s
-}
-
 // labelCounts is { rack = 1 }.
 func (t *table) labelCounts(name string) map[string]int {
 	sub, ok := t.sub(name)

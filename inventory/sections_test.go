@@ -89,7 +89,8 @@ func TestEveryKeyRefusesOtherTypes(t *testing.T) {
 	keys := []string{
 		"name", "cluster.kubeconfig", "cluster.context", "cluster.namespace", "ssh.fan_out", "verify.http",
 		"strategy.kind", "strategy.max_unavailable", "strategy.spread", "strategy.domains", "strategy.on_failure",
-		"strategy.max_failures", "strategy.cordoned", "strategy.unreachable", "strategy.max_surge",
+		"strategy.max_failures", "strategy.cordoned", "strategy.unreachable", "strategy.max_surge", "strategy.min_pods",
+		"strategy.waves", "strategy.pools", "strategy.soak",
 		"groups.g.max_unavailable", "groups.g", "hosts.n2.address", "hosts.n2.node", "hosts.n2.groups", "hosts.n2.labels",
 		"hosts.n2.spare", "hosts.n2", "cluster", "ssh", "upgrade", "strategy", "drain", "reboot", "verify", "groups",
 	}
@@ -121,6 +122,11 @@ func TestStrategy(t *testing.T) {
 		{``, func(*Strategy) {}},
 		{`kind = "rolling"`, func(*Strategy) {}},
 		{`max_surge = 0`, func(*Strategy) {}},
+		{"kind = \"canary\"\nwaves = [\"1\", \"10%\", \"100%\"]\nsoak = \"10m\"\nmin_pods = 3", func(s *Strategy) {
+			s.Kind, s.Waves = "canary", []Amount{{N: 1}, {10, true}, {100, true}}
+			s.Soak, s.MinPods = 10*time.Minute, 3
+		}},
+		{"kind = \"canary\"\nwaves = [\"100%\"]", func(s *Strategy) { s.Kind, s.Waves = "canary", []Amount{{100, true}} }},
 		{`max_unavailable = "25%"`, func(s *Strategy) { s.MaxUnavailable = Amount{25, true} }},
 		{`max_unavailable = 5`, func(s *Strategy) { s.MaxUnavailable = Amount{5, false} }},
 		{`max_failures = "5%"`, func(s *Strategy) { s.MaxFailures = Amount{5, true} }},

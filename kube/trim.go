@@ -44,6 +44,7 @@ func trimPod(p *corev1.Pod) {
 	s := &p.Spec
 	p.Spec = corev1.PodSpec{
 		NodeName: s.NodeName, Volumes: trimVolumes(s.Volumes), Containers: trimContainers(s.Containers), Tolerations: s.Tolerations,
+		InitContainers: trimInit(s.InitContainers), Overhead: s.Overhead,
 		TerminationGracePeriodSeconds: s.TerminationGracePeriodSeconds, PriorityClassName: s.PriorityClassName,
 	}
 	t := &p.Status
@@ -55,6 +56,20 @@ func trimContainers(list []corev1.Container) []corev1.Container {
 	out := make([]corev1.Container, len(list))
 	for i, c := range list {
 		out[i] = corev1.Container{Name: c.Name, Image: c.Image}
+		out[i].Resources.Requests = c.Resources.Requests
+	}
+	return out
+}
+
+// trimInit keeps what init containers ask for.
+func trimInit(list []corev1.Container) []corev1.Container {
+	var out []corev1.Container
+	for _, c := range list {
+		if len(c.Resources.Requests) > 0 {
+			kept := corev1.Container{Name: c.Name, RestartPolicy: c.RestartPolicy}
+			kept.Resources.Requests = c.Resources.Requests
+			out = append(out, kept)
+		}
 	}
 	return out
 }

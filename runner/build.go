@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/fleetup/fleetup/inventory"
 )
@@ -23,6 +24,14 @@ type World struct {
 	Self []string
 	// KubeadmControlPlane: a kubeadm playbook upgrades the control plane, so it goes first; else it goes last.
 	KubeadmControlPlane bool
+	// Idle are nodes on which nothing is to be done, and on which this run hasn't done anything.
+	Idle map[string]bool
+	// Wakeable are hosts, by the node's name, that can be powered on though they don't answer.
+	Wakeable map[string]bool
+	// Takes is how long each node's upgrade is predicted to take, by the node's name.
+	Takes map[string]time.Duration
+	// Gates are those of the inventory.
+	Gates []PlanGate
 	// Unreachable are hosts that couldn't be logged in to, by the inventory's name or the node's, with why.
 	Unreachable map[string]string
 }
@@ -31,6 +40,7 @@ type World struct {
 type WorldNode struct {
 	Labels       map[string]string
 	ControlPlane bool // by the node's role label
+	Cordoned     bool // by a human
 	Ready        bool // for whoever shows the plan; Decide asks again each time
 }
 
@@ -39,13 +49,15 @@ const (
 	roleNode = iota
 	roleControlPlane
 	roleSelf
+	roleSpare
 )
 
-var roleNames = map[int]string{roleNode: "nodes", roleControlPlane: "control plane", roleSelf: "what fleetup itself depends on"}
+var roleNames = map[int]string{roleNode: "nodes", roleSpare: "spares", roleControlPlane: "control plane", roleSelf: "what fleetup itself depends on"}
 
 // Build makes the plan for the selected hosts of a fleet.
 //
-// Stages: the control plane first where kubeadm upgrades it, else after the other nodes; nodes that the run itself
+// Stages: what the strategy makes of the nodes: one stage, waves, or pools, with spares brought into service before. The
+// control plane stands outside of that: first where kubeadm upgrades it, else after the other nodes; nodes that the run itself
 // depends on come last of all, or last of the control plane where that has to go first. Within a stage nodes keep the
 // inventory's order, except that domains keep together, and that those with the longest chain behind them go first
 // where a spread or a group's limit makes chains: so no rack is left over at the end.
@@ -65,9 +77,16 @@ func Build(f *inventory.Fleet, selected []inventory.Host, w World) (Plan, error)
 		MaxFailures: f.Strategy.MaxFailures.Of(len(selected)),
 		Requeues:    requeues,
 		Cordoned:    f.Strategy.Cordoned,
+		Gates:       w.Gates,
+		Windows:     f.Windows,
 	}
 	b.nodes(&p)
 	b.stages(&p)
+	for _, h := range f.Hosts {
+		if h.Spare && b.roles[h.Node] != roleSpare {
+			p.Aside = append(p.Aside, h.Node)
+		}
+	}
 	return p, nil
 }
 
@@ -95,6 +114,19 @@ func (b *builder) survey() {
 		b.surveyHost(h)
 		if b.self(h) && !(b.world.KubeadmControlPlane && b.roles[h.Node] == roleControlPlane) {
 			b.roles[h.Node] = roleSelf
+		}
+	}
+	b.lend()
+}
+
+// lend makes spares of the first hosts that are such, can serve, and are asked for. The others are nodes like all.
+func (b *builder) lend() {
+	left := b.fleet.Strategy.MaxSurge
+	for _, h := range b.selected {
+		usable := b.unreachable(h) == "" || b.world.Wakeable[h.Node]
+		if h.Spare && usable && left > 0 && b.roles[h.Node] == roleNode {
+			b.roles[h.Node] = roleSpare
+			left--
 		}
 	}
 }
@@ -134,9 +166,12 @@ func (b *builder) problems() error {
 		if _, present := b.world.Nodes[h.Node]; !present {
 			problems = append(problems, fmt.Errorf("node %s: host %s is absent from the cluster; let it join, or set its node key to the Node object's name", h.Node, h.Name))
 		}
-		if why := b.unreachable(h); why != "" && b.fleet.Strategy.Unreachable != "skip" {
+		if why := b.unreachable(h); why != "" && b.fleet.Strategy.Unreachable != "skip" && !h.Spare {
 			problems = append(problems, fmt.Errorf("node %s: unreachable: %s; make it reachable, or set strategy.unreachable = \"skip\"", h.Node, why))
 		}
+	}
+	if out := b.poolless(); len(out) > 0 {
+		problems = append(problems, fmt.Errorf("%s: in neither pool of strategy.pools; put it into one, or leave it out with --limit", few(out)))
 	}
 	for _, key := range b.topology() {
 		if missing := b.unlabelled(key); len(missing) > 0 {
@@ -156,37 +191,18 @@ func (b *builder) topology() []string {
 func (b *builder) unlabelled(key string) []string {
 	var missing []string
 	for _, h := range b.selected {
-		if b.labels[h.Node][key] == "" && !b.controlPlane(h) {
+		if b.labels[h.Node][key] == "" && !b.controlPlane(h) && b.roles[h.Node] != roleSpare {
 			missing = append(missing, "node "+h.Node)
 		}
 	}
 	return missing
 }
 
-// stages puts the nodes into stages, in the order of the roles.
-func (b *builder) stages(p *Plan) {
-	for _, role := range b.roleOrder() {
-		p.Stages = append(p.Stages, Stage{Name: roleNames[role], Order: OrderUpgrade, Nodes: b.inRole(p, role),
-			MustSucceed: role == roleControlPlane && b.world.KubeadmControlPlane, Whole: role == roleControlPlane})
-	}
-}
-
-// inRole are the plan's nodes of a role, in the plan's order.
-func (b *builder) inRole(p *Plan, role int) []string {
-	var names []string
-	for _, n := range p.Nodes {
-		if b.roles[n.Name] == role {
-			names = append(names, n.Name)
-		}
-	}
-	return names
-}
-
 // roleOrder are the roles that selected nodes have, in the order of their stages.
 func (b *builder) roleOrder() []int {
-	order := []int{roleNode, roleControlPlane, roleSelf}
-	if b.world.KubeadmControlPlane {
-		order = []int{roleControlPlane, roleNode, roleSelf}
+	order := []int{roleSpare, roleNode, roleControlPlane, roleSelf}
+	if b.world.KubeadmControlPlane { // a spare's kubelet may not be newer than an API server either
+		order = []int{roleControlPlane, roleSpare, roleNode, roleSelf}
 	}
 	return slices.DeleteFunc(order, func(role int) bool {
 		return !slices.ContainsFunc(b.selected, func(h inventory.Host) bool { return b.roles[h.Node] == role })
@@ -197,14 +213,19 @@ func (b *builder) roleOrder() []int {
 func (b *builder) nodes(p *Plan) {
 	order := b.roleOrder()
 	for _, h := range b.selected {
-		n := PlanNode{Name: h.Node, Host: h.Name, OnBlocked: h.Drain.OnBlocked}
+		n := PlanNode{Name: h.Node, Host: h.Name, OnBlocked: h.Drain.OnBlocked, Takes: b.world.Takes[h.Node]}
 		if h.Drain.Timeout < backoff {
 			n.Backoff = h.Drain.Timeout
 		}
 		if b.self(h) {
 			n.Why = selfWhy
 		}
-		if why := b.unreachable(h); why != "" {
+		n.Spare = b.roles[h.Node] == roleSpare || h.Spare && b.unreachable(h) != ""
+		switch why := b.unreachable(h); {
+		case why == "" || b.roles[h.Node] == roleSpare: // it is woken
+		case h.Spare:
+			n.Skip = "a spare that can't be reached: " + why
+		default:
 			n.Skip = "unreachable: " + why
 		}
 		p.Nodes = append(p.Nodes, n)

@@ -22,11 +22,11 @@ func (b *builder) limits() []Limit {
 }
 
 // fleetLimit is max_unavailable over every node of the cluster. A percent is one of the selected nodes without the
-// control plane, which has a limit of its own, unless nothing else is selected.
+// control plane, which has a limit of its own, and without spares, unless nothing else is selected.
 func (b *builder) fleetLimit() Limit {
 	var nodes int
 	for _, h := range b.selected {
-		if !b.controlPlane(h) {
+		if !b.controlPlane(h) && b.roles[h.Node] != roleSpare {
 			nodes++
 		}
 	}

@@ -261,7 +261,7 @@ func TestBrokenInvariantsAreCaught(t *testing.T) {
 		says     string
 	}{
 		"a limit is ignored":              {func(r *Runner) { r.Plan.Limits = nil }, "nodes down, at most"},
-		"release always uncordons":        {func(r *Runner) { r.Cluster = opens{r.Cluster} }, "that a human put on"},
+		"release always uncordons":        {func(r *Runner) { r.Cluster = unlocks{r.Cluster} }, "that a human put on"},
 		"effects before their journaling": {func(r *Runner) { r.Cluster = hasty{r.Cluster} }, "the journal last said"},
 		"the soft taint is forgotten":     {func(r *Runner) { r.Cluster = forgets{r.Cluster} }, "still carries the soft taint"},
 		"a failed node is opened":         {func(r *Runner) { r.Cluster = gives{r.Cluster} }, "failed after its claim"},
@@ -284,10 +284,10 @@ func TestBrokenInvariantsAreCaught(t *testing.T) {
 	}
 }
 
-// opens is a cluster whose Release uncordons whatever was found.
-type opens struct{ Cluster }
+// unlocks is a cluster whose Release uncordons whatever was found.
+type unlocks struct{ Cluster }
 
-func (o opens) Release(ctx context.Context, node, run string, last map[string]string) error {
+func (o unlocks) Release(ctx context.Context, node, run string, last map[string]string) error {
 	err := o.Cluster.Release(ctx, node, run, last)
 	o.Cluster.(chaosCluster).Cluster.(*fakeWorld).do(node, "", func(n *fakeNode) { n.cordoned = false })
 	return err

@@ -25,9 +25,11 @@ const backoff = time.Minute
 //  7. Before anything new starts, the gates have said good of all that was changed before. A bad gate turns the run back
 //     or halts it; one that can't be judged holds it, and halts it at its deadline.
 //  8. Nodes that failed and are tried again go first, each alone. Then the others in the stage's order, then the blocked.
-//  9. Each start must fit into every limit, together with all that is down in the cluster. Whoever doesn't fit is
+//  9. A node is started only while a window is open, and only if it will be ready before that closes; with nothing else in
+//     flight a closed window ends the run for this process, or is waited for.
+//  10. Each start must fit into every limit, together with all that is down in the cluster. Whoever doesn't fit is
 //     passed by, not waited for: there are no batches.
-//  10. With nothing in flight and nothing to start, the run ends, or waits for what only the world can change. Limits
+//  11. With nothing in flight and nothing to start, the run ends, or waits for what only the world can change. Limits
 //     that are filled for good, by failed or unreachable nodes, halt it.
 func Decide(plan Plan, progress Progress, observed Observed, now time.Time) Decision {
 	s := look(plan, progress, observed, now)
@@ -62,6 +64,7 @@ type scene struct {
 	now      time.Time
 
 	room    *room
+	window  window
 	index   map[string]int // of plan.Nodes, by name
 	nodes   []NodeProgress // of plan.Nodes
 	at      []int          // of plan.Nodes: the stage that has more for it; as many as there are stages: none has
@@ -93,6 +96,8 @@ func look(plan Plan, progress Progress, observed Observed, now time.Time) *scene
 		}
 	}
 	s.places()
+	s.window.limited = len(plan.Windows) > 0
+	s.window.open, s.window.until, s.window.next = plan.Windows.At(now)
 	s.room = newRoom(plan.Limits, downNodes(plan, progress, observed))
 	return s
 }

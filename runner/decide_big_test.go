@@ -106,6 +106,38 @@ func randomFleet(r *rand.Rand, trouble bool) (*inventory.Fleet, World) {
 	return f, w
 }
 
+// strategies makes the fleet's strategy any that there is, with gates and windows.
+func strategies(r *rand.Rand, f *inventory.Fleet, w *World) {
+	s := &f.Strategy
+	s.Kind = []string{"rolling", "canary", "blue-green"}[r.IntN(3)]
+	s.OnFailure = []string{"stop", "quarantine", "rollback"}[r.IntN(3)]
+	if s.Kind != "rolling" {
+		s.Soak = time.Duration(r.IntN(20)) * time.Minute
+	}
+	switch s.Kind {
+	case "canary":
+		s.Waves = []inventory.Amount{{N: 1 + r.IntN(3)}, {N: 10 + r.IntN(50), Percent: true}, {N: 100, Percent: true}}
+		if s.Soak > 0 {
+			s.MinPods = r.IntN(2)
+		}
+	case "blue-green":
+		s.Pools = []string{"blue", "green"}
+	}
+	for i := range f.Hosts {
+		f.Hosts[i].Groups = append(f.Hosts[i].Groups, []string{"blue", "green"}[r.IntN(2)])
+		if s.Kind != "blue-green" && !f.Hosts[i].ControlPlane() && r.IntN(6) == 0 {
+			f.Hosts[i].Spare = true
+			s.MaxSurge += r.IntN(2)
+		}
+	}
+	for range r.IntN(3) {
+		w.Gates = append(w.Gates, PlanGate{Name: fmt.Sprintf("g%d", len(w.Gates)), Deadline: time.Duration(1+r.IntN(3)) * time.Minute})
+	}
+	if r.IntN(4) == 0 {
+		f.Windows = inventory.Windows{{Start: "0 * * * *", Duration: 40 * time.Minute, Timezone: "UTC"}}
+	}
+}
+
 // forFleets runs check for many seeds. A failure names its seed, with which it can be repeated.
 func forFleets(t *testing.T, check func(t *testing.T, r *rand.Rand)) {
 	fleets := uint64(1000)
@@ -123,25 +155,35 @@ func forFleets(t *testing.T, check func(t *testing.T, r *rand.Rand)) {
 	}
 }
 
-// TestDecideProperties: on random fleets on which everything goes wrong that can, no start passes a limit (the simulator
-// checks each), every run ends, no node starts that shouldn't, and each node that waits has a reason.
+// TestDecideProperties: on random fleets, under every strategy, on which everything goes wrong that can, no start passes a
+// limit (the simulator checks each), every run ends, no node starts that shouldn't, and each node that waits has a reason.
 func TestDecideProperties(t *testing.T) {
+	kinds := map[string]int{}
 	forFleets(t, func(t *testing.T, r *rand.Rand) {
 		f, w := randomFleet(r, true)
+		strategies(r, f, &w)
+		machines, observed := map[string]*machine{}, map[string]NodeObserved{}
+		w.Takes = map[string]time.Duration{}
+		for _, h := range f.Hosts {
+			machines[h.Node], observed[h.Node] = trouble(r)
+			w.Takes[h.Node] = machines[h.Node].takes
+		}
 		plan, err := Build(f, f.Hosts, w)
 		if err != nil {
 			t.Fatal(err)
 		}
+		kinds[f.Strategy.Kind]++
 		s := newSim(t, plan)
+		s.observed.Wait = r.IntN(2) == 0
 		for _, h := range f.Hosts {
-			m, o := trouble(r)
-			s.add(h.Node, m, o)
+			s.add(h.Node, machines[h.Node], observed[h.Node])
 		}
 		s.add("outside", &machine{}, NodeObserved{Ready: r.IntN(3) > 0})
 		s.disturb(r, f.Hosts)
 		s.run()
 		s.checkEnd()
 	})
+	t.Logf("fleets: %v", kinds)
 }
 
 // trouble is a machine on which anything may go wrong.
@@ -154,6 +196,10 @@ func trouble(r *rand.Rand) (*machine, NodeObserved) {
 		m.blocks = -1
 	case 2:
 		m.blocks = 1
+	}
+	m.pods, m.upToDate = r.IntN(5), r.IntN(10) == 0
+	if r.IntN(10) == 0 {
+		m.stuck = 1
 	}
 	o := NodeObserved{Ready: r.IntN(20) > 0, Cordoned: r.IntN(15) == 0}
 	if r.IntN(40) == 0 {
@@ -173,6 +219,13 @@ func (s *sim) disturb(r *rand.Rand, hosts []inventory.Host) {
 		}
 		s.at(at, 0, s.worldEvents(node)[pair[0]])
 		s.at(at+time.Hour, 0, s.worldEvents(node)[pair[1]])
+	}
+	for _, g := range s.plan.Gates {
+		if at := begin(); r.IntN(2) == 0 {
+			verdict := []string{GateBad, GateUnknown, GateUnknown}[r.IntN(3)]
+			s.at(at, 0, s.worldEvents(g.Name + " " + verdict + " why")["gate"])
+			s.at(at+time.Duration(r.IntN(120))*time.Second, 0, s.worldEvents(g.Name + " good")["gate"])
+		}
 	}
 	if r.IntN(4) == 0 {
 		s.at(begin(), 0, s.worldEvents("")["crash"])
@@ -199,12 +252,13 @@ func (s *sim) checkEnd() {
 		s.t.Fatalf("the run didn't end: %+v\n%v", d, s.trace)
 	}
 	c := s.progress.Counts(s.plan)
+	judged := s.progress.HaltedBy == "" && len(s.plan.Gates) == 0 // a run may be halted, or stopped, with nothing left but an answer
 	switch {
-	case s.end.Finished != (c.Left+c.Failed == 0):
+	case s.end.Finished && c.Left+c.Failed > 0, judged && s.end.Finished != (c.Left+c.Failed == 0):
 		s.t.Errorf("%+v with %+v", s.end, c)
 	case (s.end.Exit == 0) != s.end.Finished:
 		s.t.Errorf("%+v", s.end)
-	case s.end.Exit == 130 && c.Left == 0:
+	case s.end.Exit == 130 && c.Left == 0 && judged && s.progress.Soak.Stage == "":
 		s.t.Errorf("%+v with nothing left", s.end)
 	}
 	for _, n := range s.plan.Nodes {

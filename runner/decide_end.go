@@ -46,6 +46,7 @@ func (s *scene) conclude() {
 		s.End = &End{Exit: s.haltedExit(), Why: "halted: " + s.progress.Halted}
 	case left == 0 && !unjudged:
 		s.End = s.over()
+	case s.shut():
 	case unjudged || s.observed.Paused || s.observed.Hold != "" || !s.Again.IsZero() || len(s.observed.Nodes) == 0:
 	default:
 		if s.Halt = s.stuck(); s.Halt != "" {

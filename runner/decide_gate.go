@@ -12,6 +12,8 @@ const (
 	askEvery = 15 * time.Second
 	// askAgain is how soon a gate that gave no answer is asked again.
 	askAgain = 5 * time.Second
+	// askStale is how old a good answer may be for something new to be started on it.
+	askStale = 5 * time.Minute
 )
 
 // soakEnd is when a soak ends; zero: there is none.
@@ -44,7 +46,7 @@ func (s *scene) gate(g PlanGate, need int, soak soakEnd) bool {
 		s.bad(g, p)
 	case p.Verdict == GateUnknown:
 		s.silent(g, p)
-	case p.Asked < need:
+	case p.Asked < need, soak.IsZero() && s.left() > 0 && s.now.Sub(p.At) > askStale:
 		s.ask()
 		s.holdAll("gate " + quoted(g.Name) + " is asked first")
 	case !soak.IsZero() && !s.now.Before(soak.Time) && p.At.Before(soak.Time):
@@ -98,7 +100,7 @@ func (s *scene) silent(g PlanGate, p GateProgress) {
 	due := p.Unknown.Add(g.Deadline)
 	why := fmt.Sprintf("gate %s can't be judged: %s", quoted(g.Name), p.Why)
 	if !s.now.Before(due) {
-		s.halt(fmt.Sprintf("%s, for %s now", why, g.Deadline), haltedByGate)
+		s.halt(fmt.Sprintf("%s, for %s now", why, brief(g.Deadline)), haltedByGate)
 		return
 	}
 	s.holdAll(fmt.Sprintf("%s; halted at %s unless it can be", why, clock(due)))

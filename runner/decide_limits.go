@@ -21,6 +21,11 @@ func downNodes(plan Plan, progress Progress, observed Observed) map[string]holde
 			down[name] = h
 		}
 	}
+	for _, name := range plan.Aside {
+		if o := observed.Nodes[name]; o.Run == "" && o.Failed == "" {
+			delete(down, name)
+		}
+	}
 	planned := make(map[string]bool, len(plan.Nodes))
 	for _, n := range plan.Nodes {
 		planned[n.Name] = true
@@ -46,11 +51,15 @@ func downNodes(plan Plan, progress Progress, observed Observed) map[string]holde
 	return down
 }
 
-// closes are the orders that leave a node closed and well.
-var closes = map[string]bool{OrderUpgradeClosed: true, OrderClose: true, OrderCloseAgain: true}
+// opens are the orders that give a closed node back to its work; closes those that leave a node closed and well.
+var (
+	opens  = map[string]bool{OrderOpen: true, OrderOpenAgain: true}
+	closes = map[string]bool{OrderUpgradeClosed: true, OrderClose: true, OrderCloseAgain: true}
+)
 
 // aside reports whether a node is out of service because the plan wants it so, and not because anything is wrong: a spare,
-// unless it serves and isn't Ready, and a node of a pool that is closed between two of its stages, or just being opened.
+// unless it serves and isn't Ready, and a node of a pool that is closed and Ready between two of its stages, or just being
+// opened.
 func aside(plan Plan, n PlanNode, p NodeProgress, o NodeObserved) bool {
 	last := p.Back
 	if last == "" && len(p.Through) > 0 {
@@ -61,9 +70,9 @@ func aside(plan Plan, n PlanNode, p NodeProgress, o NodeObserved) bool {
 	case n.Spare:
 		return order != OrderOpen || o.Ready
 	case p.State == Running:
-		return closes[order] && p.Order == OrderOpen
+		return closes[order] && opens[p.Order]
 	}
-	return closes[order] && (p.State == Waiting || p.State == Blocked)
+	return closes[order] && o.Ready && (p.State == Waiting || p.State == Blocked)
 }
 
 // worked adds a node that this run works on, or has failed on and left closed.

@@ -26,18 +26,30 @@ type sim struct {
 	end      *End
 	steps    int
 	reruns   int // events to come in which somebody runs again
+	gates    map[string]*simGate
+	zone     *time.Location // by whose clock the trace tells the time; nil: minutes since the begin
+	asked    int
+}
+
+// simGate is what a gate answers; a new one is good.
+type simGate struct {
+	verdict, why, told string
 }
 
 // machine is how a simulated node behaves.
 type machine struct {
-	takes   time.Duration
-	fails   int    // the first so many orders fail; -1: all
-	blocks  int    // the first so many orders end blocked; -1: all
-	why     string // of both
-	cordon  bool   // a human's
-	flight  int    // number of the order in flight; an end of an earlier one is stale
-	flying  bool
-	started int
+	takes    time.Duration
+	fails    int  // the first so many upgrades fail; -1: all
+	stuck    int  // the first so many rollbacks fail; -1: all
+	pods     int  // that it carries while it is open
+	off      bool // a spare without power
+	upToDate bool
+	blocks   int    // the first so many orders end blocked; -1: all
+	why      string // of both
+	cordon   bool   // a human's
+	flight   int    // number of the order in flight; an end of an earlier one is stale
+	flying   bool
+	started  int
 }
 
 type simEvent struct {
@@ -74,7 +86,11 @@ func (s *sim) at(d time.Duration, weight int, do func()) {
 }
 
 func (s *sim) log(format string, args ...any) {
-	s.trace = append(s.trace, fmt.Sprintf("%-6s", short(s.now.Sub(s.begin)))+" "+fmt.Sprintf(format, args...))
+	at := fmt.Sprintf("%-6s", short(s.now.Sub(s.begin)))
+	if s.zone != nil {
+		at = s.now.In(s.zone).Format("Mon 01-02 15:04 MST")
+	}
+	s.trace = append(s.trace, at+" "+fmt.Sprintf(format, args...))
 }
 
 func short(d time.Duration) string {
@@ -122,22 +138,27 @@ func (s *sim) decide() time.Time {
 		if s.end != nil {
 			return time.Time{}
 		}
+		s.carry()
 		d := Decide(s.plan, s.progress, s.observed, s.now)
 		s.checkLimits(d)
 		for _, w := range d.Skip {
 			s.log("skip %s: %s", w.Node, w.Why)
 			s.emit(Event{Event: EventSkipped, Node: w.Node, Message: w.Why})
 		}
+		for _, e := range d.Tell {
+			s.tell(e)
+		}
 		if d.Halt != "" {
 			s.log("halt: %s", d.Halt)
-			s.emit(Event{Event: EventHalted, Message: d.Halt})
+			s.emit(Event{Event: EventHalted, Message: d.Halt, Data: map[string]string{dataBy: d.By}})
 		}
 		s.startAll(d.Start)
+		s.answer(d.Ask)
 		s.showWaits(d.Waits)
 		if d.End != nil {
 			s.finish(d.End)
 		}
-		if d.End != nil || len(d.Start)+len(d.Skip) == 0 && d.Halt == "" {
+		if d.End != nil || len(d.Start)+len(d.Skip)+len(d.Tell) == 0 && d.Halt == "" && d.Ask == nil {
 			return d.Again
 		}
 	}
@@ -155,46 +176,139 @@ func (s *sim) finish(end *End) {
 func (s *sim) startAll(orders []Order) {
 	for _, o := range orders {
 		s.log("start %s", strings.TrimSuffix(o.Node+" "+o.Name, " upgrade"))
-		s.emit(Event{Event: EventOrder, Node: o.Node, Order: o.Name})
+		s.emit(Event{Event: EventOrder, Node: o.Node, Order: o.Name, Stage: o.Stage})
 		m, n := s.machines[o.Node], s.observed.Nodes[o.Node]
-		n.Run, n.Cordoned, n.Failed = simRun, true, ""
+		if o.Name != OrderOpen && o.Name != OrderOpenAgain || n.Run == simRun {
+			n.Run, n.Cordoned, n.Failed = simRun, true, ""
+		}
 		s.observed.Nodes[o.Node] = n
 		m.started++
 		m.flight++
 		m.flying = true
 		flight := m.flight
-		s.at(s.now.Sub(s.begin)+m.takes, 1, func() {
+		s.at(s.now.Sub(s.begin)+m.time(o.Name), 1, func() {
 			if m.flying && m.flight == flight {
-				s.ended(o.Node, m)
+				s.ended(o, m)
 			}
 		})
 	}
 }
 
-// ended is the end of an order as its machine behaves.
-func (s *sim) ended(node string, m *machine) {
+// time is how long an order takes on the machine: what isn't an upgrade is short, and nothing to do takes no time.
+func (m *machine) time(order string) time.Duration {
 	switch {
-	case m.fails != 0:
+	case m.upToDate && (order == OrderUpgrade || order == OrderUpgradeClosed || order == OrderClose):
+		return 0
+	case order == OrderUpgrade, order == OrderUpgradeClosed, order == OrderRollBack:
+		return m.takes
+	}
+	return min(m.takes, 2*time.Minute)
+}
+
+// ended is the end of an order as its machine behaves.
+func (s *sim) ended(o Order, m *machine) {
+	upgrade := o.Name == OrderUpgrade || o.Name == OrderUpgradeClosed
+	switch {
+	case upgrade && m.fails != 0:
 		m.fails--
-		s.fail(node, m.why)
-	case m.blocks != 0:
+		s.fail(o.Node, m.why)
+	case o.Name == OrderRollBack && m.stuck != 0:
+		m.stuck--
+		s.fail(o.Node, "its way back: "+m.why)
+	case (upgrade || o.Name == OrderClose) && m.blocks != 0:
 		m.blocks--
-		s.settle(node, Event{Event: EventBlocked, Message: m.why})
+		s.settle(o, Event{Event: EventBlocked, Message: m.why})
 	default:
-		s.settle(node, Event{Event: EventDone})
+		s.settle(o, Event{Event: s.plan.ends(o, s.progress.Halted != ""), Message: m.says(o.Name)})
 	}
 }
 
-// settle gives a node back as it was found.
-func (s *sim) settle(node string, e Event) {
-	m := s.machines[node]
-	m.flying = false
-	s.log("%s", strings.TrimSuffix(fmt.Sprintf("%s %s: %s", e.Event, node, e.Message), ": "))
-	if o, present := s.observed.Nodes[node]; present {
-		s.observed.Nodes[node] = NodeObserved{Ready: true, Cordoned: m.cordon || o.Cordoned && o.Run == ""}
+func (m *machine) says(order string) string {
+	if m.upToDate && (order == OrderUpgrade || order == OrderUpgradeClosed || order == OrderClose) {
+		return upToDate
 	}
-	e.Node = node
+	return ""
+}
+
+// settle leaves a node as its order does: closed still, open though it is ours, or given back as it was found.
+func (s *sim) settle(o Order, e Event) {
+	m := s.machines[o.Node]
+	m.flying = false
+	s.log("%s", strings.TrimSuffix(fmt.Sprintf("%s %s: %s", e.Event, o.Node, e.Message), ": "))
+	n, present := s.observed.Nodes[o.Node]
+	stays := e.Event != EventBlocked && e.Message != upToDate && (closes[o.Name] || o.Name == OrderWake)
+	switch {
+	case !present:
+	case stays:
+		s.observed.Nodes[o.Node] = NodeObserved{Ready: true, Cordoned: true, Run: simRun}
+	case o.Name == OrderOpen && s.spare(o.Node):
+		s.observed.Nodes[o.Node] = NodeObserved{Ready: true, Run: simRun}
+	default:
+		s.observed.Nodes[o.Node] = NodeObserved{Ready: !m.off, Cordoned: m.cordon || n.Cordoned && n.Run == ""}
+	}
+	e.Node = o.Node
 	s.emit(e)
+}
+
+func (s *sim) spare(node string) bool {
+	return slices.ContainsFunc(s.plan.Nodes, func(n PlanNode) bool { return n.Name == node && n.Spare })
+}
+
+// tell journals what a decision says.
+func (s *sim) tell(e Event) {
+	line := strings.TrimSpace(fmt.Sprintf("%s: %s", e.Event, e.Message))
+	if e.Event == EventTurned {
+		line += " [" + e.Data[dataNodes] + "]"
+	}
+	s.log("%s", line)
+	s.emit(e)
+}
+
+// answer answers a question at once, and tells what was answered where it isn't what was answered before.
+func (s *sim) answer(q *Question) {
+	if q == nil {
+		return
+	}
+	if s.asked++; s.asked == 1 || s.progress.Soak.Stage == "" {
+		s.log("ask gates: %s against %s", few(q.Upgraded), few(q.Others))
+	}
+	for _, g := range s.plan.Gates {
+		a := s.gates[g.Name]
+		if a == nil {
+			a = &simGate{verdict: GateGood}
+		}
+		if a.told != a.verdict && a.verdict != GateGood {
+			s.log("gate %s: %s", g.Name, strings.TrimSpace(a.verdict+" "+a.why))
+		}
+		a.told = a.verdict
+		data := map[string]string{dataGate: g.Name, dataVerdict: a.verdict, dataReading: "1", dataAsked: fmt.Sprint(q.Asked)}
+		s.emit(Event{Event: EventGate, Message: a.why, Data: data})
+	}
+}
+
+// setGate is the event "gate NAME VERDICT WHY".
+func (s *sim) setGate(arg string) {
+	words := strings.SplitN(arg, " ", 3)
+	if s.gates == nil {
+		s.gates = map[string]*simGate{}
+	}
+	s.gates[words[0]] = &simGate{verdict: words[1], why: strings.Join(words[2:], " ")}
+}
+
+// setPods is the event "pods NODE COUNT".
+func (s *sim) setPods(arg string) {
+	node, n, _ := strings.Cut(arg, " ")
+	_, _ = fmt.Sscan(n, &s.machines[node].pods)
+}
+
+// carry puts the pods on the nodes that are open.
+func (s *sim) carry() {
+	s.observed.Pods = map[string]int{}
+	for name, m := range s.machines {
+		if !s.observed.Nodes[name].Cordoned {
+			s.observed.Pods[name] = m.pods
+		}
+	}
 }
 
 func (s *sim) fail(node, why string) {
@@ -239,17 +353,30 @@ func (s *sim) showWaits(waits []Wait) {
 	s.shown = text
 }
 
-// downNow is a second opinion on what is down, written apart from Decide's: by the definition in the contract.
+// downNow is a second opinion on what is down, written apart from Decide's: by the definition in the contract. What a
+// strategy keeps closed, and a spare that doesn't serve, isn't.
 func (s *sim) downNow() map[string]bool {
 	down := map[string]bool{}
 	for name, o := range s.observed.Nodes {
 		down[name] = !o.Ready || o.Run != "" || o.Failed != ""
 	}
 	for name, n := range s.progress.Nodes {
-		down[name] = down[name] || n.State == Running || n.State == Failed
+		down[name] = down[name] || n.State == Running || n.State == Failed && n.Back == ""
 	}
 	for _, n := range s.plan.Nodes {
 		down[n.Name] = down[n.Name] || n.Skip != ""
+		p, o := s.progress.Nodes[n.Name], s.observed.Nodes[n.Name]
+		closed := o.Cordoned && o.Ready && o.Run == simRun && o.Failed == ""
+		serves := slices.Contains(p.Through, "open the spares")
+		if n.Spare && (!serves || o.Ready) || p.State == Waiting && closed && !p.Resume && !p.Retry && len(p.Through)+len(p.Back) > 0 {
+			down[n.Name] = false
+		}
+		if p.State == Running && (p.Order == OrderOpen || p.Order == OrderOpenAgain) {
+			down[n.Name] = false
+		}
+	}
+	for _, name := range s.plan.Aside {
+		down[name] = down[name] && s.observed.Nodes[name].Run != ""
 	}
 	return down
 }
@@ -264,7 +391,7 @@ func (s *sim) checkLimits(d Decision) {
 	before := s.downNow()
 	after := maps.Clone(before)
 	for _, o := range d.Start {
-		after[o.Node] = true
+		after[o.Node] = o.Name != OrderOpen && o.Name != OrderOpenAgain && !s.spare(o.Node) || after[o.Node]
 	}
 	for _, l := range s.plan.Limits {
 		was, is := fills(l, before), fills(l, after)

@@ -2,7 +2,6 @@ package runner
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -39,8 +38,8 @@ func (s *scene) touched(name string, stage Stage) bool {
 func (s *scene) soak(k int) {
 	stage := s.plan.Stages[k]
 	if s.progress.Soak.Stage != stage.Name {
-		if s.enough(k) {
-			s.Tell = append(s.Tell, Event{Event: EventSoak, Stage: stage.Name, Message: fmt.Sprintf("%s soaks for %s", stage.Name, stage.Soak)})
+		if s.gates(soakEnd{}) && s.enough(k) {
+			s.Tell = append(s.Tell, Event{Event: EventSoak, Stage: stage.Name, Message: fmt.Sprintf("%s soaks for %s", stage.Name, brief(stage.Soak))})
 		}
 		return
 	}
@@ -52,7 +51,7 @@ func (s *scene) soak(k int) {
 		s.holdAll(fmt.Sprintf("%s soaks until %s", stage.Name, clock(end)))
 		s.again(end)
 	case s.Ask == nil:
-		s.Tell = append(s.Tell, s.soaked(stage))
+		s.Tell = append(s.Tell, s.soaked(k))
 	}
 }
 
@@ -61,8 +60,10 @@ func (s *scene) soak(k int) {
 func (s *scene) enough(k int) bool {
 	stage := s.plan.Stages[k]
 	pods, since := 0, s.progress.PickedUp
-	for _, name := range stage.Nodes {
+	for _, name := range s.carriers(k) {
 		pods += s.observed.Pods[name]
+	}
+	for _, name := range stage.Nodes {
 		if n := s.progress.Nodes[name]; n.Since.After(since) {
 			since = n.Since
 		}
@@ -81,20 +82,43 @@ func (s *scene) enough(k int) bool {
 	return false
 }
 
-// soaked is the end of a soak, with what each of its nodes carried: one that carried nothing proved nothing.
-func (s *scene) soaked(stage Stage) Event {
-	pods := map[string]string{}
-	for _, name := range stage.Nodes {
-		if s.touched(name, stage) {
-			pods[name] = strconv.Itoa(s.observed.Pods[name])
+// carriers are the nodes on which a stage's soak is seen: its own or, where it closes a pool, those of the pool that was
+// opened before.
+func (s *scene) carriers(k int) []string {
+	if s.plan.Stages[k].Order == OrderClose {
+		for j := k - 1; j >= 0; j-- {
+			if s.plan.Stages[j].Order == OrderOpen {
+				return s.plan.Stages[j].Nodes
+			}
 		}
 	}
+	return s.plan.Stages[k].Nodes
+}
+
+// soaked is the end of a soak, with what each of its nodes carried: one that carried nothing proved nothing.
+func (s *scene) soaked(k int) Event {
+	stage, pods := s.plan.Stages[k], map[string]string{}
 	var parts []string
-	for _, name := range slices.Sorted(maps.Keys(pods)) {
-		parts = append(parts, name+" "+pods[name])
+	for _, name := range s.carriers(k) {
+		if n := s.progress.Nodes[name]; n.State != Skipped && n.State != Failed && !n.UpToDate {
+			pods[name] = strconv.Itoa(s.observed.Pods[name])
+			parts = append(parts, name+" "+pods[name])
+		}
 	}
 	return Event{Event: EventSoaked, Stage: stage.Name, Data: pods,
-		Message: fmt.Sprintf("%s has soaked for %s; pods carried: %s", stage.Name, stage.Soak, few(parts))}
+		Message: fmt.Sprintf("%s has soaked for %s; pods carried: %s", stage.Name, brief(stage.Soak), few(parts))}
+}
+
+// brief is a duration without the zeros: "10m", "1h30m".
+func brief(d time.Duration) string {
+	text := d.Round(time.Second).String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
 }
 
 // rollBackStage is the way back of nodes that aren't a pool: each is put back to what it ran before.

@@ -57,7 +57,12 @@ func (s *scene) begin() {
 		s.soak(s.stage)
 		return
 	}
-	if !s.gates(soakEnd{}) || s.stage == len(s.plan.Stages) {
+	over := s.stage == len(s.plan.Stages)
+	if !over && s.window.limited && !s.window.open && s.plan.Stages[s.stage].Order != OrderReturn {
+		s.nothingOpen()
+		return
+	}
+	if !s.gates(soakEnd{}) || over {
 		return
 	}
 	retries, others := s.candidates()
@@ -149,7 +154,7 @@ func (s *scene) beginRetry(retries []int) bool {
 // try starts node i with the order of the current stage if it may be started now, or notes what it waits for.
 func (s *scene) try(i int) bool {
 	stage := s.plan.Stages[s.stage]
-	if !s.fits(i, stage.Order) {
+	if !s.inWindow(i, stage) || !s.fits(i, stage.Order) {
 		return false
 	}
 	s.start(i, stage.Order, stage.Name)

@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"cmp"
 	"flag"
 	"fmt"
 	"os"
@@ -12,7 +13,7 @@ import (
 	"time"
 
 	"github.com/fleetup/fleetup/inventory"
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/txtar"
 )
 
@@ -48,7 +49,7 @@ func playTable(t *testing.T, file string) {
 		}
 		return
 	}
-	if diff := cmp.Diff(lines(sections["want"]), lines(got)); diff != "" {
+	if diff := gocmp.Diff(lines(sections["want"]), lines(got)); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 }
@@ -61,7 +62,8 @@ func play(t *testing.T, sections map[string]string) string {
 	table.fleet.Strategy = inventory.Strategy{MaxUnavailable: inventory.Amount{N: 1}, OnFailure: "stop", MaxFailures: inventory.Amount{N: 1},
 		Cordoned: "skip", Unreachable: "fail", Spread: map[string]int{}, Domains: map[string]int{}}
 	table.fleet.GroupLimits = map[string]inventory.Amount{}
-	table.world = World{Nodes: map[string]WorldNode{}, Unreachable: map[string]string{}}
+	table.fleet.Strategy.Kind = "rolling"
+	table.world = World{Nodes: map[string]WorldNode{}, Unreachable: map[string]string{}, Wakeable: map[string]bool{}, Takes: map[string]time.Duration{}}
 	table.onBlocked = "requeue"
 	for _, line := range lines(sections["fleet"]) {
 		table.line(strings.Fields(line))
@@ -71,7 +73,11 @@ func play(t *testing.T, sections map[string]string) string {
 		return "refused: " + err.Error() + "\n"
 	}
 	s := newSim(t, plan)
-	s.show = table.show
+	s.show, s.observed.Wait, s.zone = table.show, table.wait, table.zone
+	if !table.begin.IsZero() {
+		s.begin, s.now = table.begin, table.begin
+		s.progress.PickedUp, s.progress.Started = s.now, s.now
+	}
 	for name, m := range table.machines {
 		s.add(name, m, table.observed[name])
 	}
@@ -90,7 +96,10 @@ type table struct {
 	machines  map[string]*machine
 	observed  map[string]NodeObserved
 	onBlocked string
-	show      bool
+	show      bool // waits too
+	wait      bool // run --wait
+	begin     time.Time
+	zone      *time.Location
 
 	drainTimeout time.Duration
 }
@@ -124,11 +133,55 @@ func (b *table) line(w []string) {
 		b.world.Self = w[1:]
 	case "waits":
 		b.show = true
+	case "kind":
+		s.Kind = w[1]
+	case "waves":
+		for _, wave := range w[1:] {
+			s.Waves = append(s.Waves, b.amount(wave))
+		}
+	case "pools":
+		s.Pools = w[1:]
+	case "soak":
+		s.Soak = b.duration(w[1])
+	case "min_pods":
+		s.MinPods = b.amount(w[1]).N
+	case "max_surge":
+		s.MaxSurge = b.amount(w[1]).N
+	case "gate":
+		b.world.Gates = append(b.world.Gates, PlanGate{Name: w[1], Deadline: b.duration(w[2])})
+	case "window":
+		b.window(w[1:])
+	case "begin":
+		b.moment(w[1:])
+	case "wait":
+		b.wait = true
 	case "node", "other":
 		b.nodes(w[0] == "node", w[1:])
 	default:
 		b.t.Fatalf("fleet: %q", w)
 	}
+}
+
+// window reads "0 1 * * Sat 4h Europe/Berlin except=2026-12-24/2026-12-26".
+func (b *table) window(w []string) {
+	window := inventory.Window{Start: strings.Join(w[:5], " "), Duration: b.duration(w[5]), Timezone: w[6]}
+	for _, word := range w[7:] {
+		from, to, _ := strings.Cut(strings.TrimPrefix(word, "except="), "/")
+		window.Except = append(window.Except, inventory.Days{From: from, To: cmp.Or(to, from)})
+	}
+	b.fleet.Windows = append(b.fleet.Windows, window)
+}
+
+// moment reads "2026-03-28 23:30 Europe/Berlin": when the run begins, and by which clock it is told.
+func (b *table) moment(w []string) {
+	var err error
+	if b.zone, err = time.LoadLocation(w[2]); err != nil {
+		b.t.Fatal(err)
+	}
+	if b.begin, err = time.ParseInLocation("2006-01-02 15:04", w[0]+" "+w[1], b.zone); err != nil {
+		b.t.Fatal(err)
+	}
+	b.begin = b.begin.UTC()
 }
 
 func (b *table) amount(s string) inventory.Amount {
@@ -157,7 +210,7 @@ func (b *table) nodes(selected bool, words []string) {
 
 func (b *table) node(selected bool, name string, values map[string]string) {
 	h := inventory.Host{Name: name, Node: name, Labels: map[string]string{}, Drain: inventory.Drain{OnBlocked: b.onBlocked, Timeout: b.drainTimeout}}
-	m := &machine{takes: 10 * time.Minute, why: "?"}
+	m := &machine{takes: 10 * time.Minute, why: "?", off: values["state"] == "off"}
 	o := NodeObserved{Ready: true}
 	for key, value := range values {
 		switch key {
@@ -167,6 +220,14 @@ func (b *table) node(selected bool, name string, values map[string]string) {
 			m.fails = b.amount(value).N
 		case "blocks":
 			m.blocks = b.amount(value).N
+		case "stuck":
+			m.stuck = b.amount(value).N
+		case "pods":
+			m.pods = b.amount(value).N
+		case "spare":
+			h.Spare, b.world.Wakeable[name] = true, value == "bmc"
+		case "uptodate":
+			m.upToDate, b.world.Idle = true, withIdle(b.world.Idle, name)
 		case "why":
 			m.why = value
 		case "group":
@@ -174,7 +235,10 @@ func (b *table) node(selected bool, name string, values map[string]string) {
 		case "unreachable":
 			b.world.Unreachable[name] = value
 		case "state":
-			o.Ready, o.Cordoned = value != "notready", value == "cordoned"
+			o.Ready, o.Cordoned = value != "notready" && value != "off", value == "cordoned" || value == "off"
+			if m.off {
+				b.world.Unreachable[name] = "no route to host"
+			}
 		case "run":
 			o.Run, o.Cordoned = value, true
 		case "failed":
@@ -185,12 +249,21 @@ func (b *table) node(selected bool, name string, values map[string]string) {
 		}
 	}
 	if values["absent"] == "" {
-		b.world.Nodes[name] = WorldNode{Labels: h.Labels, ControlPlane: slices.Contains(h.Groups, "control-plane")}
+		b.world.Nodes[name] = WorldNode{Labels: h.Labels, ControlPlane: slices.Contains(h.Groups, "control-plane"), Cordoned: o.Cordoned && o.Run == ""}
+		b.world.Takes[name] = m.takes
 		b.machines[name], b.observed[name] = m, o
 	}
 	if selected {
 		b.fleet.Hosts = append(b.fleet.Hosts, h)
 	}
+}
+
+func withIdle(idle map[string]bool, name string) map[string]bool {
+	if idle == nil {
+		idle = map[string]bool{}
+	}
+	idle[name] = true
+	return idle
 }
 
 func (b *table) duration(s string) time.Duration {
@@ -213,6 +286,10 @@ func (b *table) event(s *sim, w []string) {
 	}
 	if w[1] == "rerun" {
 		s.reruns++
+	}
+	if w[0] == "before" {
+		do()
+		return
 	}
 	s.at(b.duration(w[0]), 0, func() {
 		if !slices.Contains([]string{"fail", "crash", "rerun"}, w[1]) { // they tell themselves
@@ -241,6 +318,8 @@ func (s *sim) worldEvents(arg string) map[string]func() {
 		"remove":   func() { delete(s.observed.Nodes, arg) },
 		"strand":   func() { s.observed.Stranded = append(s.observed.Stranded, arg) },
 		"unstrand": func() { s.observed.Stranded = nil },
+		"gate":     func() { s.setGate(arg) },
+		"pods":     func() { s.setPods(arg) },
 		"stop":     func() { s.observed.Stop = true },
 		"pause":    func() { s.observed.Paused = true },
 		"resume":   func() { s.observed.Paused = false },

@@ -147,6 +147,13 @@ func (w *fakeWorld) Untaint(_ context.Context, node, _ string) error {
 	return nil
 }
 
+func (w *fakeWorld) Open(ctx context.Context, node, run string) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return w.held(node, run, "open", func(n *fakeNode) { n.cordoned, n.tainted = false, false })
+}
+
 func (w *fakeWorld) Release(ctx context.Context, node, _ string, last map[string]string) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -240,6 +247,16 @@ func (w *fakeWorld) Observe() (map[string]NodeObserved, []string) {
 		seen[name] = NodeObserved{Ready: n.ready, Cordoned: n.cordoned, Run: n.run, Failed: n.failed}
 	}
 	return seen, nil
+}
+
+func (w *fakeWorld) Carried() map[string]int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	carried := map[string]int{}
+	for name, n := range w.nodes {
+		carried[name] = n.pods
+	}
+	return carried
 }
 
 func (w *fakeWorld) Changed() <-chan struct{} {

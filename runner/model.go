@@ -160,6 +160,8 @@ type Observed struct {
 	Stop, Paused bool
 	// Hold says why this process may start nothing new for now ("the journal's disk is full"); "" it may.
 	Hold string
+	// Wait: a window that is closed is waited for, instead of ending the process.
+	Wait bool
 	// Pods are the pods that each node carries which belong to no DaemonSet.
 	Pods map[string]int
 }
@@ -207,6 +209,7 @@ const (
 	OrderClose         = "close"          // cordon and drain a node that has something to do
 	OrderCloseAgain    = "close again"    // the same, whatever it has to do: the way back
 	OrderOpen          = "open"           // uncordon a node that an earlier stage closed
+	OrderOpenAgain     = "open again"     // the same on the way back, when the application may be unwell: nobody waits for it
 	OrderWake          = "wake"           // bring a spare up
 	OrderReturn        = "return"         // drain a spare, and leave it as it was found
 	OrderRollBack      = "roll back"      // put a node back to what it ran before the run

@@ -48,6 +48,23 @@ var orders = map[string][]phase{
 	},
 	OrderSwapFinish: slices.Concat(switchedOn, []phase{{"compare", (*life).compare, false}}, returning),
 	OrderSwapCancel: slices.Concat(switchedOn, []phase{{"compare", (*life).compareOnly, false}}, returning),
+	OrderOpenAgain: {
+		{"found", (*life).found, false},
+		{"uncordon", (*life).uncordon, false},
+	},
+	// A spare is claimed before it is powered on, so that its record says that it was off; it is powered off before the record
+	// goes.
+	OrderWake: {
+		{"claim", (*life).claimSpare, false},
+		{"power on", (*life).spareOn, false},
+		{"start", (*life).awake, false},
+	},
+	OrderReturn: {
+		{"claim", (*life).claimAgain, false},
+		{"drain", (*life).drain, false},
+		{"power off", (*life).spareOff, false},
+		{"release", (*life).givenBackSpare, false},
+	},
 	OrderGiveBack: {
 		{"start", (*life).wake, false},
 		{"verify", (*life).verifyAsFound, false},
@@ -94,5 +111,6 @@ var holds = map[string]bool{OrderSwapBegin: true, OrderSwapFinish: true, OrderSw
 
 // ended is what the end of an order that changed nothing is called.
 var ended = map[string]string{
-	OrderClose: "closed", OrderCloseAgain: "closed", OrderOpen: "opened", OrderGiveBack: "given back", OrderRollBack: "rolled back",
+	OrderClose: "closed", OrderCloseAgain: "closed", OrderOpen: "opened", OrderOpenAgain: "opened", OrderWake: "awake", OrderReturn: "given back",
+	OrderGiveBack: "given back", OrderRollBack: "rolled back",
 }

@@ -281,16 +281,10 @@ func (l *life) uncordon(ctx context.Context) error {
 	if !l.r.cordoned(l.w.Node) {
 		l.say("somebody uncordoned the node before it was verified")
 	}
-	last := map[string]string{"run": l.r.Run, "time": time.Now().UTC().Format(time.RFC3339)}
-	for _, k := range []string{"kubelet", "kernel", "runtime", "changes"} {
-		if v := l.state[k]; v != "" {
-			last[k] = v
-		}
-	}
 	if err := playbooks.LetGo(ctx, l.w.Machine); err != nil { // before: once it is released nobody would come back for it
 		return err
 	}
-	if err := l.r.Cluster.Release(ctx, l.w.Node, l.r.Run, last); err != nil {
+	if err := l.letIn(ctx); err != nil {
 		return err
 	}
 	if err := l.w.Machine.Sweep(ctx, l.r.Run); err != nil {
@@ -299,6 +293,25 @@ func (l *life) uncordon(ctx context.Context) error {
 	l.r.Cluster.Draining(l.w.Node, false)
 	l.r.Cluster.Event(ctx, l.w.Node, "FleetupDone", "verified and given back", false)
 	return nil
+}
+
+// letIn opens the node: one that is only lent keeps the record of how it was found, all others are given back.
+func (l *life) letIn(ctx context.Context) error {
+	if l.r.spare(l.w.Node) {
+		return l.r.Cluster.Open(ctx, l.w.Node, l.r.Run)
+	}
+	return l.r.Cluster.Release(ctx, l.w.Node, l.r.Run, l.lastRun())
+}
+
+// lastRun is what stays on the node of this run: what it ran before, and what was changed.
+func (l *life) lastRun() map[string]string {
+	last := map[string]string{"run": l.r.Run, "time": time.Now().UTC().Format(time.RFC3339)}
+	for _, k := range []string{"kubelet", "kernel", "runtime", "changes"} {
+		if v := l.state[k]; v != "" {
+			last[k] = v
+		}
+	}
+	return last
 }
 
 // verifyAgain watches the node do its work. What fails now closes it again, with the reason.

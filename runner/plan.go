@@ -3,6 +3,8 @@ package runner
 import (
 	"slices"
 	"time"
+
+	"github.com/fleetup/fleetup/inventory"
 )
 
 // Plan is what a run is to do, as plain values: which orders on which nodes, stage after stage, inside which limits.
@@ -15,8 +17,12 @@ type Plan struct {
 	MaxFailures int        `json:"max_failures"` // quarantine and rollback: so many may fail, one more halts
 	Requeues    int        `json:"requeues"`     // how often a blocked node is tried again, where its OnBlocked is requeue
 	Cordoned    string     `json:"cordoned"`     // skip or upgrade
+	// Aside are spares that aren't lent to this run: that one is off doesn't make it count as down.
+	Aside []string `json:"aside,omitempty"`
 	// Gates are asked before the first node, after each one that was changed, and through every soak.
 	Gates []PlanGate `json:"gates,omitempty"`
+	// Windows are the times in which anything may be started; none: always.
+	Windows inventory.Windows `json:"windows,omitempty"`
 	// Back is the way back that a bad gate takes in a stage with Back: stages, one after another, that end the run.
 	Back []Stage `json:"back,omitempty"`
 }
@@ -54,6 +60,8 @@ type PlanNode struct {
 	// Backoff is how long the node is left alone after a blocked drain; 0: a minute. It is there where drain.timeout is
 	// shorter: whoever doesn't want to wait that long for a budget doesn't want to be idle for longer either.
 	Backoff time.Duration `json:"backoff,omitempty"`
+	// Takes is how long its upgrade is predicted to take: inside a window it starts only if that fits. In JSON: nanoseconds.
+	Takes time.Duration `json:"takes_ns,omitempty"`
 	// Skip says why the node is left alone from the start ("unreachable"); it then counts as down.
 	Skip string `json:"skip,omitempty"`
 	// Why says why the node stands where it stands, where that isn't plain: "fleetup itself runs here".
@@ -109,4 +117,9 @@ func (p Plan) orderOf(stage string) string {
 		}
 	}
 	return ""
+}
+
+// soaks reports whether any stage does.
+func (p Plan) soaks() bool {
+	return slices.ContainsFunc(p.Stages, func(s Stage) bool { return s.Soak > 0 })
 }

@@ -1,53 +1,115 @@
 package runner
 
-import "time"
+import (
+	"maps"
+	"time"
+)
 
-// Predict says how long a run of the plan takes if each node takes as long as took says and nothing fails: it plays
-// the run through Decide, so limits, stages and skipped nodes count as they will. A node that took doesn't name takes no
-// time. ok is false where the run can't end as things stand: a limit that is full, or pods that can't be placed.
-func Predict(plan Plan, took map[string]time.Duration, o Observed) (total time.Duration, ok bool) {
-	var p Progress
-	var now time.Time
-	seq := 0
-	plan.Gates = nil // they are good, and take no time
-	apply := func(kind Kind, node, message string) {
-		seq++
-		// an event that can't follow the ones before it changes nothing, and the play then ends by itself
-		_ = p.Apply(Event{Version: eventVersion, Seq: seq, Time: now, Run: "plan", Event: kind, Node: node, Message: message})
+// Predict says how long a run of the plan takes that begins at from, if each upgrade takes as long as took says, nothing
+// fails and all gates are good: it plays the run through Decide, so limits, stages, soaks, windows and skipped nodes count
+// as they will. A node that took doesn't name has nothing to do. ok is false where the run can't end as things stand: a
+// limit that is full, pods that can't be placed, a window that is too short.
+func Predict(plan Plan, took map[string]time.Duration, o Observed, from time.Time) (total time.Duration, ok bool) {
+	p := &prediction{plan: plan, took: took, o: o, now: from, ends: map[Order]time.Time{}}
+	p.o.Wait, p.o.Nodes, p.o.Pods = true, maps.Clone(o.Nodes), map[string]int{}
+	for _, s := range plan.Stages {
+		for _, n := range plan.Nodes {
+			p.o.Pods[n.Name] = max(p.o.Pods[n.Name], s.MinPods)
+		}
 	}
-	apply(EventStarted, "", "")
-	ends := map[string]time.Time{}
-	for range 3*len(plan.Nodes) + 3 {
-		d := Decide(plan, p, o, now)
-		for _, s := range d.Skip {
-			apply(EventSkipped, s.Node, s.Why)
-		}
-		for _, start := range d.Start {
-			apply(EventOrder, start.Node, "")
-			ends[start.Node] = now.Add(took[start.Node])
-		}
+	p.apply(Event{Event: EventStarted})
+	for range (len(plan.Stages) + 2) * (len(plan.Nodes) + 1) * turnsANode {
+		d := Decide(plan, p.progress, p.o, p.now)
 		switch {
 		case d.End != nil:
-			return now.Sub(time.Time{}), d.End.Exit == 0
-		case len(d.Skip)+len(d.Start) > 0:
-			continue
-		case len(ends) == 0:
+			return p.now.Sub(from), d.End.Exit == 0
+		case d.Halt != "" || !p.next(d):
 			return 0, false
 		}
-		node := earliest(ends)
-		now = ends[node]
-		delete(ends, node)
-		apply(EventDone, node, "")
 	}
 	return 0, false
 }
 
-// earliest is the node that ends first; of two at once, the first by name.
-func earliest(ends map[string]time.Time) string {
-	first := ""
-	for node, at := range ends {
-		if first == "" || at.Before(ends[first]) || at.Equal(ends[first]) && node < first {
-			first = node
+// turnsANode bounds how often a prediction decides for each node of a stage.
+const turnsANode = 6
+
+// prediction is a run that is played.
+type prediction struct {
+	plan     Plan
+	took     map[string]time.Duration
+	o        Observed
+	progress Progress
+	now      time.Time
+	ends     map[Order]time.Time // of what is in flight
+}
+
+func (p *prediction) apply(e Event) {
+	e.Version, e.Seq, e.Time, e.Run = eventVersion, p.progress.Seq+1, p.now, "plan"
+	_ = p.progress.Apply(e) // an event that can't follow the ones before it changes nothing, and the play then ends by itself
+}
+
+// next carries a decision out, or lets time pass until something ends; false where nothing ever will.
+func (p *prediction) next(d Decision) bool {
+	for _, s := range d.Skip {
+		p.apply(Event{Event: EventSkipped, Node: s.Node, Message: s.Why})
+	}
+	for _, e := range d.Tell {
+		p.apply(e)
+	}
+	for _, start := range d.Start {
+		p.apply(Event{Event: EventOrder, Node: start.Node, Order: start.Name, Stage: start.Stage})
+		p.ends[start] = p.now.Add(p.takes(start))
+	}
+	if d.Ask != nil {
+		for _, g := range p.plan.Gates {
+			p.apply(verdict{gate: g.Name, verdict: GateGood, reading: "good"}.event(*d.Ask))
+		}
+	}
+	if len(d.Skip)+len(d.Tell)+len(d.Start) > 0 || d.Ask != nil {
+		return true
+	}
+	first := earliest(p.ends)
+	switch at, flying := p.ends[first]; {
+	case flying && (d.Again.IsZero() || !d.Again.Before(at)):
+		p.now = at
+		p.end(first)
+	case d.Again.After(p.now):
+		p.now = d.Again
+	default:
+		return false
+	}
+	return true
+}
+
+// takes is how long an order takes: a drain is a part of an upgrade, what else there is takes no time worth counting.
+func (p *prediction) takes(o Order) time.Duration {
+	switch took := p.took[o.Node]; o.Name {
+	case OrderUpgrade, OrderUpgradeClosed:
+		return took
+	case OrderClose, OrderReturn:
+		return took / 4
+	}
+	return 0
+}
+
+func (p *prediction) end(o Order) {
+	delete(p.ends, o)
+	e := Event{Event: p.plan.ends(o, false), Node: o.Node}
+	if p.took[o.Node] == 0 && o.Name != OrderWake {
+		e.Message = upToDate
+	}
+	if n, present := p.o.Nodes[o.Node]; present && o.Name == OrderWake {
+		n.Ready = true
+		p.o.Nodes[o.Node] = n
+	}
+	p.apply(e)
+}
+
+// earliest is the order that ends first; of two at once, the first by its node.
+func earliest(ends map[Order]time.Time) (first Order) {
+	for o, at := range ends {
+		if first == (Order{}) || at.Before(ends[first]) || at.Equal(ends[first]) && o.Node < first.Node {
+			first = o
 		}
 	}
 	return first
@@ -64,7 +126,7 @@ func Took(events []Event) map[string]time.Duration {
 			clear(began)
 		case EventChanged:
 			changed[e.Node] = true
-		case EventDone:
+		case EventDone, EventThrough:
 			if at, known := began[e.Node]; known && changed[e.Node] {
 				took[e.Node] = e.Time.Sub(at)
 			}

@@ -48,7 +48,7 @@ func TestPredict(t *testing.T) {
 			if c.change != nil {
 				c.change(&p, took, o)
 			}
-			if got, ok := Predict(p, took, o); got != c.want || ok != c.ok {
+			if got, ok := Predict(p, took, o, time.Time{}); got != c.want || ok != c.ok {
 				t.Errorf("%s, %v; want %s, %v", got, ok, c.want, c.ok)
 			}
 		})

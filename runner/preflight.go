@@ -35,6 +35,7 @@ type Situation struct {
 type SituationNode struct {
 	Kubelet  string   // version as the API reports it
 	Ours     bool     // claimed by the run that is picked up: it may be rebooting just now
+	Spare    bool     // it may be off
 	Refused  []string // pods that its drain would refuse, with the reason
 	Blockers []string // budgets that allow nothing now
 	Warnings []string // what a drain would lose, or can't do
@@ -69,6 +70,14 @@ func judgeNode(node string, v *Surveyed, s Situation, kubeadm, unreachable strin
 	}
 	if v.Work.Hold != "" {
 		add(false, "left alone", v.Work.Hold+"; it counts as down")
+		return all
+	}
+	if v.Err != nil && seen.Spare {
+		why := "a spare that is off, it seems: it is powered on where the strategy asks for it"
+		if v.Work.Power == nil {
+			why = "a spare that can't be reached, and without a bmc key of its host nobody but you can power it on: the run goes on without it"
+		}
+		add(false, "reach", why+": "+v.Err.Error())
 		return all
 	}
 	if v.Err != nil {

@@ -84,10 +84,14 @@ var runChanges = map[Kind]func(*Progress, Event){
 	},
 	EventResumed: func(p *Progress, e Event) {
 		anew := p.Finished || e.Data[dataDigest] != "" && e.Data[dataDigest] != p.Digest
+		goingBack := p.Turned.Stage != "" && p.Halted == "" && !anew
 		p.anew(anew)
 		p.PickedUp, p.PickedSeq = e.Time, e.Seq
 		p.concerns(e.Data)
 		for name, n := range p.Nodes {
+			if goingBack && n.State == Waiting && n.Back != "" {
+				continue // it has gone its way back, while others haven't
+			}
 			n.pickUp(e.Time, anew)
 			p.Nodes[name] = n
 		}

@@ -77,6 +77,10 @@ func settledNow(d Decision) bool { return len(d.Skip) > 0 || len(d.Tell) > 0 || 
 func (r *Runner) decide() Decision {
 	var o Observed
 	o.Nodes, o.Stranded = r.Cluster.Observe()
+	if r.Plan.soaks() {
+		o.Pods = r.Cluster.Carried()
+	}
+	o.Wait = r.Wait
 	o.Paused = r.Paused != nil && r.Paused()
 	if full := r.Journal.Full(); full != nil {
 		o.Hold = full.Error()

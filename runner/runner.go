@@ -48,6 +48,8 @@ type Runner struct {
 	Gates []Gate
 	// Endpoints returns, by Service, the least ready endpoints since it was called before, for the journal. May be nil.
 	Endpoints func() map[string]int
+	// Wait: a closed window is waited for, instead of ending the process.
+	Wait bool
 	// HTTP asks the application's own URLs all through the run. May be nil.
 	HTTP *HTTPWatch
 

@@ -51,6 +51,9 @@ type Claims interface {
 	Note(ctx context.Context, node, run string, facts map[string]string) error
 	// Untaint takes the taint off and keeps all else.
 	Untaint(ctx context.Context, node, run string) error
+	// Open lets pods onto the node, whatever was found: a spare is closed by whoever owns it. The claim's record stays, so
+	// that Release gives it back as it was.
+	Open(ctx context.Context, node, run string) error
 	// Release gives the node back as it was found: uncordoned if and only if the claim cordoned it. last, where not
 	// nil, is kept on the node as what this run did.
 	Release(ctx context.Context, node, run string, last map[string]string) error
@@ -102,6 +105,8 @@ type Watch interface {
 	Facts(node string) map[string]string
 	// Observe returns all nodes, and the pods that this run evicted and that can't be placed.
 	Observe() (map[string]NodeObserved, []string)
+	// Carried counts the pods that run on each node and belong to no DaemonSet.
+	Carried() map[string]int
 	// Changed returns a channel that is closed when Observe would return something new.
 	Changed() <-chan struct{}
 	// Event tells the node's story in the cluster, as a Kubernetes Event; best effort.

@@ -34,6 +34,7 @@ type Node struct {
 	Name   string
 	Groups []string
 	Labels map[string]string // of host and Node object
+	Spare  bool              // of the host; its Node is cordoned, as its owner keeps it
 	// Machine changes how the machine is made; may be nil.
 	Machine func(*remotetest.Options)
 }
@@ -172,6 +173,12 @@ func (b *Box) addNode(i int, n Node) error {
 	if err := b.API.AddNode(n.Name, n.Labels); err != nil {
 		return err
 	}
+	if n.Spare {
+		err := kubetest.Change(b.API, "", n.Name, func(n *corev1.Node) { n.Spec.Unschedulable = true })
+		if err != nil {
+			return err
+		}
+	}
 	m.OnKubelet(func(up bool, version string) {
 		if !up {
 			b.API.StopKubelet(n.Name)
@@ -219,6 +226,9 @@ func (b *Box) Head() string {
 		}
 		if b.options.BMC {
 			fmt.Fprintf(&t, ",\n       bmc = { type = \"redfish\", address = %q, user = \"admin\", password = { file = \"bmc-password\" },\n               fingerprint = %q }", bmcAddress(i), b.bmcs.print)
+		}
+		if n.Spare {
+			t.WriteString(", spare = true")
 		}
 		t.WriteString(" }\n")
 	}

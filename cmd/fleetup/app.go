@@ -135,7 +135,7 @@ const about = `Upgrade fleets of bare-metal Kubernetes nodes with zero downtime.
   fleetup run   prod.toml    do it, or go on with it
 
 Exit codes: 0 done, or nothing to do; 1 failed or refused; 2 changes pending (plan --detailed-exitcode); 3 halted or
-aborted; 4 another run holds the lease; 64 usage; 65 the inventory or a playbook is wrong; 130 interrupted.`
+aborted; 4 another run holds the lease; 5 no window open, or it closed with work left; 64 usage; 65 the inventory or a playbook is wrong; 130 interrupted.`
 
 func (a *app) root() *cobra.Command {
 	root := &cobra.Command{

@@ -34,6 +34,7 @@ type display struct {
 	running  map[string]string // node → what it does or waits for
 	heldBack string            // why no other node starts
 	held     string            // the last that heldUp was told
+	said     string            // heldBack as it was printed last, where there is no bar
 	sending  string            // a file that is under way, and how far it is
 }
 
@@ -133,6 +134,8 @@ func (d *display) count(e runner.Event) {
 		delete(d.running, e.Node)
 	case runner.EventBlocked, runner.EventThrough, runner.EventBack:
 		delete(d.running, e.Node)
+	case runner.EventOrder:
+		d.running[e.Node] = e.Order
 	case runner.EventPhase:
 		d.running[e.Node] = e.Phase
 	case runner.EventWaiting:
@@ -188,7 +191,12 @@ func (d *display) paint(e runner.Event) string {
 			return d.color("32", "up to date")
 		}
 		return d.color("32", "done") + ": " + e.Message
-	case runner.EventThrough, runner.EventBack, runner.EventSoak, runner.EventSoaked:
+	case runner.EventThrough:
+		if e.Order == runner.OrderUpgradeClosed && e.Message != "up to date" {
+			return d.color("32", "upgraded, stays closed") + ": " + e.Message
+		}
+		return e.Message
+	case runner.EventBack, runner.EventSoak, runner.EventSoaked:
 		return e.Message
 	case runner.EventTurned:
 		return d.color("31", "turning back") + ": " + e.Message
@@ -239,6 +247,11 @@ func (d *display) decided(dec runner.Decision) {
 	d.heldBack = ""
 	if len(dec.Waits) > 0 {
 		d.heldBack = dec.Waits[0].Why
+	}
+	idle := len(d.running)+len(dec.Start) == 0 && dec.Ask == nil && dec.Halt == "" && dec.End == nil && d.held == ""
+	if d.bar == nil && !d.app.json() && idle && d.heldBack != "" && d.heldBack != d.said { // a bar says it all the while
+		d.said = d.heldBack
+		d.print(time.Now().Local().Format(time.TimeOnly) + "  waits: " + firstLine(d.heldBack))
 	}
 	d.render()
 }

@@ -25,25 +25,32 @@ type forecast struct {
 	ends  bool                     // the run would end, as things stand
 }
 
-// forecast takes a node's own last time, else the median of the fleet's, else a guess, and plays the run through the
-// scheduler.
-func (s *session) forecast(plan runner.Plan, found map[string]*runner.Surveyed) forecast {
+// takes is how long each node will take that has something to do: as its own last time, else the median of the fleet's, which
+// known says, else a guess.
+func (s *session) takes(found map[string]*runner.Surveyed) (took map[string]time.Duration, known bool) {
 	past := s.past()
 	typical := median(slices.Collect(maps.Values(past)))
-	fc := forecast{took: map[string]time.Duration{}, known: typical > 0}
+	took = map[string]time.Duration{}
 	for name, v := range found {
 		switch {
 		case v.NothingToDo():
 		case past[name] > 0:
-			fc.took[name] = past[name]
+			took[name] = past[name]
 		case typical > 0:
-			fc.took[name] = typical
+			took[name] = typical
 		default:
-			fc.took[name] = s.guess(name, v)
+			took[name] = s.guess(name, v)
 		}
 	}
+	return took, typical > 0
+}
+
+// forecast plays the run through the scheduler.
+func (s *session) forecast(plan runner.Plan, found map[string]*runner.Surveyed) forecast {
+	var fc forecast
+	fc.took, fc.known = s.takes(found)
 	nodes, stranded := s.cluster.Observe()
-	fc.total, fc.ends = runner.Predict(plan, fc.took, runner.Observed{Nodes: nodes, Stranded: stranded})
+	fc.total, fc.ends = runner.Predict(plan, fc.took, runner.Observed{Nodes: nodes, Stranded: stranded}, time.Now())
 	return fc
 }
 
@@ -105,6 +112,9 @@ func median(list []time.Duration) time.Duration {
 func roughly(d time.Duration) string {
 	if d < time.Minute {
 		return "under a minute"
+	}
+	if days := int(d.Round(24*time.Hour) / (24 * time.Hour)); d >= 48*time.Hour { // waiting for windows
+		return "about " + plural(days, "day")
 	}
 	text := "about "
 	if h := d.Round(time.Minute) / time.Hour; h > 0 {

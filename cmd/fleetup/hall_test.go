@@ -9,6 +9,7 @@ import (
 	"io"
 	"io/fs"
 	"maps"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -170,7 +171,7 @@ type step struct {
 
 // steps are the commands that make and break a script's data centre.
 var steps = map[string]step{
-	"box":         {"WORKERS [control-plane] [sudo-password] [bmc] [old-sshd]", makeBox},
+	"box":         {"WORKERS [control-plane] [sudo-password] [bmc] [old-sshd] [spare] [pools]", makeBox},
 	"inventory":   {"FILE", (*hall).inventory},
 	"known-hosts": {"", func(s *hall, _ []string) (string, error) { return "", s.box.WriteKnownHosts() }},
 	"forget-hosts": {"", func(s *hall, _ []string) (string, error) {
@@ -227,6 +228,7 @@ var steps = map[string]step{
 	"settle":         {"PODS", (*hall).settle},
 	"rights-none":    {"[RESOURCE]", (*hall).rightsNone},
 	"api-version":    {"VERSION", func(s *hall, args []string) (string, error) { s.box.API.SetVersion(args[0]); return "", nil }},
+	"answer":         {"CODE [AFTER]", (*hall).answer},
 	"api":            {"up|down", func(s *hall, args []string) (string, error) { s.box.API.Refuse(args[0] == "down"); return "", nil }},
 	"mirror-lacks":   {"PACKAGE [VERSION]", (*hall).mirrorLacks},
 	"hold-lease":     {"USER", (*hall).holdLease},
@@ -272,6 +274,12 @@ func makeBox(s *hall, args []string) (string, error) {
 			nodes = append(nodes, box.Node{Name: "cp1", Groups: []string{"control-plane"}, Labels: map[string]string{"node-role.kubernetes.io/control-plane": ""}})
 		case "bmc":
 			bmcs = true
+		case "spare":
+			nodes = append(nodes, box.Node{Name: "spare1", Groups: []string{"workers"}, Spare: true})
+		case "pools":
+			for i := range nodes {
+				nodes[i].Groups = []string{[]string{"blue", "green"}[i%2]}
+			}
 		case "sudo-password":
 			for i := range nodes {
 				nodes[i].Machine = func(o *remotetest.Options) {
@@ -431,6 +439,26 @@ func (s *hall) settle(args []string) (string, error) {
 func (s *hall) rightsNone(args []string) (string, error) {
 	s.box.API.Authorize(func(_, _, group, resource, _, _ string) bool {
 		return group == "authorization.k8s.io" || len(args) > 0 && resource != args[0]
+	})
+	return "", nil
+}
+
+// answer makes every Service answer with a status, from now on or after a while.
+func (s *hall) answer(args []string) (string, error) {
+	code, err := strconv.Atoi(args[0])
+	after := time.Duration(0)
+	if err == nil && len(args) > 1 {
+		after, err = time.ParseDuration(args[1])
+	}
+	if err != nil {
+		return "", err
+	}
+	from := time.Now().Add(after)
+	s.box.API.Proxy(func(string, string, string, string) (int, string) {
+		if time.Now().Before(from) {
+			return http.StatusOK, "ok"
+		}
+		return code, "as told"
 	})
 	return "", nil
 }

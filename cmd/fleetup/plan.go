@@ -6,9 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
-	"strings"
+	"slices"
 
 	"github.com/google/renameio/v2"
 	"github.com/spf13/cobra"
@@ -69,7 +68,7 @@ func (a *app) plan(ctx context.Context, path, save string, detailed bool) error 
 	if err != nil {
 		return err
 	}
-	plan, err := s.build(found)
+	plan, err := s.build(found, s.unfinished())
 	if err != nil {
 		return err
 	}
@@ -92,6 +91,7 @@ func (a *app) plan(ctx context.Context, path, save string, detailed bool) error 
 
 func (s *session) saved(plan runner.Plan, found map[string]*runner.Surveyed, findings []runner.Finding) savedPlan {
 	p := savedPlan{Version: 1, Digest: s.fleet.Digest, Plan: plan, Findings: findings}
+	p.Plan.Nodes = slices.Clone(plan.Nodes)
 	for _, n := range plan.Nodes {
 		if v := found[n.Name]; v != nil {
 			p.Nodes = append(p.Nodes, planned(n.Name, v))
@@ -139,84 +139,13 @@ func (s *session) showPlan(p savedPlan, found map[string]*runner.Surveyed, fc fo
 	return nil
 }
 
-// planText prints every node in the order in which it will be taken: what differs, and with commands what would run.
-func (s *session) planText(w io.Writer, plan runner.Plan, found map[string]*runner.Surveyed, fc forecast, commands bool) {
-	var same []string
-	n := 0
-	for _, pn := range plan.Nodes {
-		v := found[pn.Name]
-		switch {
-		case v == nil:
-			continue
-		case s.leftAlone(pn) != "":
-			fmt.Fprintf(w, "%s  left alone: %s\n", pn.Name, s.leftAlone(pn))
-			continue
-		case v.NothingToDo():
-			same = append(same, pn.Name)
-			continue
-		}
-		n++
-		fmt.Fprintf(w, "%d. %s  %s, %s\n", n, pn.Name, how(v), roughly(fc.took[pn.Name]))
-		for _, i := range v.Items {
-			planStep(w, i, commands)
-		}
-	}
-	if len(same) > 0 {
-		fmt.Fprintf(w, "up to date: %s\n", strings.Join(same, ", "))
-	}
-	if n == 0 {
-		fmt.Fprintln(w, "nothing to do")
-		return
-	}
-	for _, l := range plan.Limits {
-		fmt.Fprintf(w, "limit: %s\n", l.Why)
-	}
-	planStays(w, plan, found)
-	fmt.Fprintln(w, "in all: "+fc.inAll())
-}
-
 // leftAlone says why a run would not touch the node as it is now; "" where it would.
 func (s *session) leftAlone(pn runner.PlanNode) string {
 	n, _ := s.cluster.Node(pn.Name)
-	if pn.Skip == "" && n.Unschedulable && n.Run == "" && n.Failed == "" && s.fleet.Strategy.Cordoned != "upgrade" {
+	if pn.Skip == "" && !pn.Spare && n.Unschedulable && n.Run == "" && n.Failed == "" && s.fleet.Strategy.Cordoned != "upgrade" {
 		return "cordoned by somebody else"
 	}
 	return pn.Skip
-}
-
-// how says in a few words what will happen to the node itself.
-func how(v *runner.Surveyed) string {
-	if v.Err != nil {
-		return "cannot be reached"
-	}
-	if !v.Work.NeedsDrain(v.Items) {
-		return "changed in place, not drained"
-	}
-	text := "cordon, drain, upgrade"
-	switch {
-	case v.Work.RebootPolicy == "always":
-		text += ", reboot"
-	case v.Work.RebootPolicy == "if-required":
-		text += ", reboot if required"
-	}
-	return text + ", verify, uncordon"
-}
-
-func planStep(w io.Writer, i runner.Item, commands bool) {
-	if i.Status.Clean {
-		return
-	}
-	changes := i.Status.Changes
-	if len(changes) == 0 {
-		changes = []string{"to be applied"}
-	}
-	fmt.Fprintf(w, "   %s: %s\n", i.Step.Name(), strings.Join(changes, ", "))
-	if !commands {
-		return
-	}
-	for _, c := range i.Status.Commands {
-		fmt.Fprintf(w, "     $ %s\n", strings.ReplaceAll(strings.TrimSpace(c), "\n", "\n       "))
-	}
 }
 
 // fresh refuses a saved plan that is no longer what would be done.
@@ -234,6 +163,12 @@ func (s *session) fresh(file string, plan runner.Plan, found map[string]*runner.
 	}
 	now := s.saved(plan, found, nil)
 	old.Findings, old.Predicted = nil, 0
+	for i := range old.Plan.Nodes { // a forecast changes with every run
+		old.Plan.Nodes[i].Takes = 0
+	}
+	for i := range now.Plan.Nodes {
+		now.Plan.Nodes[i].Takes = 0
+	}
 	was, err1 := json.Marshal(old)
 	is, err2 := json.Marshal(now)
 	if err := errors.Join(err1, err2); err != nil {

@@ -118,6 +118,23 @@ func (r *record) read(path string) (over bool, err error) {
 	return false, nil
 }
 
+// unfinished is the journal of the run that a `fleetup run` would go on with, where there is one here.
+func (s *session) unfinished() runner.Progress {
+	dir, err := s.app.stateDir(s.fleet.Name)
+	if err != nil {
+		return runner.Progress{}
+	}
+	path, ok := runner.Latest(dir)
+	if !ok {
+		return runner.Progress{}
+	}
+	_, p, _, err := runner.ReadJournal(path)
+	if err != nil || p.Finished { // whoever runs is told
+		return runner.Progress{}
+	}
+	return p
+}
+
 // openJournal opens the run's journal for appending, or begins it.
 func (r *record) openJournal() (fresh bool, err error) {
 	if r.path == "" {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -22,6 +23,7 @@ type runFlags struct {
 	plan       string
 	allowed    consent
 	waitLock   bool
+	wait       bool
 	unattended bool
 }
 
@@ -41,6 +43,7 @@ then the others. Ctrl-C once ends after what is in flight; twice parks it where 
 	c.Flags().StringArrayVar(&rf.allowed.pastBudget, "past-budget", nil, "NS/PDB that may be violated in this run, after its refusal")
 	c.Flags().StringArrayVar(&rf.allowed.acceptDowntime, "accept-downtime", nil,
 		"NS/NAME of a Service, or of a workload, that may have no endpoint while a pod moves that nothing else can spare")
+	c.Flags().BoolVar(&rf.wait, "wait", false, "wait for the next window where one closes with work left, instead of exit 5")
 	c.Flags().BoolVar(&rf.waitLock, "wait-lock", false, "wait while another run holds the lease")
 	c.Flags().BoolVar(&rf.unattended, "unattended", false, "for jobs: a run that was halted stays so, exit 3, until fleetup resume lifts it")
 	return c
@@ -96,7 +99,8 @@ func (s *session) carryOut(ctx context.Context, rec *record, rf runFlags, stop <
 	if err := refusal(findings); err != nil {
 		return err
 	}
-	plan, err := s.build(found)
+	web := runner.NewHTTPWatch(s.cluster.targets(s.fleet.HTTP))
+	plan, err := s.build(found, rec.progress)
 	if err != nil {
 		return err
 	}
@@ -112,41 +116,48 @@ func (s *session) carryOut(ctx context.Context, rec *record, rf runFlags, stop <
 	if err := rec.begin(plan); err != nil {
 		return err
 	}
-	return s.watched(ctx, rec, plan, s.toClose(plan, found), stop)
+	r := &runner.Runner{Plan: plan, Pending: s.toClose(plan, found), Gates: s.judges(web), HTTP: web, Stop: stop, Wait: rf.wait}
+	return s.watched(ctx, rec, r)
 }
 
-// watched runs the plan while the zero-downtime proof and the application's own URLs are watched. closing are the nodes
-// that it is to close.
-func (s *session) watched(ctx context.Context, rec *record, plan runner.Plan, closing []string, stop <-chan struct{}) error {
+// judges are what decides whether the run may go on: the inventory's gates and, of a run that soaks, the application's own
+// URLs.
+func (s *session) judges(web *runner.HTTPWatch) []runner.Gate {
+	if s.fleet.Strategy.Soak > 0 && len(s.fleet.HTTP) > 0 {
+		return append(slices.Clone(s.asked), runner.HTTPGate(web))
+	}
+	return s.asked
+}
+
+// watched carries the run out while the zero-downtime proof and the application's own URLs are watched. What r holds is the
+// plan and what it needs beside the session and the record.
+func (s *session) watched(ctx context.Context, rec *record, r *runner.Runner) error {
 	s.cluster.proof = s.cluster.Proof()
 	s.cluster.Guard(rec.lease.Held)
-	web := runner.NewHTTPWatch(s.cluster.targets(s.fleet.HTTP))
 	wctx, done := context.WithCancel(ctx)
 	var watching sync.WaitGroup
-	watching.Go(func() { web.Run(wctx) })
+	watching.Go(func() { r.HTTP.Run(wctx) })
 	defer func() { done(); watching.Wait() }()
 
-	d := s.app.newDisplay(len(plan.Nodes))
+	d := s.app.newDisplay(len(r.Plan.Nodes))
 	people := s.teller(d.note)
 	defer people.close()
 	show := func(e runner.Event) { d.event(e); people.event(e) }
 	for _, e := range rec.first {
 		show(e)
 	}
-	r := &runner.Runner{
-		Run: rec.run, Plan: plan, Work: s.work, Cluster: s.cluster, Journal: rec.journal, Progress: rec.progress,
-		Pending: closing, Show: show, Decided: func(dec runner.Decision) { d.decided(dec); d.heldUp(rec.heldUp()) },
-		Gates: s.asked, Hooks: s.hooks(), Self: s.cluster.SelfNode(),
-		Held: rec.lease.Held, Lost: rec.lease.Lost(), Stop: stop, Paused: rec.paused, HTTP: web,
-		Endpoints: s.cluster.proof.Lows,
-	}
+	r.Run, r.Work, r.Cluster, r.Journal, r.Progress = rec.run, s.work, s.cluster, rec.journal, rec.progress
+	r.Show, r.Decided = show, func(dec runner.Decision) { d.heldUp(rec.heldUp()); d.decided(dec) }
+	r.Held, r.Lost, r.Paused = rec.lease.Held, rec.lease.Lost(), rec.paused
+	r.Endpoints = s.cluster.proof.Lows
+	r.Hooks, r.Self = s.hooks(), s.cluster.SelfNode()
 	if s.app.wrap != nil {
 		s.app.wrap(r)
 	}
 	begun := time.Now()
 	end, err := r.Go(ctx)
 	d.close()
-	sum := s.summary(rec.run, end, r.Progress, web, time.Since(begun))
+	sum := s.summary(rec.run, end, r.Progress, r.HTTP, time.Since(begun))
 	if sum.Moves != nil {
 		sum.Moves.Part = rec.first[0].Event == runner.EventResumed
 	}

@@ -111,12 +111,16 @@ func (s *session) extraRights() []kube.Rule {
 // predict says what a drain of the node would meet now.
 func (s *session) predict(n kube.Node) runner.SituationNode {
 	d := s.cluster.PlanDrain(n.Name, s.cluster.options(n.Name))
-	sn := runner.SituationNode{Kubelet: n.KubeletVersion, Ours: s.ours(n), Blockers: d.Blockers, Warnings: d.Warnings}
+	sn := runner.SituationNode{Spare: s.isSpare(n.Name), Kubelet: n.KubeletVersion, Ours: s.ours(n), Blockers: d.Blockers, Warnings: d.Warnings}
 	for _, p := range d.Refuse {
 		sn.Refused = append(sn.Refused, fmt.Sprintf("pod %s/%s: %s", p.Namespace, p.Name, p.Why))
 	}
 	sn.Refused = append(sn.Refused, d.Downtime...)
 	return sn
+}
+
+func (s *session) isSpare(node string) bool {
+	return slices.ContainsFunc(s.hosts, func(h inventory.Host) bool { return h.Node == node && h.Spare })
 }
 
 // ours reports whether the node is in flight: claimed by the run that is picked up.
@@ -155,6 +159,7 @@ func (s *session) preflight(ctx context.Context) (map[string]*runner.Surveyed, [
 	}
 	findings := runner.Judge(found, sit, s.fleet.Strategy.Unreachable)
 	findings = append(findings, s.tryProbes(ctx)...)
+	findings = append(findings, s.poolFindings()...)
 	for _, other := range s.cluster.OtherHands(ctx) {
 		findings = append(findings, runner.Finding{What: "other hands", Why: other})
 	}
@@ -197,30 +202,38 @@ func refusal(findings []runner.Finding) error {
 	return exitWith(exitFailed, errors.New("refused before anything was touched:\n"+strings.Join(lines, "\n")))
 }
 
-// build makes the plan.
-func (s *session) build(found map[string]*runner.Surveyed) (runner.Plan, error) {
-	plan, err := runner.Build(s.fleet, s.hosts, s.world(found))
-	if err != nil {
-		return plan, exitWith(exitFailed, err)
-	}
-	plan.Gates = runner.PlanGates(s.asked)
-	return plan, nil
+// build makes the plan. p is the run that is gone on with.
+func (s *session) build(found map[string]*runner.Surveyed, p runner.Progress) (runner.Plan, error) {
+	plan, err := runner.Build(s.fleet, s.hosts, s.world(found, p))
+	return plan, exitWith(exitFailed, err)
 }
 
-// world is what the scheduler's plan needs of the cluster.
-func (s *session) world(found map[string]*runner.Surveyed) runner.World {
-	w := runner.World{Nodes: map[string]runner.WorldNode{}, Unreachable: map[string]string{}}
+// world is what the scheduler's plan needs of the cluster. p is the run that is gone on with.
+func (s *session) world(found map[string]*runner.Surveyed, p runner.Progress) runner.World {
+	w := runner.World{Nodes: map[string]runner.WorldNode{}, Unreachable: map[string]string{}, Idle: map[string]bool{}, Wakeable: map[string]bool{}}
+	w.Takes, _ = s.takes(found)
+	w.Gates = runner.PlanGates(s.judges(nil))
 	for name, n := range s.cluster.Nodes() {
-		w.Nodes[name] = runner.WorldNode{Labels: n.Labels, ControlPlane: n.ControlPlane, Ready: n.Ready}
+		w.Nodes[name] = runner.WorldNode{Labels: n.Labels, ControlPlane: n.ControlPlane, Ready: n.Ready,
+			Cordoned: n.Unschedulable && n.Run == "" && n.Failed == ""}
 	}
 	for name, v := range found {
-		if n, _ := s.cluster.Node(name); v.Err != nil && v.Work.Hold == "" && !s.ours(n) {
+		n, _ := s.cluster.Node(name)
+		if v.Err != nil && v.Work.Hold == "" && !s.ours(n) {
 			w.Unreachable[name] = brief(name, v.Err.Error())
 		}
 		w.KubeadmControlPlane = w.KubeadmControlPlane || v.Work.ControlPlane && v.Work.KubeadmVersion != ""
+		w.Wakeable[name] = v.Work.Power != nil
+		w.Idle[name] = v.NothingToDo() && !worked(n, p)
 	}
 	w.Self = s.self()
 	return w
+}
+
+// worked reports whether the run has changed the node: what it has to do no more, it had to do.
+func worked(n kube.Node, p runner.Progress) bool {
+	by := p.Nodes[n.Name]
+	return by.Changed || n.Run != "" && n.Run == p.Run || p.Run != "" && n.Last["run"] == p.Run
 }
 
 // self names the nodes that carry this run: where our own pod runs, and those that are a jump host of the fleet.

@@ -28,7 +28,7 @@ func (s *session) tidy(ctx context.Context, run string) {
 func (s *session) toClose(plan runner.Plan, found map[string]*runner.Surveyed) []string {
 	var names []string
 	for _, pn := range plan.Nodes {
-		if v := found[pn.Name]; v != nil && v.Err == nil && s.leftAlone(pn) == "" && v.Work.NeedsDrain(v.Items) {
+		if v := found[pn.Name]; v != nil && v.Err == nil && !pn.Spare && s.leftAlone(pn) == "" && v.Work.NeedsDrain(v.Items) {
 			names = append(names, pn.Name)
 		}
 	}

@@ -1,0 +1,196 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/fleetup/fleetup/runner"
+)
+
+// planTold is a plan as it is told: node by node, in the order in which each is taken.
+type planTold struct {
+	s        *session
+	w        io.Writer
+	found    map[string]*runner.Surveyed
+	took     map[string]time.Duration
+	nodes    map[string]runner.PlanNode
+	commands bool
+	n        int      // nodes told that have something to do
+	same     []string // nodes without
+}
+
+// planText prints the stages, every node in the order in which it will be taken, what differs there and, with commands,
+// what would run; then what bounds the run, and how long it takes.
+func (s *session) planText(w io.Writer, plan runner.Plan, found map[string]*runner.Surveyed, fc forecast, commands bool) {
+	t := &planTold{s: s, w: w, found: found, took: fc.took, commands: commands, nodes: map[string]runner.PlanNode{}}
+	for _, n := range plan.Nodes {
+		t.nodes[n.Name] = n
+	}
+	for k, stage := range plan.Stages {
+		t.stage(k, len(plan.Stages), stage)
+	}
+	if len(t.same) > 0 {
+		fmt.Fprintf(w, "up to date: %s\n", strings.Join(t.same, ", "))
+	}
+	if t.n == 0 {
+		fmt.Fprintln(w, "nothing to do")
+		return
+	}
+	bounds(w, plan)
+	planStays(w, plan, found)
+	fmt.Fprintln(w, "in all: "+fc.inAll())
+}
+
+// stage prints one stage. The only stage of a plan has no heading, unless there is something to say of it.
+func (t *planTold) stage(k, of int, stage runner.Stage) {
+	if note := stageNote(stage); of > 1 || note != "" {
+		fmt.Fprintf(t.w, "stage %d of %d: %s%s\n", k+1, of, stage.Name, note)
+	}
+	if stage.Order != runner.OrderUpgrade && stage.Order != runner.OrderUpgradeClosed {
+		return
+	}
+	for _, name := range stage.Nodes {
+		t.node(name, stage.Order)
+	}
+}
+
+// stageNote is what is to be known of a stage beside its name.
+func stageNote(stage runner.Stage) string {
+	var notes []string
+	switch stage.Order {
+	case runner.OrderUpgrade:
+	case runner.OrderUpgradeClosed:
+		notes = append(notes, "its nodes stay closed")
+	default:
+		notes = append(notes, strings.Join(stage.Nodes, ", "))
+	}
+	if stage.Always {
+		notes = append(notes, "also after a failure")
+	}
+	if stage.Soak > 0 {
+		notes = append(notes, "then soak for "+short(stage.Soak))
+	}
+	if stage.MinPods > 0 {
+		notes = append(notes, fmt.Sprintf("with %d pods at least", stage.MinPods))
+	}
+	if len(notes) == 0 {
+		return ""
+	}
+	return ": " + strings.Join(notes, "; ")
+}
+
+// short is a duration without zeros: "10m".
+func short(d time.Duration) string {
+	text := d.String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
+}
+
+// node prints one node and what differs there.
+func (t *planTold) node(name, order string) {
+	v, pn := t.found[name], t.nodes[name]
+	switch {
+	case v == nil:
+		return
+	case t.s.leftAlone(pn) != "":
+		fmt.Fprintf(t.w, "%s  left alone: %s\n", name, t.s.leftAlone(pn))
+		return
+	case v.NothingToDo():
+		t.same = append(t.same, name)
+		return
+	}
+	t.n++
+	fmt.Fprintf(t.w, "%d. %s  %s, %s\n", t.n, name, how(v, order), roughly(t.took[name]))
+	for _, i := range v.Items {
+		planStep(t.w, i, t.commands)
+	}
+}
+
+// bounds prints what keeps the run from going on at its own pace.
+func bounds(w io.Writer, plan runner.Plan) {
+	for _, l := range plan.Limits {
+		fmt.Fprintf(w, "limit: %s\n", l.Why)
+	}
+	for _, g := range plan.Gates {
+		fmt.Fprintf(w, "gate: %s, before the first node, after each one and through every soak; no answer for %s halts\n", g.Name, short(g.Deadline))
+	}
+	for _, win := range plan.Windows {
+		except := ""
+		for _, d := range win.Except {
+			except += ", but not on " + d.From
+			if d.To != d.From {
+				except += " to " + d.To
+			}
+		}
+		fmt.Fprintf(w, "window: %s for %s, %s%s\n", win.Start, short(win.Duration), win.Timezone, except)
+	}
+	if len(plan.Windows) > 0 {
+		fmt.Fprintln(w, windowNow(plan, time.Now()))
+	}
+	switch {
+	case len(plan.Back) > 0:
+		fmt.Fprintf(w, "a bad gate after the switch: %s, then %s, and exit 3\n", plan.Back[0].Name, plan.Back[1].Name)
+	case len(plan.Gates) > 0 && plan.OnFailure == "rollback":
+		fmt.Fprintln(w, "a bad gate: the nodes that it judges go back to what they ran, and exit 3")
+	}
+}
+
+// windowNow says how the windows stand.
+func windowNow(plan runner.Plan, now time.Time) string {
+	open, until, next := plan.Windows.At(now)
+	at := func(t time.Time) string { return t.Local().Format("Mon 2006-01-02 15:04 MST") }
+	switch {
+	case open && until.IsZero():
+		return "a window is open"
+	case open:
+		return "a window is open until " + at(until)
+	case next.IsZero():
+		return "no window is open, and none will be"
+	}
+	return "no window is open; the next opens at " + at(next)
+}
+
+// how says in a few words what will happen to the node itself.
+func how(v *runner.Surveyed, order string) string {
+	if v.Err != nil {
+		return "cannot be reached"
+	}
+	if !v.Work.NeedsDrain(v.Items) {
+		return "changed in place, not drained"
+	}
+	text := "cordon, drain, upgrade"
+	switch {
+	case v.Work.RebootPolicy == "always":
+		text += ", reboot"
+	case v.Work.RebootPolicy == "if-required":
+		text += ", reboot if required"
+	}
+	if text += ", verify"; order == runner.OrderUpgradeClosed {
+		return text
+	}
+	return text + ", uncordon"
+}
+
+func planStep(w io.Writer, i runner.Item, commands bool) {
+	if i.Status.Clean {
+		return
+	}
+	changes := i.Status.Changes
+	if len(changes) == 0 {
+		changes = []string{"to be applied"}
+	}
+	fmt.Fprintf(w, "   %s: %s\n", i.Step.Name(), strings.Join(changes, ", "))
+	if !commands {
+		return
+	}
+	for _, c := range i.Status.Commands {
+		fmt.Fprintf(w, "     $ %s\n", strings.ReplaceAll(strings.TrimSpace(c), "\n", "\n       "))
+	}
+}
