@@ -13,7 +13,7 @@ STATICCHECK := v0.8.2
 ALL := ./... ./testdata/lab/...
 
 .DEFAULT_GOAL := help
-.PHONY: build demo test race faults lint lab lab-test bench clean help
+.PHONY: build demo test race faults lint lab lab-test vm-test bench clean help
 
 build: ## the program, as ./fleetup
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.stamped=$(VERSION)" -o fleetup ./cmd/fleetup
@@ -41,6 +41,9 @@ lab: ## a real control plane and machines to play with, until Ctrl-C (Debian, ro
 
 lab-test: ## the main job on a real control plane and machines (Debian, root)
 	$(GO) test -count=1 -timeout=45m ./testdata/lab/...
+
+vm-test: ## kernels, boot loaders and BMCs, on virtual machines (Debian, root; no KVM needed)
+	FLEETUP_VM=1 $(GO) test -count=1 -timeout=60m -v -run '^TestVM' ./testdata/lab/...
 
 bench: build ## speed, each figure beside its limit and a peer in the same run (Debian, root)
 	FLEETUP_BENCH=1 $(GO) test -count=1 -timeout=60m -v -run '^TestBench' ./testdata/lab/...

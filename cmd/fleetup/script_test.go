@@ -33,6 +33,7 @@ func TestFault17HumanCordon(t *testing.T)   { fault(t, "17") }
 func TestFault19SSHDrops(t *testing.T)      { fault(t, "19") }
 func TestFault25OldKernel(t *testing.T)     { fault(t, "25") }
 func TestFault27NewHostKey(t *testing.T)    { fault(t, "27") }
+func TestFault28HungKernel(t *testing.T)    { fault(t, "28") }
 func TestFault30BrokenKubelet(t *testing.T) { fault(t, "30") }
 func TestFault31NewerKubelet(t *testing.T)  { fault(t, "31") }
 func TestFault33WrongSudo(t *testing.T)     { fault(t, "33") }

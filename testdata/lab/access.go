@@ -23,12 +23,16 @@ func (m *Machine) SSHAs(user, script string) (string, error) {
 
 // sshOptions leave aside whatever configuration the user has.
 func (l *Lab) sshOptions() []string {
-	return []string{"-F", "none", "-i", l.Key, "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes", "-o", "ConnectTimeout=5",
+	return []string{"-F", "none", "-i", l.Key, "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes", "-o", "ConnectTimeout=" + strconv.Itoa(int(l.patience/(12*time.Second))),
 		"-o", "UserKnownHostsFile=" + l.KnownHosts, "-o", "StrictHostKeyChecking=yes", "-o", "LogLevel=ERROR"}
 }
 
-// Exec runs a script on the machine as root without its network or its sshd, as at its console.
+// Exec runs a script on the machine as root without its network or its sshd, as at its console. A virtual machine has no
+// other way in than SSH.
 func (m *Machine) Exec(script string) (string, error) {
+	if m.vm != nil {
+		return m.SSH(script)
+	}
 	init, err := m.init()
 	if err != nil {
 		return "", err
@@ -67,7 +71,7 @@ func (m *Machine) BootID() string {
 
 // WaitLogin waits until a login over SSH succeeds and the boot is another one than that given ("": any).
 func (m *Machine) WaitLogin(before string) {
-	ctx, cancel := context.WithTimeout(m.lab.ctx, time.Minute)
+	ctx, cancel := context.WithTimeout(m.lab.ctx, m.lab.patience)
 	defer cancel()
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()

@@ -256,9 +256,9 @@ func (a *api) get(ctx context.Context, path string, v any) error {
 	return json.NewDecoder(response.Body).Decode(v)
 }
 
-// wait asks until state answers "" for at most a minute, and says what it waited for if it never does.
+// wait asks until state answers "", for as long as the lab's patience lasts, and says what it waited for if it never does.
 func (a *api) wait(ctx context.Context, what string, state func() (string, error)) error {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, a.lab.patience)
 	defer cancel()
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()

@@ -68,10 +68,19 @@ func (l *Lab) WaitReady(m *Machine, version string) {
 // [hosts]. What a test adds must begin with another table.
 func (l *Lab) Hosts(user string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "[cluster]\nkubeconfig = %q\n\n[ssh]\nuser = %q\nidentity_files = [%q]\nknown_hosts = [%q]\n\n[hosts]\n",
+	fmt.Fprintf(&b, "[cluster]\nkubeconfig = %q\n\n[ssh]\nuser = %q\nidentity_files = [%q]\nknown_hosts = [%q]\n",
 		l.Kubeconfig, user, l.Key, l.KnownHosts)
+	if len(l.VMs) > 0 { // they are slow
+		b.WriteString("connect_timeout = \"1m\"\n")
+	}
+	b.WriteString("\n[hosts]\n")
 	for _, m := range l.Machines {
-		if m.kind != bastion {
+		switch m.kind {
+		case bastion:
+		case virtual:
+			fmt.Fprintf(&b, "%s = { address = %q, bmc = { type = \"ipmi\", address = %q, user = \"admin\", password = { command = [\"echo\", \"secret\"] } } }\n",
+				m.Name, m.IP, m.vm.BMC)
+		default:
 			fmt.Fprintf(&b, "%s = { address = %q }\n", m.Name, m.IP)
 		}
 	}

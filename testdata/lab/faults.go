@@ -28,7 +28,12 @@ func (m *Machine) Lose(share float64) (heal func()) {
 }
 
 // portName is the bridge's side of the machine's network cable. A reboot replaces it, and ends a Cut or a Slow.
-func (m *Machine) portName() string { return "vb-" + m.Name + "-" + filepath.Base(m.lab.Dir) }
+func (m *Machine) portName() string {
+	if m.vm != nil {
+		return "tap-" + m.Name
+	}
+	return "vb-" + m.Name + "-" + filepath.Base(m.lab.Dir)
+}
 
 func (m *Machine) port(arguments ...string) {
 	m.must(m.lab.Command(m.lab.ctx, "ip", append([]string{"link"}, arguments...)...))

@@ -17,6 +17,7 @@ type Options struct {
 	Machines int // n1, n2, …: nodes with apt; at most 80
 	DNF      int // d1, d2, …: nodes with dnf; at most 80
 	Bastions int // b1, b2, …: machines with sshd alone, for jumps; at most 40
+	VMs      int // v1, v2, …: nodes with apt, a kernel and a boot loader of their own; at most 20; FLEETUP_VM must be set
 }
 
 // Lab is a running lab. Its methods fail the test that started it where they return no error.
@@ -30,13 +31,16 @@ type Lab struct {
 	KnownHosts     string // the machines' ed25519 host keys
 	Machines       []*Machine
 	Env            []string // of fleetup and kubectl, besides the little that they need; a test may add to it
+	VMs            []*VM    // those of Machines that are virtual machines
 
-	parts  parts
-	api    *api
-	fail   func(format string, arguments ...any)
-	ctx    context.Context // ends with the lab: bounds every command that the lab runs
-	cancel context.CancelCauseFunc
-	unlock func()
+	parts parts
+	api   *api
+	// patience is how long a machine may take for what is waited for.
+	patience time.Duration
+	fail     func(format string, arguments ...any)
+	ctx      context.Context // ends with the lab: bounds every command that the lab runs
+	cancel   context.CancelCauseFunc
+	unlock   func()
 
 	mu       sync.Mutex // guards stopping and daemons, and the processes' start against stopping
 	stopping bool
@@ -100,11 +104,13 @@ func newLab(parts parts, options Options, fail func(string, ...any)) (*Lab, erro
 		fail:           fail,
 		unlock:         unlock,
 		daemons:        map[string]*daemon{},
+		patience:       time.Minute,
 	}
 	l.ctx, l.cancel = context.WithCancelCause(context.Background())
 	l.plan("n", apt, 11, options.Machines)
 	l.plan("d", dnf, 101, options.DNF)
 	l.plan("b", bastion, 201, options.Bastions)
+	l.planVMs(options.VMs)
 	return l, nil
 }
 
@@ -125,6 +131,7 @@ func (l *Lab) up(ctx context.Context) error {
 		l.makeNamespace,
 		l.makeKeys,
 		l.startAPI,
+		l.serveRepositories,
 		l.bootMachines,
 		l.startControllers,
 		l.waitNodes,
@@ -165,6 +172,9 @@ func (l *Lab) keepLogs(name string) string {
 	logs, _ := filepath.Glob(filepath.Join(l.Dir, "*.log"))
 	for _, m := range l.Machines {
 		logs = append(logs, filepath.Join(m.dir(), "console.log"))
+		if m.vm != nil {
+			logs = append(logs, m.vm.file("qemu.log"), m.vm.file("bmc.log"))
+		}
 		if _, err := os.Stat(m.path("var/log/journal")); err == nil {
 			_ = exec.Command("cp", "-r", m.path("var/log/journal"), filepath.Join(to, m.Name+".journal")).Run()
 		}
@@ -175,8 +185,8 @@ func (l *Lab) keepLogs(name string) string {
 			continue
 		}
 		base := filepath.Base(log)
-		if base == "console.log" {
-			base = filepath.Base(filepath.Dir(log)) + ".console.log"
+		if filepath.Dir(log) != l.Dir {
+			base = filepath.Base(filepath.Dir(log)) + "." + base
 		}
 		_ = os.WriteFile(filepath.Join(to, base), data, 0o600)
 	}

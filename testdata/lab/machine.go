@@ -24,6 +24,7 @@ const (
 	apt kind = iota
 	dnf
 	bastion
+	virtual
 )
 
 // Machine is one machine of the lab.
@@ -33,6 +34,7 @@ type Machine struct {
 
 	kind kind
 	lab  *Lab
+	vm   *VM // nil unless it is one
 
 	mu      sync.Mutex
 	off     bool     // switched off by a test or by itself: reboots and Start alone bring it back
@@ -49,7 +51,11 @@ func (l *Lab) bootMachines(context.Context) error {
 	var group sync.WaitGroup
 	for i, m := range l.Machines {
 		group.Go(func() {
-			if failures[i] = m.install(); failures[i] == nil {
+			install := m.install
+			if m.vm != nil {
+				install = m.vm.install
+			}
+			if failures[i] = install(); failures[i] == nil {
 				failures[i] = m.boot()
 			}
 		})
@@ -78,24 +84,17 @@ func (m *Machine) install() error {
 		return fmt.Errorf("%s: mount its root (%s): %w (on an overlay there can't be another: point XDG_CACHE_HOME to a real disk)",
 			m.Name, options, err)
 	}
-	return errors.Join(m.writeFiles(), m.writeSSH())
-}
-
-func (m *Machine) writeFiles() error {
-	kubeconfig, err := m.lab.api.kubeconfig("system:node:" + m.Name)
+	files, err := m.files()
 	if err != nil {
 		return err
 	}
-	network := "[Match]\nName=host0\n[Network]\nAddress=" + m.IP + "/24\nGateway=" + apiHost +
-		"\nDHCP=no\nLinkLocalAddressing=no\nIPv6AcceptRA=no\n"
-	for path, content := range map[string]string{
-		"etc/hostname":                         m.Name + "\n",
-		"etc/hosts":                            "127.0.0.1 localhost\n" + m.IP + " " + m.Name + "\n",
-		"etc/machine-id":                       machineID(),
-		"etc/systemd/network/10-host0.network": network,
-		"etc/kubernetes/kubelet.conf":          string(kubeconfig),
-	} {
-		if err := os.WriteFile(m.path(path), []byte(content), 0o644); err != nil {
+	for path, content := range files {
+		mode := os.FileMode(0o644)
+		if strings.Contains(path, "ssh") {
+			mode = 0o600
+		}
+		// An authorized_keys file is there, empty and the user's own.
+		if err := os.WriteFile(m.path(path), content, mode); err != nil {
 			return err
 		}
 	}
@@ -105,43 +104,61 @@ func (m *Machine) writeFiles() error {
 	return nil
 }
 
+// files are those that belong to this machine alone, by their paths inside.
+func (m *Machine) files() (map[string][]byte, error) {
+	kubeconfig, err := m.lab.api.kubeconfig("system:node:" + m.Name)
+	if err != nil {
+		return nil, err
+	}
+	card := "Name=host0"
+	if m.vm != nil {
+		card = "Path=pci-0000:00:10.0" // whatever its MAC is
+	}
+	network := "[Match]\n" + card + "\n[Network]\nAddress=" + m.IP + "/24\nGateway=" + apiHost +
+		"\nDHCP=no\nLinkLocalAddressing=no\nIPv6AcceptRA=no\n"
+	files := map[string][]byte{
+		"etc/hostname":                         []byte(m.Name + "\n"),
+		"etc/hosts":                            []byte("127.0.0.1 localhost\n" + m.IP + " " + m.Name + "\n"),
+		"etc/machine-id":                       []byte(machineID()),
+		"etc/systemd/network/10-host0.network": []byte(network),
+		"etc/kubernetes/kubelet.conf":          kubeconfig,
+	}
+	return files, m.addSSH(files)
+}
+
 func machineID() string {
 	var id [16]byte
 	_, _ = rand.Read(id[:]) // never fails
 	return hex.EncodeToString(id[:]) + "\n"
 }
 
-func (m *Machine) writeSSH() error {
+// addSSH adds the host keys, and the key by which every user logs in.
+func (m *Machine) addSSH(files map[string][]byte) error {
 	keys := filepath.Dir(m.lab.Key)
-	for from, to := range map[string]string{
-		m.lab.Key + ".pub":                                 "root/.ssh/authorized_keys",
-		filepath.Join(keys, "user_ca.pub"):                 "etc/ssh/user_ca.pub",
-		filepath.Join(m.dir(), "ssh_host_ed25519_key"):     "etc/ssh/ssh_host_ed25519_key",
-		filepath.Join(m.dir(), "ssh_host_ed25519_key.pub"): "etc/ssh/ssh_host_ed25519_key.pub",
-		filepath.Join(m.dir(), "ssh_host_ecdsa_key"):       "etc/ssh/ssh_host_ecdsa_key",
-		filepath.Join(m.dir(), "ssh_host_ecdsa_key.pub"):   "etc/ssh/ssh_host_ecdsa_key.pub",
+	for to, from := range map[string]string{
+		"root/.ssh/authorized_keys":        m.lab.Key + ".pub",
+		"home/ops/.ssh/authorized_keys":    m.lab.Key + ".pub",
+		"home/pw/.ssh/authorized_keys":     m.lab.Key + ".pub",
+		"etc/ssh/user_ca.pub":              filepath.Join(keys, "user_ca.pub"),
+		"etc/ssh/ssh_host_ed25519_key":     filepath.Join(m.dir(), "ssh_host_ed25519_key"),
+		"etc/ssh/ssh_host_ed25519_key.pub": filepath.Join(m.dir(), "ssh_host_ed25519_key.pub"),
+		"etc/ssh/ssh_host_ecdsa_key":       filepath.Join(m.dir(), "ssh_host_ecdsa_key"),
+		"etc/ssh/ssh_host_ecdsa_key.pub":   filepath.Join(m.dir(), "ssh_host_ecdsa_key.pub"),
 	} {
 		data, err := os.ReadFile(from)
 		if err != nil {
 			return err
 		}
-		if err := os.WriteFile(m.path(to), data, 0o600); err != nil {
-			return err
-		}
-		if to != "root/.ssh/authorized_keys" {
-			continue
-		}
-		for _, user := range []string{"ops", "pw"} { // the file is there, empty and the user's own
-			if err := os.WriteFile(m.path("home/"+user+"/.ssh/authorized_keys"), data, 0o600); err != nil {
-				return err
-			}
-		}
+		files[to] = data
 	}
 	return nil
 }
 
 // boot switches the machine on and sees to it that it comes back from each reboot.
 func (m *Machine) boot() error {
+	if m.vm != nil {
+		return m.vm.on()
+	}
 	m.mu.Lock()
 	m.off = false
 	m.mu.Unlock()
@@ -194,6 +211,12 @@ func (m *Machine) nspawn() (*process, error) {
 
 // Kill pulls the machine's plug.
 func (m *Machine) Kill() {
+	if m.vm != nil {
+		if err := m.vm.cut(); err != nil {
+			m.lab.fail("%v", err)
+		}
+		return
+	}
 	m.mu.Lock()
 	m.off = true
 	p := m.current

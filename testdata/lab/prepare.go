@@ -15,6 +15,7 @@ import (
 // parts are the folders that prepare.sh made, shared and read by every lab.
 type parts struct {
 	bin, repo, debian, apt, dnf, dnfbase string
+	vm                                   string // "" unless FLEETUP_VM asks for it
 }
 
 // sourceDir is this package's folder: tests run in it, `go run ./testdata/lab/up` does not.
@@ -49,8 +50,12 @@ func prepare(ctx context.Context) (parts, error) {
 	}
 	lines := strings.Split(strings.TrimSpace(stdout.String()), "\n")
 	dirs := strings.Fields(lines[len(lines)-1])
-	if len(dirs) != 6 {
-		return parts{}, fmt.Errorf("lab: prepare.sh answered %q, want six folders", lines[len(lines)-1])
+	if len(dirs) < 6 || len(dirs) > 7 {
+		return parts{}, fmt.Errorf("lab: prepare.sh answered %q, want six folders, or seven", lines[len(lines)-1])
 	}
-	return parts{bin: dirs[0], repo: dirs[1], debian: dirs[2], apt: dirs[3], dnf: dirs[4], dnfbase: dirs[5]}, nil
+	p := parts{bin: dirs[0], repo: dirs[1], debian: dirs[2], apt: dirs[3], dnf: dirs[4], dnfbase: dirs[5]}
+	if len(dirs) == 7 {
+		p.vm = dirs[6]
+	}
+	return p, nil
 }

@@ -3,7 +3,9 @@
 # plane's binaries, package repositories, and a root file system of each kind. Safe to repeat and to interrupt; with
 # everything there it takes a tenth of a second. The last line on stdout is where things lie:
 #
-#   BIN REPO DEBIAN APT DNF DNFBASE
+#   BIN REPO DEBIAN APT DNF DNFBASE [VM]
+#
+# VM, for FLEETUP_VM=1, takes some minutes more: a disk is filled, and booted once, without KVM.
 #
 # Each part lies in a folder named after a hash of what it is made from, and appears under that name only when whole.
 # A part whose recipe changed is made anew; old ones may be deleted at will.
@@ -17,6 +19,7 @@ flock 9
 
 tools=(apt-utils createrepo-c debian-archive-keyring debootstrap dpkg-dev iproute2 iptables openipmi openssh-client rpm systemd-container)
 [ -z "${FLEETUP_BENCH:-}" ] || tools+=(ansible-core clustershell) # the benches' peers
+[ -z "${FLEETUP_VM:-}" ] || tools+=(cpio curl e2fsprogs fdisk gcc libc6-dev openipmi qemu-system-x86 qemu-utils seabios ipxe-qemu)
 
 missing() {
 	local package
@@ -60,4 +63,6 @@ debian=$(part debian images/debian.sh)
 dnfbase=$(part dnfbase images/dnfbase.sh "$debian")
 apt=$(part apt images/machine.sh apt "$repo" "$debian")
 dnf=$(part dnf images/machine.sh dnf "$repo" "$dnfbase:$debian")
-echo "$bin $repo $debian $apt $dnf $dnfbase"
+vm=
+[ -z "${FLEETUP_VM:-}" ] || vm=$(part vm images/vm.sh "$apt:$debian")
+echo "$bin $repo $debian $apt $dnf $dnfbase $vm"

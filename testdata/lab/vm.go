@@ -1,0 +1,216 @@
+package lab
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// VM is a machine with hardware of its own: a kernel, a boot loader, disks, a network card, a BMC. It is emulated without
+// KVM, and boots in twenty seconds to two minutes.
+type VM struct {
+	*Machine
+
+	// What it is built from, from when it is switched on next.
+	Memory int      // MiB
+	MAC    string   // of its network card
+	Disks  []string // image files beside the one that it boots from, qcow2
+
+	BMC string // where its IPMI listens; user admin, password secret
+}
+
+// Kernels are what the machines' repository has, as uname -r says them. Panic and Hang never get as far.
+type Kernels struct {
+	Old   string // runs
+	New   string // Debian's newest
+	Panic string // panics where it looks for an init
+	Hang  string // boots, and does nothing for ever
+	Mute  string // has no driver of the network card
+}
+
+// Kernels are those of the virtual machines.
+func (l *Lab) Kernels() Kernels {
+	text, err := os.ReadFile(filepath.Join(l.parts.vm, "versions"))
+	f := strings.Fields(string(text))
+	if err != nil || len(f) != 5 {
+		l.fail("lab: kernels: %q, %v", text, err)
+	}
+	return Kernels{f[0], f[1], f[2], f[3], f[4]}
+}
+
+// planVMs plans v1, v2, …: their BMCs are at .171 and on.
+func (l *Lab) planVMs(count int) {
+	l.plan("v", virtual, 151, count)
+	for i, m := range l.Machines[len(l.Machines)-count:] {
+		m.vm = &VM{
+			Machine: m, Memory: 1024,
+			MAC: fmt.Sprintf("52:54:00:1a:b1:%02x", i+1),
+			BMC: fmt.Sprintf("10.213.0.%d:623", 171+i),
+		}
+		l.VMs = append(l.VMs, m.vm)
+	}
+	if count > 0 {
+		l.patience = 10 * time.Minute // two cores that others use as well
+	}
+}
+
+// serveRepositories serves what is under /srv/repo in other machines, and the kernels, to those that can't see it.
+func (l *Lab) serveRepositories(context.Context) error {
+	if len(l.VMs) == 0 {
+		return nil
+	}
+	listener, err := l.Listen(apiHost + ":80")
+	if err != nil {
+		return err
+	}
+	files := http.NewServeMux()
+	files.Handle("/kernels/", http.FileServer(http.Dir(l.parts.vm)))
+	files.Handle("/", http.FileServer(http.Dir(l.parts.repo)))
+	server := &http.Server{Handler: files, ReadHeaderTimeout: time.Minute}
+	l.owned.Go(func() { _ = server.Serve(listener) })
+	context.AfterFunc(l.ctx, func() { _ = server.Close() })
+	return nil
+}
+
+// install makes the disk, an overlay of the image that all share, the cable, and the BMC.
+func (v *VM) install() error {
+	if err := os.MkdirAll(v.dir(), 0o755); err != nil {
+		return err
+	}
+	image := filepath.Join(v.lab.parts.vm, "disk.qcow2")
+	if err := run(exec.CommandContext(v.lab.ctx, "qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", image, v.file("disk.qcow2"))); err != nil {
+		return err
+	}
+	config, err := v.config()
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(v.file("config.tar"), config, 0o600); err != nil {
+		return err
+	}
+	for _, line := range []string{
+		"tuntap add dev " + v.portName() + " mode tap",
+		"link set " + v.portName() + " master " + bridge + " up",
+	} {
+		if err := run(exec.CommandContext(v.lab.ctx, "ip", append([]string{"-n", v.lab.Namespace}, strings.Fields(line)...)...)); err != nil {
+			return err
+		}
+	}
+	return v.startBMC()
+}
+
+func (v *VM) file(name string) string { return filepath.Join(v.dir(), name) }
+
+// config is what belongs to this machine alone, as a tar that its first boot unpacks.
+func (v *VM) config() ([]byte, error) {
+	files, err := v.files()
+	if err != nil {
+		return nil, err
+	}
+	delete(files, "etc/machine-id") // systemd has mounted its own there by then
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	for path, content := range files {
+		h := &tar.Header{Name: path, Mode: 0o644, Size: int64(len(content)), Uname: "root", Gname: "root", ModTime: time.Now()}
+		if strings.Contains(path, "ssh") {
+			h.Mode = 0o600
+		}
+		if user, ok := strings.CutPrefix(path, "home/"); ok {
+			h.Uname, _, _ = strings.Cut(user, "/")
+			h.Gname = h.Uname
+			h.Uid, h.Gid = 65534, 65534
+		}
+		if err := w.WriteHeader(h); err != nil {
+			return nil, err
+		}
+		if _, err := w.Write(content); err != nil {
+			return nil, err
+		}
+	}
+	err = w.Close()
+	return b.Bytes(), err
+}
+
+// on switches the machine on. Its firmware keeps crash logs (ERST) in a file, as a server's does in its flash.
+func (v *VM) on() error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if !v.off && v.current != nil {
+		return nil
+	}
+	arguments := []string{
+		"-name", v.Name, "-nodefaults", "-no-user-config", "-display", "none", "-machine", "q35",
+		"-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", strconv.Itoa(v.Memory),
+		"-chardev", "file,id=console,append=on,path=" + v.file("console.log"), "-serial", "chardev:console",
+		"-qmp", "unix:" + v.file("qmp") + ",server=on,wait=off", "-device", "virtio-rng-pci",
+		"-fw_cfg", "name=opt/lab/config,file=" + v.file("config.tar"),
+		"-object", "memory-backend-file,id=erst,size=64K,share=on,mem-path=" + v.file("erst"), "-device", "acpi-erst,memdev=erst",
+		"-netdev", "tap,id=net,script=no,downscript=no,ifname=" + v.portName(), "-device", "virtio-net-pci,netdev=net,addr=0x10,mac=" + v.MAC,
+	}
+	for i, disk := range append([]string{v.file("disk.qcow2")}, v.Disks...) {
+		id := "disk" + strconv.Itoa(i)
+		arguments = append(arguments, "-drive", "if=none,format=qcow2,cache=unsafe,id="+id+",file="+disk, "-device", "virtio-blk-pci,drive="+id+",serial=lab-"+id)
+	}
+	p, err := v.lab.spawn(v.Name, v.file("qemu.log"), nil, "qemu-system-x86_64", arguments...)
+	if err != nil {
+		return err
+	}
+	v.current, v.off = p, false
+	v.lab.owned.Go(func() {
+		<-p.done
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		if v.current == p {
+			v.off = true
+		}
+	})
+	return nil
+}
+
+// Powered tells whether the machine has power, as its emulator knows.
+func (v *VM) Powered() bool {
+	v.mu.Lock()
+	p := v.current
+	v.mu.Unlock()
+	if p == nil {
+		return false
+	}
+	select {
+	case <-p.done:
+		return false
+	default:
+		return true
+	}
+}
+
+// cut takes the power away, at once.
+func (v *VM) cut() error {
+	if !v.Powered() {
+		return nil
+	}
+	v.mu.Lock()
+	p := v.current
+	v.mu.Unlock()
+	_ = v.qmp("quit") // the connection may end before the answer
+	select {
+	case <-p.done:
+		return nil
+	case <-time.After(10 * time.Second):
+		return errors.Join(fmt.Errorf("lab: %s: its emulator doesn't end", v.Name), p.cmd.Process.Kill())
+	}
+}
+
+// Console is what the machine has written to its serial port since it was made.
+func (v *VM) Console() string {
+	text, _ := os.ReadFile(v.file("console.log"))
+	return string(text)
+}
