@@ -159,6 +159,9 @@ func windowNow(plan runner.Plan, now time.Time) string {
 
 // how says in a few words what will happen to the node itself.
 func how(v *runner.Surveyed, order string) string {
+	if v.Work.Hold != "" {
+		return "left alone, " + v.Work.Hold
+	}
 	if v.Err != nil {
 		return "cannot be reached"
 	}
