@@ -17,11 +17,12 @@ type asks struct {
 	answer chan error // its end: nil, or an error of the journal
 }
 
-// wait waits for the answer that is under way.
-func (a *asks) wait() {
-	if a.under {
-		<-a.answer
+// wait waits for the answer that is under way, and returns its error.
+func (a *asks) wait() error {
+	if !a.under {
+		return nil
 	}
+	return <-a.answer
 }
 
 // ask puts the question to the gates unless one is under way; the answer comes on the channel.

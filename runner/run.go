@@ -33,7 +33,7 @@ func (r *Runner) carryOut(ctx context.Context) (End, error) {
 	defer flying.Wait()
 	ended := make(chan outcome)
 	gates := &asks{answer: make(chan error, 1)}
-	defer func() { cancel(nil); gates.wait() }()
+	defer func() { cancel(nil); _ = gates.wait() }() // an error of the journal has ended the run already, or will at the next event
 	inflight := 0
 	for {
 		if err := r.pend(ctx); err != nil {

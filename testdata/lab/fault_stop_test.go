@@ -35,7 +35,7 @@ func TestFault06StoppedPastTheLease(t *testing.T) {
 			l := lab.Start(t, lab.Options{Machines: 2})
 			l.Apply(web)
 			settled(l)
-			release := func() {}
+			var release func()
 			if test.name == "in mid-drain" {
 				holdPod(l)
 				release = func() { freePod(l) }
