@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -30,6 +31,8 @@ type schedule struct {
 
 	// sabotage makes the run wrong on purpose; nil in earnest.
 	sabotage func(*Runner)
+
+	gate Gate // nil: none
 }
 
 func newSchedule(seed uint64) *schedule {
@@ -48,7 +51,38 @@ func newSchedule(seed uint64) *schedule {
 	for _, n := range names {
 		s.add(n)
 	}
+	s.strategy(names)
 	return s
+}
+
+// strategy makes the plan one of the strategies, with a gate that may be bad while processes suffer.
+func (s *schedule) strategy(names []string) {
+	half := len(names) / 2
+	switch s.rng.IntN(3) {
+	case 0:
+		return
+	case 1:
+		s.plan.Stages = []Stage{
+			{Name: "wave 1 of 2", Order: OrderUpgrade, Nodes: names[:half], Soak: time.Minute, Wave: true},
+			{Name: "wave 2 of 2", Order: OrderUpgrade, Nodes: names[half:], Soak: time.Minute, Wave: true},
+		}
+	case 2:
+		old, fresh := names[:half], names[half:]
+		s.plan.Stages = []Stage{
+			{Name: "upgrade green", Order: OrderUpgradeClosed, Nodes: fresh, MustSucceed: true},
+			{Name: "open green", Order: OrderOpen, Nodes: fresh, MustSucceed: true, Back: true},
+			{Name: "close blue", Order: OrderClose, Nodes: old, MustSucceed: true, Back: true, Soak: time.Minute},
+			{Name: "upgrade blue", Order: OrderUpgrade, Nodes: old},
+		}
+		s.plan.Back = []Stage{
+			{Name: "open blue again", Order: OrderOpenAgain, Nodes: old},
+			{Name: "close green again", Order: OrderCloseAgain, Nodes: fresh},
+		}
+	}
+	s.gate = fakeGate{"errors", func(context.Context, []string, []string) (string, error) {
+		return []string{"1", "1", "1", "1", "9"}[s.rng.IntN(5)], nil
+	}}
+	s.plan.Gates = PlanGates([]Gate{s.gate})
 }
 
 // add makes a node's work up.
@@ -82,7 +116,7 @@ func (s *schedule) check(node, effect string) {
 			s.breaks("the cordon that a human put on %s is gone, by %q on %s", n.name, effect, node)
 		}
 	}
-	if down > s.limit {
+	if down > s.limit && len(s.plan.Back) == 0 { // a closed pool isn't down; TestDecideProperties counts without it
 		s.breaks("%d nodes down, at most %d may be, by %q on %s", down, s.limit, effect, node)
 	}
 	if n := s.world.nodes[node]; effect == "evict" && (!n.cordoned || n.run != testRun) {
@@ -95,8 +129,8 @@ func (s *schedule) check(node, effect string) {
 
 // announcedBy are the phases, or steps, in which an effect may happen.
 var announcedBy = map[string][]string{
-	"claim": {"claim", "stop", "reboot", "start", "verify again"}, "evict": {"drain", "stop", "reboot"},
-	"stop": {"stop"}, "install 2": {"step version"}, "reboot": {"step reboot"}, "untaint": {"start"},
+	"claim": {"claim", "stop", "reboot", "start", "verify again", "found"}, "evict": {"drain", "stop", "reboot"},
+	"stop": {"stop"}, "install 2": {"step version"}, "reboot": {"step reboot"}, "untaint": {"start", "untaint"},
 	"release": {"uncordon", "drain"},
 }
 
@@ -156,6 +190,12 @@ func (s *schedule) process(t *testing.T, rate float64) (end End, over bool) {
 		}
 		r.Work[n] = w
 	}
+	if s.gate != nil {
+		r.Gates = []Gate{s.gate}
+	}
+	if rate == 0 {
+		r.Gates = []Gate{fakeGate{"errors", func(context.Context, []string, []string) (string, error) { return "1", nil }}}
+	}
 	if s.sabotage != nil {
 		s.sabotage(r)
 	}
@@ -174,7 +214,7 @@ func (s *schedule) adopt(r *Runner) error {
 		if _, known := r.Progress.Nodes[name]; known || n.run != testRun {
 			continue
 		}
-		e := Event{Event: EventAdopted, Node: name, Order: OrderUpgrade}
+		e := Event{Event: EventAdopted, Node: name, Order: cmp.Or(n.state[factOrder], OrderUpgrade)}
 		if n.failed != "" {
 			e.Data = map[string]string{dataFailed: n.failed}
 		}

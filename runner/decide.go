@@ -240,7 +240,7 @@ func (s *scene) start(i int, order, stage string) {
 
 // takesRoom reports whether an order takes node i out of service, so that the limits have to allow it.
 func (s *scene) takesRoom(i int, order string) bool {
-	return !s.plan.Nodes[i].Spare && order != OrderOpen
+	return !s.plan.Nodes[i].Spare && !opens[order]
 }
 
 func (s *scene) starting(i int) bool { return s.nodes[i].State == Running }

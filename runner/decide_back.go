@@ -11,6 +11,8 @@ import (
 func (s *scene) takenBack() []string {
 	stage, known := s.judged()
 	switch {
+	case known && stage.Back && !s.mayReturn(stage):
+		return nil
 	case known && stage.Back:
 		return s.switched()
 	case s.plan.OnFailure != "rollback" || !known:
@@ -25,6 +27,25 @@ func (s *scene) takenBack() []string {
 		}
 	}
 	return s.namesOf(nodes)
+}
+
+// mayReturn reports whether the pool that served before can serve again: nothing was begun on it after the switch, whose soak
+// ended well then, and none of its nodes failed. Else closing the other pool would leave none.
+func (s *scene) mayReturn(stage Stage) bool {
+	if slices.Contains(s.progress.Soaked, stage.Name) {
+		return false
+	}
+	k := slices.IndexFunc(s.plan.Stages, func(other Stage) bool { return other.Name == stage.Name })
+	for i, n := range s.nodes {
+		if slices.ContainsFunc(s.plan.Stages[k+1:], func(later Stage) bool { return later.Name == n.Stage && !later.Back }) {
+			return false
+		}
+		failed := n.State == Failed || n.Retry || s.observed.Nodes[s.plan.Nodes[i].Name].Failed != ""
+		if failed && slices.Contains(s.plan.Back[0].Nodes, s.plan.Nodes[i].Name) {
+			return false
+		}
+	}
+	return true
 }
 
 // judged is the stage that a gate's answer is about: the last one in which anything was done.
@@ -47,13 +68,15 @@ func (s *scene) lastGood() int {
 	return good
 }
 
-// switched are the nodes of the plan's way back that the run has closed, or changed, or both.
+// switched are the nodes of the plan's way back that the run has closed, or changed, or both. One that failed stays as it is,
+// closed.
 func (s *scene) switched() []string {
 	var nodes []string
 	for _, stage := range s.plan.Back {
 		for _, name := range stage.Nodes {
 			i, planned := s.index[name]
-			if planned && (s.ours(i) || s.nodes[i].State == Done && !s.nodes[i].UpToDate) {
+			failed := planned && (s.nodes[i].Retry || s.observed.Nodes[name].Failed != "")
+			if planned && !failed && (s.ours(i) || s.nodes[i].State == Done && !s.nodes[i].UpToDate) {
 				nodes = append(nodes, name)
 			}
 		}
@@ -77,27 +100,41 @@ func (s *scene) wayBack() []Stage {
 	return []Stage{rollBackStage(t)}
 }
 
-// goBack goes the way back, stage after stage, without asking any gate, and halts the run at its end.
+// goBack goes the way back, stage after stage, without asking any gate, and halts the run at its end, or where nothing of it
+// can be gone any more.
 func (s *scene) goBack() {
 	t := s.progress.Turned
 	s.holdAll(t.Why + "; the run goes back")
 	for _, stage := range s.wayBack() {
-		over := true
+		var left []int
 		for _, name := range stage.Nodes {
 			i, planned := s.index[name]
-			if !planned || !slices.Contains(t.Nodes, name) || s.isBack(i, stage) {
-				continue
+			if planned && slices.Contains(t.Nodes, name) && !s.isBack(i, stage) {
+				left = append(left, i)
 			}
-			over = false
+		}
+		for _, i := range left {
 			if !s.starting(i) && s.fits(i, stage.Order) {
 				s.start(i, stage.Order, stage.Name)
 			}
 		}
-		if !over {
+		if len(left) > 0 && !s.barredForGood(left) {
 			return
 		}
 	}
 	s.halt(t.Why+s.wentBack(), haltedByGate)
+}
+
+// barredForGood reports whether nothing is in flight and none of the nodes fits into a limit any more, for it is filled by
+// nodes that won't come back by themselves.
+func (s *scene) barredForGood(nodes []int) bool {
+	if s.running+len(s.Start) > 0 {
+		return false
+	}
+	return !slices.ContainsFunc(nodes, func(i int) bool {
+		_, full := s.room.fullForGood(s.plan.Nodes[i].Name)
+		return !full
+	})
 }
 
 // isBack reports whether node i has gone a stage of the way back, or can't any more.

@@ -46,7 +46,7 @@ func (s *scene) gate(g PlanGate, need int, soak soakEnd) bool {
 		s.bad(g, p)
 	case p.Verdict == GateUnknown:
 		s.silent(g, p)
-	case p.Asked < need, soak.IsZero() && s.left() > 0 && s.now.Sub(p.At) > askStale:
+	case p.Asked < need, soak.IsZero() && s.now.Sub(p.At) > askStale && s.roomForOne():
 		s.ask()
 		s.holdAll("gate " + quoted(g.Name) + " is asked first")
 	case !soak.IsZero() && !s.now.Before(soak.Time) && p.At.Before(soak.Time):
@@ -60,6 +60,19 @@ func (s *scene) gate(g PlanGate, need int, soak soakEnd) bool {
 			s.again(p.At.Add(askEvery))
 		}
 		return true
+	}
+	return false
+}
+
+// roomForOne reports whether a node of the current stage waits for nothing but its turn.
+func (s *scene) roomForOne() bool {
+	for i := range s.nodes {
+		if s.at[i] != s.stage || !s.waits(i) {
+			continue
+		}
+		if _, full := s.room.full(s.plan.Nodes[i].Name); !full {
+			return true
+		}
 	}
 	return false
 }

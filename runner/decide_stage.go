@@ -77,16 +77,35 @@ func (s *scene) begin() {
 	for _, i := range others {
 		s.try(i)
 	}
+	s.unblock()
 	s.skipForeign(append(others, retries...))
+}
+
+// unblock goes on with a node of a later stage that this run left down, where nothing else can start: it takes the room that
+// the current stage waits for, and nobody but its own order brings it back.
+func (s *scene) unblock() {
+	for i, n := range s.plan.Nodes {
+		if s.running+len(s.Start) > 0 {
+			return
+		}
+		_, down := s.room.down[n.Name]
+		if later := s.at[i] > s.stage && s.at[i] < len(s.plan.Stages); later && down && s.waits(i) && s.ours(i) {
+			s.try(i)
+		}
+	}
 }
 
 // candidates are the nodes that may be started now as far as stages go: those tried again after a failure, and the
 // others: cut-off ones, waiting ones in the stage's order, then blocked ones, the longest blocked first. Whoever is in a
-// later stage is held.
+// later stage is held, unless it failed there and is down.
 func (s *scene) candidates() (retries, others []int) {
 	var cut, waiting, blocked []int
 	for i := range s.nodes {
-		if s.waits(i) && !s.starting(i) && s.at[i] != s.stage {
+		switch later := s.at[i] != s.stage; {
+		case !later || !s.waits(i) || s.starting(i):
+		case s.nodes[i].Retry && s.ours(i): // it is down, and the stages before it may need the room that it takes
+			retries = append(retries, i)
+		default:
 			s.holds[i].why = s.stageWait(i)
 		}
 	}
@@ -151,9 +170,9 @@ func (s *scene) beginRetry(retries []int) bool {
 	return false
 }
 
-// try starts node i with the order of the current stage if it may be started now, or notes what it waits for.
+// try starts node i with the order of its stage if it may be started now, or notes what it waits for.
 func (s *scene) try(i int) bool {
-	stage := s.plan.Stages[s.stage]
+	stage := s.plan.Stages[s.at[i]]
 	if !s.inWindow(i, stage) || !s.fits(i, stage.Order) {
 		return false
 	}
@@ -162,7 +181,7 @@ func (s *scene) try(i int) bool {
 }
 
 func (s *scene) startStage(i int) {
-	s.start(i, s.plan.Stages[s.stage].Order, s.plan.Stages[s.stage].Name)
+	s.start(i, s.plan.Stages[s.at[i]].Order, s.plan.Stages[s.at[i]].Name)
 }
 
 // fits reports whether an order may be started on node i now, or notes what it waits for.

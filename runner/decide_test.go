@@ -318,17 +318,24 @@ func (s *sim) worldEvents(arg string) map[string]func() {
 		"remove":   func() { delete(s.observed.Nodes, arg) },
 		"strand":   func() { s.observed.Stranded = append(s.observed.Stranded, arg) },
 		"unstrand": func() { s.observed.Stranded = nil },
-		"gate":     func() { s.setGate(arg) },
-		"pods":     func() { s.setPods(arg) },
-		"stop":     func() { s.observed.Stop = true },
-		"pause":    func() { s.observed.Paused = true },
-		"resume":   func() { s.observed.Paused = false },
-		"hold":     func() { s.observed.Hold = arg },
-		"unhold":   func() { s.observed.Hold = "" },
-		"crash":    func() { s.restart("crash") },
-		"rerun":    func() { s.reruns--; s.restart("run again") },
-		"fail":     func() { s.fail(arg, "by the timeline") },
-		"retry":    func() { s.emit(Event{Event: EventRetried, Node: arg}) },
+		"adopt": func() {
+			name, order, _ := strings.Cut(arg, " ")
+			o := s.observed.Nodes[name]
+			o.Run = simRun
+			s.observed.Nodes[name] = o
+			s.emit(Event{Event: EventAdopted, Node: name, Order: order, Data: map[string]string{dataFailed: o.Failed}})
+		},
+		"gate":   func() { s.setGate(arg) },
+		"pods":   func() { s.setPods(arg) },
+		"stop":   func() { s.observed.Stop = true },
+		"pause":  func() { s.observed.Paused = true },
+		"resume": func() { s.observed.Paused = false },
+		"hold":   func() { s.observed.Hold = arg },
+		"unhold": func() { s.observed.Hold = "" },
+		"crash":  func() { s.restart("crash") },
+		"rerun":  func() { s.reruns--; s.restart("run again") },
+		"fail":   func() { s.fail(arg, "by the timeline") },
+		"retry":  func() { s.emit(Event{Event: EventRetried, Node: arg}) },
 	}
 }
 

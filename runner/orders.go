@@ -36,7 +36,7 @@ var orders = map[string][]phase{
 		{"drain", (*life).drain, false},
 		{"untaint", (*life).untaint, false},
 	},
-	OrderOpen: slices.Concat([]phase{{"found", (*life).found, false}}, opened),
+	OrderOpen: slices.Concat([]phase{{"found", (*life).found, false}, {"start", (*life).runs, false}}, opened),
 	OrderSwapBegin: {
 		{"claim", (*life).swapClaim, false},
 		{"drain", (*life).swapDrain, false},
@@ -50,6 +50,7 @@ var orders = map[string][]phase{
 	OrderSwapCancel: slices.Concat(switchedOn, []phase{{"compare", (*life).compareOnly, false}}, returning),
 	OrderOpenAgain: {
 		{"found", (*life).found, false},
+		{"start", (*life).runs, false},
 		{"uncordon", (*life).uncordon, false},
 	},
 	// A spare is claimed before it is powered on, so that its record says that it was off; it is powered off before the record

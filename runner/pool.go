@@ -1,6 +1,9 @@
 package runner
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // Phases of the orders that close and open nodes without changing them.
 
@@ -18,6 +21,16 @@ func (l *life) found(ctx context.Context) error {
 	var err error
 	l.state, err = l.r.Cluster.Claim(ctx, l.w.Node, l.r.Run, nil)
 	return err
+}
+
+// runs makes sure that a closed node's kubelet runs and is Ready before anything is let onto it.
+func (l *life) runs(ctx context.Context) error {
+	if err := l.run(ctx, "start the kubelet", startScript); err != nil {
+		return err
+	}
+	return within(ctx, l.w.VerifyTimeout, "the kubelet's start", func(ctx context.Context) error {
+		return l.awaitReady(ctx, "", time.Time{})
+	})
 }
 
 // untaint takes the taint off a node that stays closed: its DaemonSet pods have to be able to come back.
