@@ -86,6 +86,9 @@ func size(n int64) string {
 // quiet are the events that are not worth a line, unless --verbose.
 var quiet = map[runner.Kind]bool{runner.EventOrder: true, runner.EventChanged: true}
 
+// kept are the events that are kept for the report, and that no line tells of.
+var kept = map[runner.Kind]bool{runner.EventEndpoints: true, runner.EventProof: true}
+
 // shownPhases are the phases that are worth a line, in the words of the people who read it.
 var shownPhases = map[string]string{
 	"claim":    "cordon",
@@ -145,6 +148,9 @@ func (d *display) count(e runner.Event) {
 
 // line is the event for people; "" where it isn't worth one.
 func (d *display) line(e runner.Event) string {
+	if kept[e.Event] {
+		return ""
+	}
 	if e.Event == runner.EventPhase {
 		verb, ok := shownPhases[e.Phase]
 		if !ok && !d.app.flags.verbose {

@@ -85,7 +85,9 @@ func killedRun(t *testing.T, l *lab.Lab, dice *rand.Rand, inventory string) (kil
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		at := time.AfterFunc(200*time.Millisecond+time.Duration(dice.Int64N(int64(3*time.Second))), func() { _ = cmd.Process.Kill() })
+		// Each one longer: whoever is killed within seconds, again and again, never sees the kubelet's next sign of life.
+		most := 3*time.Second + time.Duration(tries)*700*time.Millisecond
+		at := time.AfterFunc(200*time.Millisecond+time.Duration(dice.Int64N(int64(most))), func() { _ = cmd.Process.Kill() })
 		_ = cmd.Wait()
 		at.Stop()
 		cancel()
