@@ -116,7 +116,7 @@ func inherited(state, facts map[string]string) map[string]string {
 		merged = map[string]string{}
 	}
 	maps.Copy(merged, state)
-	for _, own := range []string{"inventory", "changes"} {
+	for _, own := range []string{"inventory", "changes", "order"} {
 		if v, ok := facts[own]; ok {
 			merged[own] = v
 		}
@@ -177,6 +177,20 @@ func release(n *corev1.Node, last map[string]string) {
 	if last != nil {
 		setAnnotation(n, AnnotationLast, flatText(last))
 	}
+}
+
+// Remember leaves last on a node, as Release does, without a claim: for what is changed while the node stays open.
+func (c *Cluster) Remember(ctx context.Context, node string, last map[string]string) error {
+	return c.edit(ctx, node, "remember", func(n *corev1.Node) error {
+		setAnnotation(n, AnnotationLast, flatText(last))
+		return nil
+	})
+}
+
+// Recorded is what the claim on a node recorded, and what the last run left there; nil where there is nothing.
+func (c *Cluster) Recorded(node string) (state, last map[string]string) {
+	n, _ := c.Node(node)
+	return n.State, n.Last
 }
 
 // Fail writes why the node failed. Cordon and claim stay; the taint goes, or its CNI pods couldn't come back.

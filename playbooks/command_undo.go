@@ -37,9 +37,9 @@ func (s *commandBack) Check(ctx context.Context, h Host) (Status, error) {
 	case err != nil:
 		return Status{}, s.failed("check", err)
 	case strings.Contains(out, "begun\n"):
-		return Status{Changes: []string{s.name + ": taken back"}, Commands: lines(strings.TrimSpace(s.command.rollback)), Reboot: s.command.reboot}, nil
+		return Status{Changes: []string{s.name + " taken back"}, Commands: lines(strings.TrimSpace(s.command.rollback)), Reboot: s.command.reboot}, nil
 	case strings.Contains(out, "staged\n"):
-		return Status{Staged: true, Reboot: true, Changes: []string{s.name + ": is taken back after the reboot"}}, nil
+		return Status{Staged: true, Reboot: true, Changes: []string{s.name + " is taken back after the reboot"}}, nil
 	}
 	return Status{Clean: true}, nil
 }

@@ -229,21 +229,21 @@ func (s *packagesBack) Apply(ctx context.Context, h Host, say func(string)) erro
 // packagesScript is the part that installs, removes and holds.
 func (w wayBack) packagesScript(was packagesWere) string {
 	var b strings.Builder
-	var held, free []string
+	var held, there []string
 	for _, name := range was.names {
 		if was.packages[name].held {
 			held = append(held, name)
 		}
-		if w.packages[name].held {
-			free = append(free, name)
+		if _, ok := w.packages[name]; ok {
+			there = append(there, name)
 		}
 	}
 	touched := len(w.outdated)+len(w.surplus) > 0
 	if len(held) > 0 && touched {
 		fmt.Fprintf(&b, "trap 'hold %s' EXIT\n", strings.Join(held, " "))
 	}
-	if touched {
-		w.unhold = free
+	if touched { // whatever they were when we looked: what we waited for may have held them since
+		w.unhold = there
 	}
 	if len(w.unhold) > 0 {
 		fmt.Fprintf(&b, "unhold %s\n", words(w.unhold...))

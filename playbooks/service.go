@@ -40,7 +40,9 @@ func buildService(b *binding) Step {
 		s.enabled = &enabled
 	}
 	switch s.state {
-	case "started", "stopped", "restarted":
+	case "restarted":
+		s.traits.Follows = true
+	case "started", "stopped":
 	case "":
 		if s.enabled == nil {
 			b.fail("state", "is missing: started, stopped or restarted; or enabled = true or false")

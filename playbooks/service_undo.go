@@ -22,7 +22,7 @@ func (s *service) Undo(record string) Step {
 	back := &serviceBack{inverse: s.inverse(), want: *s, load: was["load"]}
 	back.want.base, back.want.state, back.want.enabled = back.base, "stopped", nil
 	if was["active"] == "active" {
-		back.want.state = "restarted" // with the files that were put back
+		back.want.state, back.traits.Follows = "restarted", true // with the files that were put back
 	}
 	if s.enabled != nil && (was["enabled"] == "enabled" || was["enabled"] == "disabled") {
 		enabled := was["enabled"] == "enabled"

@@ -87,6 +87,7 @@ type Traits struct {
 	Disruptive bool          // needs the drain
 	Stop       Stop          // what is stopped before Apply
 	Running    bool          // applied on a running kubelet, before anything is stopped (kubeadm)
+	Follows    bool          // what is changed before it in its playbook makes it due: a restart
 	Reboots    bool          // reboots where it stands: Apply is not called, the runner reboots (the reboot step)
 	Repeatable bool          // may simply run again after an interruption
 	Timeout    time.Duration // of Apply

@@ -20,6 +20,8 @@ type fakeWorld struct {
 	nodes   map[string]*fakeNode
 	effects []string // "n1: claim", in order
 	changed chan struct{}
+	steps   int                       // how often a step that was begun is still found running
+	inherit bool                      // a node that another run failed on may be claimed, as the cluster has it
 	blocked map[string][]string       // nodes whose drain budgets refuse
 	after   func(node, effect string) // looks at the world after each effect, under its lock; may be nil
 }
@@ -46,6 +48,17 @@ func newFakeWorld(names ...string) *fakeWorld {
 		w.nodes[n] = &fakeNode{name: n, ready: true, kubelet: true, version: "1", pods: 3}
 	}
 	return w
+}
+
+// busy is a step that was begun, while it runs.
+func (w *fakeWorld) busy() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.steps == 0 {
+		return ""
+	}
+	w.steps--
+	return "/var/lib/fleetup/r/kubelet.0.install\n"
 }
 
 // do changes the world under its lock and notes the effect.
@@ -96,7 +109,7 @@ func (w *fakeWorld) Claim(ctx context.Context, node, run string, facts map[strin
 	var state map[string]string
 	var err error
 	w.do(node, "claim", func(n *fakeNode) {
-		if n.run != "" && n.run != run {
+		if n.run != "" && n.run != run && (!w.inherit || n.failed == "") {
 			err = fmt.Errorf("claimed by %s", n.run)
 			return
 		}
@@ -169,6 +182,18 @@ func (w *fakeWorld) Release(ctx context.Context, node, _ string, last map[string
 		}
 	})
 	return nil
+}
+
+func (w *fakeWorld) Recorded(node string) (state, last map[string]string) {
+	n := w.see(node)
+	return maps.Clone(n.state), maps.Clone(n.last)
+}
+
+func (w *fakeWorld) Remember(ctx context.Context, node string, last map[string]string) error {
+	if ctx.Err() == nil {
+		w.do(node, "remember", func(n *fakeNode) { n.last = last })
+	}
+	return ctx.Err()
 }
 
 func (w *fakeWorld) Fail(_ context.Context, node, run, why string) error {
@@ -289,6 +314,8 @@ func (m fakeMachine) Run(ctx context.Context, script string) (string, error) {
 		return "ActiveState=activating\nNRestarts=7\nResult=exit-code\n", nil
 	case script == kubeletScript:
 		return "ActiveState=active\nNRestarts=0\nResult=success\n", nil
+	case script == busyScript:
+		return m.w.busy(), nil
 	case strings.HasPrefix(script, "journalctl"):
 		return "E1123 flag --gone is not known\n", nil
 	}

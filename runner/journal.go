@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -221,8 +222,18 @@ func (j *Journal) Close() error {
 
 const extension = ".jsonl"
 
-// runID is what NewRunID makes: valid as a label's value, and sorted by time as text.
-var runID = regexp.MustCompile(`^\d{8}-\d{6}-[0-9a-f]{4}$`)
+// runID is what NewRunID and NewRollbackID make: valid as a label's value, and sorted by time as text.
+var runID = regexp.MustCompile(`^\d{8}-\d{6}-[0-9a-f]{4}(` + ofRollback + `)?$`)
+
+// ofRollback ends the ids of runs that roll back: whoever finds nothing but the id, on a Lease or a node, knows what the
+// run is about.
+const ofRollback = "-rollback"
+
+// NewRollbackID returns the id of a run that begins now and rolls back.
+func NewRollbackID(now time.Time) string { return NewRunID(now) + ofRollback }
+
+// IsRollback reports whether a run rolls back, by its id.
+func IsRollback(run string) bool { return strings.HasSuffix(run, ofRollback) }
 
 // NewRunID returns the id of a run that begins now, such as 20261123-190102-7f3a (UTC, then random digits).
 func NewRunID(now time.Time) string {

@@ -28,10 +28,13 @@ type life struct {
 	stopped   playbooks.Stop    // what we have stopped
 	since     time.Time         // when it was stopped or rebooted last: Ready counts from then
 	reclaimed bool              // an earlier order, of this process or another, had claimed the node
+	taken     bool              // rolling back: another run failed on the node, and left it closed
 	reopened  bool              // somebody uncordoned the node after that: pods may have come
 	booted    string            // boot id at the claim
 	applied   string            // boot id after the last step that was applied here
 	changed   []string          // what was applied, for people
+	record    map[string]string // how the machine was before the run, by step
+	target    map[string]string // rolling back: what the node ran before, by the claim's names; nil for all other orders
 	last      string            // the last wait that was told
 	alone     bool              // the machine's own automatic upgrades are kept off
 	fails     int               // orders that failed on this node before, says the journal
@@ -305,5 +308,5 @@ func (l *life) facts(ctx context.Context) (map[string]string, error) {
 	}
 	facts["boot_id"], facts[factOrder] = boot, l.order
 	facts["changes"] = strings.Join(l.todo(), ", ")
-	return facts, nil
+	return facts, l.keepBefore(ctx, facts)
 }

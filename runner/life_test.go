@@ -21,6 +21,7 @@ type fleet struct {
 	dir  string
 	plan Plan
 	work map[string]Work
+	run  string // its id
 
 	change func(*Runner) // before it begins; may be nil
 }
@@ -28,7 +29,7 @@ type fleet struct {
 const testRun = "20261123-010000-0001"
 
 func newFleet(t *testing.T, w *fakeWorld, work ...Work) *fleet {
-	f := &fleet{t: t, w: w, dir: t.TempDir(), work: map[string]Work{}}
+	f := &fleet{t: t, w: w, dir: t.TempDir(), work: map[string]Work{}, run: testRun}
 	f.plan = Plan{OnFailure: "stop", Requeues: 2, Cordoned: "skip", Limits: []Limit{{Why: "max_unavailable 1", AtMost: 1}}}
 	for _, wk := range work {
 		f.work[wk.Node] = wk
@@ -46,7 +47,7 @@ func (f *fleet) process(show func(Event, context.CancelFunc)) (End, Progress) {
 	j, p, kind := f.journal()
 	defer j.Close()
 	r := &Runner{
-		Run: testRun, Plan: f.plan, Work: f.work, Cluster: f.w, Journal: j, Progress: p,
+		Run: f.run, Plan: f.plan, Work: f.work, Cluster: f.w, Journal: j, Progress: p,
 		Held: func() error { return nil }, Lost: make(chan struct{}), Stop: make(chan struct{}),
 	}
 	if err := r.emit(Event{Event: kind}); err != nil {
@@ -69,14 +70,14 @@ func (f *fleet) process(show func(Event, context.CancelFunc)) (End, Progress) {
 
 func (f *fleet) journal() (*Journal, Progress, Kind) {
 	f.t.Helper()
-	if path, ok := JournalPath(f.dir, testRun); ok {
+	if path, ok := JournalPath(f.dir, f.run); ok {
 		j, p, _, err := Open(path)
 		if err != nil {
 			f.t.Fatal(err)
 		}
 		return j, p, EventResumed
 	}
-	j, err := Create(f.dir, testRun)
+	j, err := Create(f.dir, f.run)
 	if err != nil {
 		f.t.Fatal(err)
 	}
@@ -130,7 +131,7 @@ func TestLifeOfAHarmlessChangeStaysOpen(t *testing.T) {
 		if end, _ := f.process(nil); end.Exit != 0 {
 			t.Fatalf("end %+v", end)
 		}
-		if d := cmp.Diff([]string{"install 2"}, w.of("n1")); d != "" {
+		if d := cmp.Diff([]string{"remember", "install 2"}, w.of("n1")); d != "" {
 			t.Error(d)
 		}
 	})

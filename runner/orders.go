@@ -66,6 +66,20 @@ var orders = map[string][]phase{
 		{"power off", (*life).spareOff, false},
 		{"release", (*life).givenBackSpare, false},
 	},
+	// What the run did to the node, or an earlier one, in reverse: the steps are those that take back (playbooks.Back).
+	OrderRollBack: {
+		{"check", (*life).checkBack, true},
+		{"claim", (*life).claim, false},
+		{"drain", (*life).drain, false},
+		{"stop", (*life).stop, false},
+		{"undo", (*life).undo, true},
+		{"reboot", (*life).reboot, false},
+		{"start", (*life).start, false},
+		{"verify", (*life).verify, true},
+		{"uncordon", (*life).uncordon, false},
+		{"forget", (*life).forget, true},
+		{"verify again", (*life).verifyAgain, false},
+	},
 	OrderGiveBack: {
 		{"start", (*life).wake, false},
 		{"verify", (*life).verifyAsFound, false},

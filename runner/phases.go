@@ -21,7 +21,7 @@ func (l *life) check(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if l.r.claimed(l.w.Node) {
+	if l.r.claimed(l.w.Node) || l.taken {
 		return l.landed(ctx)
 	}
 	if l.w.AllClean(l.items) {
@@ -35,7 +35,7 @@ func (l *life) check(ctx context.Context) error {
 	}
 	if !l.w.NeedsDrain(l.items) {
 		l.light = true
-		return nil
+		return l.remember(ctx)
 	}
 	if l.w.ControlPlane {
 		if err := l.r.Cluster.AwaitControlPlane(ctx, l.w.Node, l.waiting); err != nil {
@@ -53,7 +53,7 @@ func (l *life) claimWith(ctx context.Context, more map[string]string) error {
 	if err := l.held(ctx); err != nil {
 		return err
 	}
-	l.reclaimed = l.r.claimed(l.w.Node)
+	l.reclaimed = l.r.claimed(l.w.Node) || l.taken
 	l.reopened = l.reclaimed && !l.r.cordoned(l.w.Node)
 	facts, err := l.facts(ctx)
 	if err != nil {
@@ -65,6 +65,9 @@ func (l *life) claimWith(ctx context.Context, more map[string]string) error {
 	}
 	l.booted = l.state["boot_id"]
 	l.tryAgain()
+	if err := l.noteBefore(ctx, facts); err != nil {
+		return err
+	}
 	if l.reclaimed {
 		return l.noteOrder(ctx)
 	}
@@ -163,11 +166,24 @@ func (l *life) apply(ctx context.Context) error {
 }
 
 func (l *life) each(ctx context.Context, running bool) error {
+	changed := map[string]bool{} // playbooks
 	for n := range l.items {
 		i := &l.items[n]
-		if i.settled() || i.Step.Traits().Running != running {
+		t := i.Step.Traits()
+		if t.Running != running {
 			continue
 		}
+		if i.settled() && t.Follows && changed[t.Playbook] {
+			st, err := l.checked(ctx, i.Step)
+			if err != nil {
+				return fmt.Errorf("step %q: check: %w", i.Step.Name(), err)
+			}
+			i.Status = st
+		}
+		if i.settled() {
+			continue
+		}
+		changed[t.Playbook] = true
 		if err := l.step(ctx, i); err != nil {
 			return fmt.Errorf("step %q: %w", i.Step.Name(), err)
 		}
@@ -184,7 +200,10 @@ func (l *life) step(ctx context.Context, i *Item) error {
 	if err := l.touch(ctx); err != nil {
 		return err
 	}
-	if err := l.tell(Event{Event: EventStep, Step: i.Step.Name(), Message: strings.Join(i.Status.Changes, ", ")}); err != nil {
+	if err := l.noteBegun(ctx, i.Step); err != nil {
+		return err
+	}
+	if err := l.tell(Event{Event: EventStep, Step: i.Step.Name(), Message: strings.Join(i.Status.Changes, ", "), Data: l.before(i.Step)}); err != nil {
 		return err
 	}
 	before := i.Status.Changes
@@ -301,17 +320,6 @@ func (l *life) letIn(ctx context.Context) error {
 		return l.r.Cluster.Open(ctx, l.w.Node, l.r.Run)
 	}
 	return l.r.Cluster.Release(ctx, l.w.Node, l.r.Run, l.lastRun())
-}
-
-// lastRun is what stays on the node of this run: what it ran before, and what was changed.
-func (l *life) lastRun() map[string]string {
-	last := map[string]string{"run": l.r.Run, "time": time.Now().UTC().Format(time.RFC3339)}
-	for _, k := range []string{"kubelet", "kernel", "runtime", "changes"} {
-		if v := l.state[k]; v != "" {
-			last[k] = v
-		}
-	}
-	return last
 }
 
 // verifyAgain watches the node do its work. What fails now closes it again, with the reason.

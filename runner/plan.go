@@ -89,10 +89,10 @@ type Limit struct {
 
 // ends is the kind of event with which an order of the plan ends well. halted says that the run was halted before.
 func (p Plan) ends(o Order, halted bool) Kind {
-	if o.Name == OrderRollBack || slices.ContainsFunc(p.Back, func(s Stage) bool { return s.Name == o.Stage }) {
+	k := slices.IndexFunc(p.Stages, func(s Stage) bool { return s.Name == o.Stage })
+	if k < 0 && o.Name == OrderRollBack || slices.ContainsFunc(p.Back, func(s Stage) bool { return s.Name == o.Stage }) {
 		return EventBack
 	}
-	k := slices.IndexFunc(p.Stages, func(s Stage) bool { return s.Name == o.Stage })
 	if k < 0 {
 		return EventDone
 	}

@@ -99,6 +99,15 @@ type Prober interface {
 	Probe(ctx context.Context, node, run string, waiting func(string)) error
 }
 
+// Memory is what the nodes themselves keep of the runs, so that going back needs no journal.
+type Memory interface {
+	// Recorded returns what the claim on the node recorded, and what the last run that ended there left; nil where there is
+	// nothing.
+	Recorded(node string) (state, last map[string]string)
+	// Remember leaves last on a node that is changed without being claimed. Safe to repeat.
+	Remember(ctx context.Context, node string, last map[string]string) error
+}
+
 // Watch is the cluster's state as its watches last told.
 type Watch interface {
 	// Facts of one node: its allocatable resources and versions, by the API's names.
@@ -132,6 +141,7 @@ type Cluster interface {
 	Drains
 	Health
 	Prober
+	Memory
 	Watch
 }
 

@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"slices"
 	"time"
 
 	"github.com/fleetup/fleetup/playbooks"
@@ -25,6 +26,14 @@ type Work struct {
 	VerifyTimeout time.Duration // from the kubelet's start through verify; again for verify again
 	LBSettle      time.Duration // <0: as the cluster says
 	OnBlocked     string        // requeue or fail
+
+	Undo Undo // what an order that rolls back takes back, where it isn't this run's own doing
+}
+
+// Undo says what is to be taken back on a node by a run that does nothing else.
+type Undo struct {
+	Run    string            // whose doing it is; "": this run's own
+	Record map[string]string // what its journal says of how the machine was, by step: for a node that has lost its annotations
 }
 
 // Item is a step and what its last Check found.
@@ -53,12 +62,21 @@ const (
 
 // NeedsDrain reports whether any of the items' changes needs the node drained, under its reboot policy.
 func (w Work) NeedsDrain(items []Item) bool {
-	for _, i := range items {
-		if i.disruptive(w.RebootPolicy) || !i.Status.Clean && !i.Status.Trial && w.RebootPolicy == rebootAlways {
+	for n, i := range items {
+		if i.disruptive(w.RebootPolicy) || !i.Status.Clean && !i.Status.Trial && w.RebootPolicy == rebootAlways ||
+			follows(items, n) && i.Step.Traits().Disruptive {
 			return true
 		}
 	}
 	return false
+}
+
+// follows reports whether item n will be due because of what is changed before it: a service, by its new files.
+func follows(items []Item, n int) bool {
+	t := items[n].Step.Traits()
+	return t.Follows && slices.ContainsFunc(items[:n], func(i Item) bool {
+		return i.Step.Traits().Playbook == t.Playbook && !i.settled()
+	})
 }
 
 // AllClean reports whether there is nothing to do on a node whose steps were found so. Under reboot = "never" what
@@ -76,8 +94,8 @@ func (w Work) AllClean(items []Item) bool {
 // stop returns what has to be stopped before the items that aren't settled are applied.
 func stopFor(items []Item) playbooks.Stop {
 	most := playbooks.StopNothing
-	for _, i := range items {
-		if t := i.Step.Traits(); !i.settled() && !t.Running {
+	for n, i := range items {
+		if t := i.Step.Traits(); (!i.settled() || follows(items, n)) && !t.Running {
 			most = max(most, t.Stop)
 		}
 	}

@@ -253,6 +253,13 @@ func (m *Machine) BreakService(name, version string) {
 // BreakKubelet is BreakService of the kubelet.
 func (m *Machine) BreakKubelet(version string) { m.BreakService("kubelet", version) }
 
+// MendKubelet takes BreakKubelet back.
+func (m *Machine) MendKubelet(version string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.broken, unitName("kubelet")+" "+version)
+}
+
 func (m *Machine) isBroken(name, version string) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
