@@ -14,7 +14,7 @@ import (
 // commands are all commands, in the order in which help lists them.
 func (a *app) commands() []*cobra.Command {
 	return []*cobra.Command{
-		a.runCommand(), a.planCommand(), a.checkCommand(), a.statusCommand(), a.reportCommand(), a.abortCommand(),
+		a.runCommand(), a.planCommand(), a.checkCommand(), a.statusCommand(), a.reportCommand(), a.abortCommand(), a.rollbackCommand(),
 		a.pauseCommand(), a.resumeCommand(), a.nodeCommand(),
 		a.powerCommand(), a.diagnoseCommand(), a.swapCommand(),
 		a.execCommand(), a.sshCommand(), a.trustCommand(), a.playbooksCommand(), a.gatesCommand(), a.jobCommand(), a.demoCommand(), a.versionCommand(),

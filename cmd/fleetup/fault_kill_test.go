@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -174,14 +175,28 @@ func (m mortal) Sweep(ctx context.Context, keep string) error {
 
 const sweepUpgrade = "[upgrade]\nkubelet = \"1.37.2\"\nreboot = \"always\"\n"
 
-// killed runs a fleet of three, kills the process at a point, lets another one go on at that very instant, and returns
-// how the yard stands at the end, and the points that there were.
-func killed(t *testing.T, at int, lost bool) (standing map[string]string, points []string) {
-	inYard(t, 3, sweepUpgrade, func(s *yard) {
+// job is a command that is killed: on so many nodes, after what went before it.
+type job struct {
+	nodes  int
+	before func(s *yard)
+	args   []string
+	look   func(s *yard, standing map[string]string) // adds to how the yard stands at the end; may be nil
+}
+
+var runJob = job{nodes: 3, args: []string{"run"}}
+
+// killed carries a job out, kills the process at a point, lets another one go on at that very instant, and returns how the
+// yard stands at the end, and the points that there were.
+func (j job) killed(t *testing.T, at int, lost bool) (standing map[string]string, points []string) {
+	inYard(t, j.nodes, sweepUpgrade, func(s *yard) {
+		if j.before != nil {
+			j.before(s)
+		}
 		first := s.process(s.path("state"))
 		k := s.killer(first, at)
 		over := make(chan int, 1)
-		go func() { over <- first.fleetup("run", s.inventory) }()
+		args := append(slices.Clone(j.args), s.inventory)
+		go func() { over <- first.fleetup(args...) }()
 		code := 0
 		select {
 		case code = <-over:
@@ -192,7 +207,7 @@ func killed(t *testing.T, at int, lost bool) (standing map[string]string, points
 				state = s.path("lost")
 			}
 			next := s.process(state)
-			if code = next.fleetup("run", s.inventory); code != 0 {
+			if code = next.fleetup(args...); code != 0 {
 				s.Logf("the second process:\n%s%s", next.out, next.err)
 			}
 		}
@@ -202,19 +217,43 @@ func killed(t *testing.T, at int, lost bool) (standing map[string]string, points
 		standing, points = s.standing(), k.points
 		standing["exit"] = fmt.Sprint(code)
 		standing["lease"] = s.leaseStands()
+		if j.look != nil {
+			j.look(s, standing)
+		}
 	})
 	return standing, points
 }
 
 // TestFault01KillSweep kills the process at points of a run of three nodes, with its journal kept and lost. `make faults`
 // takes every point both ways; a plain `go test` one in eight, by turns, as the whole takes minutes.
-func TestFault01KillSweep(t *testing.T) {
+func TestFault01KillSweep(t *testing.T) { runJob.sweep(t, 8) }
+
+// backJob is the way back of two nodes, with the mirrors gone.
+var backJob = job{nodes: 2, args: []string{"rollback", "--yes"}, before: func(s *yard) {
+	if code := s.process(s.path("state")).fleetup("run", s.inventory); code != 0 {
+		s.Fatal(s.said())
+	}
+	s.Repo.Remove("kubelet", "")
+	s.Repo.Remove("kubectl", "")
+}, look: func(s *yard, standing map[string]string) {
+	for name, m := range s.Machines {
+		source, _ := m.ReadFile("/etc/apt/sources.list.d/kubernetes.list")
+		last := s.node(name).Annotations["fleetup.io/last"]
+		standing[name+" back"] = fmt.Sprintf("%s, kubectl %s, last says so %v", source, m.Installed("kubectl"), strings.Contains(last, `"back":"`) && !strings.Contains(last, "before/"))
+	}
+}}
+
+// TestFault01KillSweepOfARollback does the same to a rollback.
+func TestFault01KillSweepOfARollback(t *testing.T) { backJob.sweep(t, 12) }
+
+// sweep kills the job at one of so many points, at all of them where all faults are asked for.
+func (j job) sweep(t *testing.T, step int) {
 	defer debug.SetGCPercent(debug.SetGCPercent(400))
-	undisturbed, points := killed(t, 0, false)
+	undisturbed, points := j.killed(t, 0, false)
 	if undisturbed["exit"] != "0" {
 		t.Fatal(undisturbed)
 	}
-	step, ways := 8, 1
+	ways := 1
 	if os.Getenv("FLEETUP_FAULTS") == "all" {
 		step, ways = 1, 2
 	}
@@ -226,7 +265,7 @@ func TestFault01KillSweep(t *testing.T) {
 				ends++
 				t.Run(fmt.Sprintf("%03d lost=%v", at, lost), func(t *testing.T) {
 					t.Parallel()
-					got, reached := killed(t, at, lost)
+					got, reached := j.killed(t, at, lost)
 					if d := cmp.Diff(undisturbed, got); d != "" {
 						t.Errorf("killed at %q: %s", reached[len(reached)-1], d)
 					}

@@ -186,6 +186,7 @@ var steps = map[string]step{
 	"bmc":              {"NODE up|down|password [WORD]", (*hall).bmc},
 	"replace-host-key": {"NODE", onMachine(func(m *remotetest.Machine, _ string) error { return m.ReplaceHostKey() })},
 	"break-kubelet":    {"NODE VERSION", onMachine(func(m *remotetest.Machine, v string) error { m.BreakKubelet(v); return nil })},
+	"mend-kubelet":     {"NODE VERSION", onMachine(func(m *remotetest.Machine, v string) error { m.MendKubelet(v); return nil })},
 	"break-service": {"NODE SERVICE VERSION", onMachine(func(m *remotetest.Machine, arg string) error {
 		name, version, _ := strings.Cut(arg, " ")
 		m.BreakService(name, version)
@@ -231,6 +232,7 @@ var steps = map[string]step{
 	"answer":         {"CODE [AFTER]", (*hall).answer},
 	"api":            {"up|down", func(s *hall, args []string) (string, error) { s.box.API.Refuse(args[0] == "down"); return "", nil }},
 	"mirror-lacks":   {"PACKAGE [VERSION]", (*hall).mirrorLacks},
+	"mirror-has":     {"PACKAGE VERSION", (*hall).mirrorHas},
 	"hold-lease":     {"USER", (*hall).holdLease},
 	"free-lease":     {"", (*hall).freeLease},
 	"claims":         {"", (*hall).claims},

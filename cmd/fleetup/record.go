@@ -28,6 +28,9 @@ type record struct {
 	lease    *kube.Lease
 	first    []runner.Event // what was journaled before the runner took over
 	adopted  bool           // known from the cluster, not from a journal here
+	back     bool           // the command rolls back: another unfinished run isn't gone on with
+	left     string         // rolling back: the unfinished run that is left behind for it
+	own      string         // rolling back: the id that was made up for it
 	uid      string
 }
 
@@ -52,6 +55,7 @@ func (s *session) record(ctx context.Context) (*record, error) {
 // one, whatever an old journal here says.
 func (r *record) find(last kube.Holder) error {
 	r.path, r.run, r.progress, r.adopted = "", "", runner.Progress{}, false
+	defer r.leave()
 	known := last.Run
 	if last.Inventory != r.s.fleet.Name {
 		known = ""
@@ -218,7 +222,11 @@ func (r *record) heldUp() string {
 func (r *record) unlock() {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	if r.journal == nil && !r.unfinished() { // nothing began
+	switch {
+	case r.journal != nil || r.unfinished():
+	case r.left != "": // nothing began, and the run before is where it was
+		_ = r.lease.Begin(ctx, r.left)
+	default:
 		_ = r.lease.Finish(ctx)
 	}
 	if len(r.s.unselected(r.run))+len(r.s.claimedBy(r.run)) == 0 { // what is still claimed is kept from kured

@@ -40,26 +40,39 @@ then the others. Ctrl-C once ends after what is in flight; twice parks it where 
 		RunE: func(c *cobra.Command, args []string) error { return a.run(c.Context(), args[0], rf) },
 	}
 	c.Flags().StringVar(&rf.plan, "plan", "", "carry out the plan in this file (fleetup plan -o FILE), or refuse if it is stale")
-	c.Flags().StringArrayVar(&rf.allowed.pastBudget, "past-budget", nil, "NS/PDB that may be violated in this run, after its refusal")
-	c.Flags().StringArrayVar(&rf.allowed.acceptDowntime, "accept-downtime", nil,
-		"NS/NAME of a Service, or of a workload, that may have no endpoint while a pod moves that nothing else can spare")
+	rf.allowed.flags(c)
 	c.Flags().BoolVar(&rf.wait, "wait", false, "wait for the next window where one closes with work left, instead of exit 5")
 	c.Flags().BoolVar(&rf.waitLock, "wait-lock", false, "wait while another run holds the lease")
 	c.Flags().BoolVar(&rf.unattended, "unattended", false, "for jobs: a run that was halted stays so, exit 3, until fleetup resume lifts it")
 	return c
 }
 
-// valid finds what can be known to be wrong before anybody is asked.
-func (rf runFlags) valid() error {
-	for _, b := range rf.allowed.pastBudget {
+// flags are those by which a command is told what it may do to workloads.
+func (c *consent) flags(of *cobra.Command) {
+	of.Flags().StringArrayVar(&c.pastBudget, "past-budget", nil, "NS/PDB that may be violated in this run, after its refusal")
+	of.Flags().StringArrayVar(&c.acceptDowntime, "accept-downtime", nil,
+		"NS/NAME of a Service, or of a workload, that may have no endpoint while a pod moves that nothing else can spare")
+}
+
+// valid finds names that can't be any.
+func (c consent) valid() error {
+	for _, b := range c.pastBudget {
 		if !isObject(b) {
 			return usage("--past-budget %q: write NAMESPACE/BUDGET, as shop/web", b)
 		}
 	}
-	for _, s := range rf.allowed.acceptDowntime {
+	for _, s := range c.acceptDowntime {
 		if !isObject(s) {
 			return usage("--accept-downtime %q: write NAMESPACE/SERVICE, as shop/db", s)
 		}
+	}
+	return nil
+}
+
+// valid finds what can be known to be wrong before anybody is asked.
+func (rf runFlags) valid() error {
+	if err := rf.allowed.valid(); err != nil {
+		return err
 	}
 	if rf.plan != "" {
 		if _, err := os.Stat(rf.plan); err != nil {
@@ -82,7 +95,12 @@ func (a *app) run(ctx context.Context, path string, rf runFlags) error {
 	}
 	return a.working(ctx, path, true, func(ctx context.Context, rec *record, stop <-chan struct{}) error {
 		rec.s.cluster.allow(rf.allowed)
-		return rec.underLease(ctx, rf.waitLock, func() error { return rec.s.carryOut(ctx, rec, rf, stop) })
+		return rec.underLease(ctx, rf.waitLock, func() error {
+			if runner.IsRollback(rec.run) {
+				return exitWith(exitFailed, fmt.Errorf("run %s is a rollback and isn't finished: `fleetup rollback %s` goes on with it, `fleetup abort %[2]s` ends it", rec.run, path))
+			}
+			return rec.s.carryOut(ctx, rec, rf, stop)
+		})
 	})
 }
 
@@ -189,7 +207,11 @@ func (s *session) showNext(rec *record, end runner.End) {
 	case s.app.vanishes:
 		fmt.Fprintln(s.app.err, "next: `fleetup demo` begins anew, for its machines are gone; on real ones `fleetup run` would go on")
 	default:
-		fmt.Fprintf(s.app.err, "next: `fleetup run %s` goes on, `fleetup abort %[1]s` gives back what is safe to give back\n", s.fleet.Path)
+		command := "run"
+		if runner.IsRollback(rec.run) {
+			command = "rollback"
+		}
+		fmt.Fprintf(s.app.err, "next: `fleetup %s %s` goes on, `fleetup abort %[2]s` gives back what is safe to give back\n", command, s.fleet.Path)
 	}
 }
 

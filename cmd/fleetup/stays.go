@@ -7,24 +7,42 @@ import (
 	"github.com/fleetup/fleetup/runner"
 )
 
-// planStays prints what `fleetup rollback` would leave as it is after the run: each reason once, with its nodes.
+// stayed are reasons, each once, with the nodes that they hold for.
+type stayed []struct {
+	why   string
+	nodes []string
+}
+
+func (s *stayed) add(why, node string) {
+	for i := range *s {
+		if (*s)[i].why == why {
+			(*s)[i].nodes = append((*s)[i].nodes, node)
+			return
+		}
+	}
+	*s = append(*s, struct {
+		why   string
+		nodes []string
+	}{why, []string{node}})
+}
+
+func (s stayed) print(w io.Writer, prefix string) {
+	for _, r := range s {
+		fmt.Fprintf(w, "%s%s (%s)\n", prefix, r.why, fold(r.nodes))
+	}
+}
+
+// planStays prints what `fleetup rollback` would leave as it is after the run.
 func planStays(w io.Writer, plan runner.Plan, found map[string]*runner.Surveyed) {
-	var order []string
-	nodes := map[string][]string{}
+	var all stayed
 	for _, pn := range plan.Nodes {
 		v := found[pn.Name]
 		if v == nil || v.NothingToDo() {
 			continue
 		}
 		for _, s := range v.Stays() {
-			text := s.Step + ": " + s.Why
-			if nodes[text] == nil {
-				order = append(order, text)
-			}
-			nodes[text] = append(nodes[text], pn.Name)
+			all.add(s.Step+": "+s.Why, pn.Name)
 		}
 	}
-	for _, text := range order {
-		fmt.Fprintf(w, "no way back: %s (%s)\n", text, fold(nodes[text]))
-	}
+	all.print(w, "no way back: ")
 }
