@@ -102,8 +102,12 @@ archive() { printf '%s/%s_%s_%s.deb' "$kept" "$1" "$(printf '%s' "$2" | sed 's/:
 
 # keepable NAME VERSION ARCH: whether the archive is to be had without a repository.
 keepable() { [ -s "$(archive "$@")" ] || [ -s "/var/cache/apt/archives/$(basename "$(archive "$@")")" ] || command -v dpkg-repack >/dev/null 2>&1; }
-# install_kept ARCHIVE...: from files alone, whatever has become of the mirrors.
-install_kept() { aptget install --no-install-recommends --no-remove --allow-downgrades "$@"; }
+# install_kept ARCHIVE...: from files alone. With its sources apt would ask a mirror first for a version that its lists know;
+# its own user can't read the folder that the archives are in.
+install_kept() {
+	aptget -o Dir::Etc::sourcelist=/dev/null -o Dir::Etc::sourceparts=- -o APT::Sandbox::User=root \
+		install --no-install-recommends --no-remove --allow-downgrades "$@"
+}
 # remove_packages NAME...: these and no others; refused where another one needs them.
 remove_packages() { dpkg --remove "$@" </dev/null; }
 

@@ -52,12 +52,13 @@ fetch_archives() {
 	timeout 120 dnf -q -y --disableexcludes=all --disableplugin=versionlock download --destdir="$into" $archives >/dev/null 2>&1
 }
 
+# Without the repositories, whose lists dnf would want first: what is held is installed.
 hold() {
 	[ -e /etc/dnf/plugins/versionlock.conf ] || return 0
 	unhold "$@"
-	dnf -q versionlock add "$@" >/dev/null </dev/null
+	dnf -q --disablerepo='*' versionlock add "$@" >/dev/null </dev/null
 }
-unhold() { dnf -q versionlock delete "$@" >/dev/null 2>&1 </dev/null || :; }
+unhold() { dnf -q --disablerepo='*' versionlock delete "$@" >/dev/null 2>&1 </dev/null || :; }
 install() { dnf_free install "$@"; }
 downgrade() { dnf_free install "$@" || dnf_free downgrade "$@"; }
 
