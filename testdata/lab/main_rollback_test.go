@@ -63,7 +63,7 @@ func runs(m *lab.Machine) string {
 		cat /etc/apt/sources.list.d/kubernetes.list
 	else
 		rpm -q kubelet kubectl kubeadm containerd
-		dnf -q versionlock list | sort
+		dnf -q --disablerepo='*' versionlock list | sort
 		cat /etc/yum.repos.d/kubernetes.repo
 	fi
 	cat /etc/default/kubelet`)
