@@ -36,6 +36,8 @@ type Config struct {
 	// Boottime is the clock that leases are held by: it must go on while the machine sleeps. nil: CLOCK_BOOTTIME.
 	// Tests in virtual time set one that follows time.Now.
 	Boottime func() time.Duration
+	// Extra are rights that the command will need besides those of every run: named together where the user may not even watch.
+	Extra []Rule
 }
 
 // Cluster is one cluster as a run sees it. Its methods may be called from any goroutine; those that read (Nodes,
@@ -44,6 +46,7 @@ type Cluster struct {
 	namespace string
 	address   string // of the API server, as the kubeconfig has it
 	boottime  func() time.Duration
+	extra     []Rule
 	http      *http.Client
 	date      dateClock
 	clients
@@ -84,7 +87,7 @@ func Open(c Config) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	k := &Cluster{namespace: c.Namespace, address: config.Host, boottime: c.Boottime, sending: make(chan bool, parallelRequests)}
+	k := &Cluster{namespace: c.Namespace, address: config.Host, boottime: c.Boottime, extra: c.Extra, sending: make(chan bool, parallelRequests)}
 	if k.namespace == "" {
 		k.namespace = defaultNamespace
 	}

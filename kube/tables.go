@@ -152,7 +152,7 @@ func (c *Cluster) awaitSync(ctx context.Context, w watchOf, caller *caller, limi
 
 // refused names every right that is missing, where the API server tells them, not the first one alone.
 func (c *Cluster) refused(ctx context.Context, w watchOf, err error) error {
-	missing, asked := c.Missing(ctx)
+	missing, asked := c.Missing(ctx, c.extra...)
 	if asked != nil || len(missing) == 0 {
 		missing = []string{Rule{Group: w.group, Resource: w.resource, Verbs: []string{"list", "watch"}}.missing()}
 	}

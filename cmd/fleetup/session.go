@@ -46,7 +46,7 @@ func (a *app) open(ctx context.Context, path string, upgrade bool) (*session, er
 		s.close()
 		return nil, err
 	}
-	k, err := a.openCluster(ctx, f)
+	k, err := a.openCluster(ctx, f, fleetRules(f, hosts)...)
 	if err != nil {
 		s.close()
 		return nil, err

@@ -192,10 +192,10 @@ func (c *cluster) targets(checks []inventory.HTTPCheck) []runner.Target {
 
 // openCluster opens the API and starts the watches; both end with ctx. A cluster that doesn't answer is an error
 // within the time that people wait for one.
-func (a *app) openCluster(ctx context.Context, f *inventory.Fleet) (*kube.Cluster, error) {
+func (a *app) openCluster(ctx context.Context, f *inventory.Fleet, extra ...kube.Rule) (*kube.Cluster, error) {
 	k, err := kube.Open(kube.Config{
 		Kubeconfig: f.Cluster.Kubeconfig, Context: f.Cluster.Context, Namespace: f.Cluster.Namespace, Dial: a.dial,
-		Boottime: a.boottime,
+		Boottime: a.boottime, Extra: extra,
 	})
 	if errors.Is(err, fs.ErrNotExist) && f.Cluster.Kubeconfig != "" {
 		return nil, exitWith(exitFailed, fmt.Errorf("cluster: kubeconfig %s: there is no such file; put it there, or name another under [cluster]", f.Cluster.Kubeconfig))
