@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -35,9 +36,21 @@ type schedule struct {
 	gate Gate // nil: none
 }
 
+// shared is a source that the nodes' goroutines, the gates' and the schedule itself may draw from at once.
+type shared struct {
+	mu  sync.Mutex
+	src rand.Source
+}
+
+func (s *shared) Uint64() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.src.Uint64()
+}
+
 func newSchedule(seed uint64) *schedule {
 	s := &schedule{
-		seed: seed, rng: rand.New(rand.NewPCG(seed, 1)), human: map[string]bool{}, phase: map[string]string{},
+		seed: seed, rng: rand.New(&shared{src: rand.NewPCG(seed, 1)}), human: map[string]bool{}, phase: map[string]string{},
 		work: map[string]Work{}, disk: &memory{},
 	}
 	names := []string{"n1", "n2", "n3", "n4"}[:2+s.rng.IntN(3)]

@@ -89,16 +89,18 @@ func TestSuspendedAndReplaced(t *testing.T) {
 				l.Spec.HolderIdentity, l.Spec.RenewTime, l.Spec.LeaseTransitions = &holder, &now, &epoch
 			}))
 		})
-		before := -1
-		time.AfterFunc(2501*time.Millisecond, func() { before = p.k.count() })
+		asleep := make(chan int, 1)
+		time.AfterFunc(2501*time.Millisecond, func() { asleep <- p.k.count() })
 		code := p.fleetup("run", s.inventory)
 		if code != exitHeld || !strings.Contains(p.err.String()+p.out.String(), "lease was lost") {
 			t.Errorf("exit %d:\n%s%s", code, p.out, p.err)
 		}
-		if before < 0 {
+		select {
+		case before := <-asleep:
+			p.idle(t, p.k.since(before))
+		default:
 			t.Fatal("it ended before it slept")
 		}
-		p.idle(t, p.k.since(before))
 		if l := s.leaseStands(); !strings.Contains(l, laptop) {
 			t.Errorf("the lease: %s", l)
 		}
