@@ -58,6 +58,7 @@ func (p *Playbook) Bind(params map[string]any, t Target) ([]Step, error) {
 // bindParams checks the given parameters and puts the defaults beside them.
 func (p *Playbook) bindParams(given map[string]any) (map[string]any, Problems) {
 	values := map[string]any{}
+	meant := map[string]bool{} // told already, beside the name that was misspelt
 	var problems Problems
 	problem := func(name, format string, args ...any) {
 		problems = append(problems, Problem{Key: name, Message: fmt.Sprintf(format, args...)})
@@ -67,6 +68,7 @@ func (p *Playbook) bindParams(given map[string]any) (map[string]any, Problems) {
 		v, kind := normal(given[name])
 		switch {
 		case !known:
+			meant[nearest(name, slices.Sorted(maps.Keys(p.Params)))] = true
 			problem(name, "unknown parameter of playbook %s%s", p.Name, didYouMean(name, slices.Sorted(maps.Keys(p.Params))))
 		case kind != param.Type:
 			problem(name, "must be a %s", param.Type)
@@ -80,7 +82,7 @@ func (p *Playbook) bindParams(given map[string]any) (map[string]any, Problems) {
 		param := p.Params[name]
 		_, has := given[name]
 		switch {
-		case !has && param.Required:
+		case !has && param.Required && !meant[name]:
 			problem(name, "is missing: playbook %s needs it (%s)", p.Name, param.Help)
 		case has && param.Required && text(values[name]) == "" && values[name] != nil:
 			problem(name, "is empty: playbook %s needs it (%s)", p.Name, param.Help)

@@ -53,16 +53,22 @@ func (ps Problems) err() error {
 
 // didYouMean names the candidate nearest to name, as the end of a message; "" where none is near.
 func didYouMean(name string, candidates []string) string {
+	best := nearest(name, candidates)
+	if best == "" {
+		return ""
+	}
+	return fmt.Sprintf("; did you mean %q?", best)
+}
+
+// nearest is the candidate that name may be a slip of the pen for; "" if there is none.
+func nearest(name string, candidates []string) string {
 	best, distance := "", len(name)/3+2
 	for _, c := range candidates {
 		if d := editDistance(name, c); d < distance {
 			best, distance = c, d
 		}
 	}
-	if best == "" {
-		return ""
-	}
-	return fmt.Sprintf("; did you mean %q?", best)
+	return best
 }
 
 // editDistance counts the insertions, deletions and replacements between a and b (Levenshtein).

@@ -106,6 +106,9 @@ func TestBindProblems(t *testing.T) {
 		if !errors.As(err, &problems) || steps != nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s %v: got %v\nwant %s", tt.playbook, tt.params, err, tt.want)
 		}
+		if len(problems) != 1 {
+			t.Errorf("%s %v: one slip of the pen is told as %d problems: %v", tt.playbook, tt.params, len(problems), err)
+		}
 	}
 }
 

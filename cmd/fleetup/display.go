@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"path"
@@ -302,13 +304,28 @@ func (d *display) render() {
 	_ = d.bar.Set(d.done)
 }
 
-func (d *display) width() int {
-	if f, ok := d.app.err.(*os.File); ok {
-		if w, _, err := term.GetSize(int(f.Fd())); err == nil {
-			return w
-		}
+func (d *display) width() int { return cmp.Or(columns(d.app.err), 80) }
+
+// columns is the width of the terminal that w is; 0 if it is none, or won't say.
+func columns(w io.Writer) int {
+	f, ok := w.(*os.File)
+	if !ok {
+		return 0
 	}
-	return 80
+	width, _, err := term.GetSize(int(f.Fd()))
+	if err != nil {
+		return 0
+	}
+	return width
+}
+
+// say prints lines on stdout, broken between words where that is a terminal: a file or a pipe gets them whole.
+func (a *app) say(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	if width := columns(a.out); width > 0 {
+		text = wrap(text, width)
+	}
+	fmt.Fprintln(a.out, text)
 }
 
 func (d *display) status() string {

@@ -80,11 +80,11 @@ func (a *app) showMoves(m *moves) {
 	if m == nil {
 		return
 	}
-	fmt.Fprintln(a.out, m)
+	a.say("%s", m)
 	if !a.flags.verbose {
 		return
 	}
 	for _, p := range m.Again {
-		fmt.Fprintf(a.out, "  %s had to leave %s\n", p.Pod, strings.Join(p.Nodes, ", then "))
+		a.say("  %s had to leave %s", p.Pod, strings.Join(p.Nodes, ", then "))
 	}
 }

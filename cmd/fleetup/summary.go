@@ -143,11 +143,11 @@ func (a *app) showSummary(sum summary) {
 		return
 	}
 	for _, p := range sum.problems {
-		fmt.Fprintln(a.out, strings.ReplaceAll(p, "\n", "\n  "))
+		a.say("%s", strings.ReplaceAll(p, "\n", "\n  "))
 	}
-	fmt.Fprintf(a.out, "run %s: %s in %s\n", sum.Run, sum.Nodes, sum.took.Round(time.Second))
+	a.say("run %s: %s in %s", sum.Run, sum.Nodes, sum.took.Round(time.Second))
 	if !sum.over && sum.Message != "" {
-		fmt.Fprintln(a.out, without(sum.Message, sum.told...))
+		a.say("%s", without(sum.Message, sum.told...))
 	}
 	a.showMoves(sum.Moves)
 	a.showProof(sum)
@@ -177,18 +177,18 @@ func plural(n int, what string) string {
 // showProof tells whether the application was there all the while: each Service's least, those that failed first.
 func (a *app) showProof(sum summary) {
 	if !sum.Zero {
-		fmt.Fprintln(a.out, "zero downtime: no")
+		a.say("zero downtime: no")
 	} else {
-		fmt.Fprintln(a.out, "zero downtime: yes")
+		a.say("zero downtime: yes")
 	}
 	for _, v := range sum.Services {
 		if v.Min == 0 {
-			fmt.Fprintf(a.out, "  %s/%s had no ready endpoint at %s%s%s\n", v.Namespace, v.Name, clock(v.At), during(v.Node), consented(v))
+			a.say("  %s/%s had no ready endpoint at %s%s%s", v.Namespace, v.Name, clock(v.At), during(v.Node), consented(v))
 		}
 	}
 	for _, v := range sum.Services {
 		if v.Min > 0 {
-			fmt.Fprintf(a.out, "  %s/%s had %d of %s ready at least%s\n", v.Namespace, v.Name, v.Min, plural(v.Start, "endpoint"), leastAt(v))
+			a.say("  %s/%s had %d of %s ready at least%s", v.Namespace, v.Name, v.Min, plural(v.Start, "endpoint"), leastAt(v))
 		}
 	}
 	for _, h := range sum.HTTP {
@@ -196,7 +196,7 @@ func (a *app) showProof(sum summary) {
 		if h.LastFailure != "" {
 			line += "; last failure " + h.LastFailure
 		}
-		fmt.Fprintln(a.out, line)
+		a.say("%s", line)
 	}
 }
 
