@@ -242,25 +242,25 @@ func dropTaint(n *corev1.Node) {
 }
 
 // edit reads the node and writes what change made of it, with the resourceVersion that it read, again after a conflict.
-// It waits out an API server that doesn't answer. A change that leaves the node as it is sends nothing.
+// It waits out an API server that doesn't answer and a lease in doubt. A change that leaves the node as it is sends nothing.
 func (c *Cluster) edit(ctx context.Context, node, operation string, change func(*corev1.Node) error) error {
-	err := persist(ctx, func(ctx context.Context) error { return c.editOnce(ctx, node, operation, change) })
+	err := persist(ctx, func(ctx context.Context) error { return c.editOnce(ctx, node, change) })
 	if err != nil {
 		return inNode(node, operation, err)
 	}
 	return nil
 }
 
-func (c *Cluster) editOnce(ctx context.Context, node, operation string, change func(*corev1.Node) error) error {
+func (c *Cluster) editOnce(ctx context.Context, node string, change func(*corev1.Node) error) error {
 	before, err := c.core.Nodes().Get(ctx, node, metav1.GetOptions{})
 	if err != nil {
 		return err
 	}
-	return c.write(ctx, before, operation, change)
+	return c.write(ctx, before, change)
 }
 
 // write sends the difference that change makes to the node, decided upon the version that before is.
-func (c *Cluster) write(ctx context.Context, before *corev1.Node, operation string, change func(*corev1.Node) error) error {
+func (c *Cluster) write(ctx context.Context, before *corev1.Node, change func(*corev1.Node) error) error {
 	after := before.DeepCopy()
 	if err := change(after); err != nil {
 		return err
@@ -269,10 +269,8 @@ func (c *Cluster) write(ctx context.Context, before *corev1.Node, operation stri
 	if patch == nil {
 		return nil
 	}
-	if operation == "claim" { // the wait for an answer may have outlasted the lease
-		if err := c.guard.check(); err != nil {
-			return err
-		}
+	if err := c.guard.check(); err != nil { // last: the wait for an answer may have outlasted the lease
+		return err
 	}
 	written, err := c.core.Nodes().Patch(ctx, before.Name, types.MergePatchType, patch, metav1.PatchOptions{FieldManager: "fleetup"})
 	if err == nil {

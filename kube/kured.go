@@ -155,7 +155,7 @@ func (c *Cluster) setKuredLock(ctx context.Context, k kuredSet, lock string) err
 	if !ok {
 		return nil
 	}
-	if err := c.guard.check(); lock != "" && err != nil {
+	if err := c.guard.check(); err != nil {
 		return fmt.Errorf("kured's lock: %w", err)
 	}
 	var value any

@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -265,4 +267,42 @@ func TestMayTake(t *testing.T) {
 			t.Errorf("%s: %v", test.name, err)
 		}
 	}
+}
+
+// What brings a node back waits while the lease is in doubt, and isn't written once it is lost: whoever took over goes on
+// with the same run, so the claim on the node looks the same to both.
+func TestFault06NothingIsGivenBackAfterTheLoss(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		_, err := w.c.Claim(w.ctx, "n1", "run-a", nil)
+		w.must(err)
+		held := error(ErrDoubt)
+		var mu sync.Mutex
+		set := func(err error) { mu.Lock(); defer mu.Unlock(); held = err }
+		w.c.Guard(func() error { mu.Lock(); defer mu.Unlock(); return held })
+
+		later(20*time.Second, func() { set(nil) })
+		began := time.Now()
+		w.must(w.c.Untaint(w.ctx, "n1", "run-a"))
+		if took := time.Since(began); took < 20*time.Second || took > 35*time.Second {
+			t.Errorf("taint taken off after %s", took)
+		}
+
+		set(ErrLost)
+		before := w.node("n1")
+		for what, write := range map[string]func() error{
+			"note":         func() error { return w.c.Note(w.ctx, "n1", "run-a", map[string]string{"x": "y"}) },
+			"fail":         func() error { return w.c.Fail(w.ctx, "n1", "run-a", "no") },
+			"open":         func() error { return w.c.Open(w.ctx, "n1", "run-a") },
+			"out":          func() error { return w.c.OutOfService(w.ctx, "n1", "run-a", true) },
+			"remember":     func() error { return w.c.Remember(w.ctx, "n1", map[string]string{"x": "y"}) },
+			"give it back": func() error { return w.c.Release(w.ctx, "n1", "run-a", nil) },
+		} {
+			if err := write(); !errors.Is(err, ErrLost) {
+				t.Errorf("%s: %v", what, err)
+			}
+		}
+		if d := cmp.Diff(before, w.node("n1")); d != "" {
+			t.Error(d)
+		}
+	})
 }

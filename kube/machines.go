@@ -75,6 +75,9 @@ func (c *Cluster) skipOnce(ctx context.Context, path string, skip bool) error {
 	if err != nil {
 		return err
 	}
+	if err := c.guard.check(); err != nil {
+		return err
+	}
 	return c.core.RESTClient().Patch(types.MergePatchType).AbsPath(path).Body(patch).Do(ctx).Error()
 }
 

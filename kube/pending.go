@@ -76,7 +76,7 @@ func (c *Cluster) pend(ctx context.Context, known *corev1.Node, run string) erro
 		return nil
 	}
 	attempt, cancel := context.WithTimeout(ctx, requestTimeout)
-	err := c.write(attempt, known, "taint", change)
+	err := c.write(attempt, known, change)
 	cancel()
 	if apierrors.IsConflict(err) || away(err) {
 		err = c.edit(ctx, known.Name, "taint", change)

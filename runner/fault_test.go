@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -58,5 +59,51 @@ func TestFault29WrongClocks(t *testing.T) {
 	ours := slices.IndexFunc(found, func(f Finding) bool { return f.Node == "" && strings.Contains(f.Why, "5m0s off the API server's") })
 	if machine < 0 || ours < 0 || !strings.Contains(found[machine].Why, "chrony") {
 		t.Errorf("%v", found)
+	}
+}
+
+// fencedError is what a machine answers to a run whose epoch is over.
+type fencedError struct{}
+
+func (fencedError) Error() string { return "this run's epoch is 1, the machine has seen 2" }
+func (fencedError) Fenced() bool  { return true }
+
+// What goes wrong once another run has the lease is no failure of the node: the order is the other's now, so it is neither
+// marked nor journaled as failed, and the kubelet, which the other may have stopped, isn't started.
+func TestFault06WhatFailsAfterTheLossIsNoFailure(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		lost bool
+		err  error
+	}{{"the lease is lost", true, errors.New("evictions aren't sent: lease lost")}, {"a machine has seen the next epoch", false, fencedError{}}} {
+		t.Run(c.name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				w := newFakeWorld("n1")
+				s := w.kubeletStep("n1", "2")
+				s.fails = c.err
+				f := newFleet(t, w, w.work("n1", s))
+				lost := make(chan struct{})
+				j, p, kind := f.journal()
+				defer j.Close()
+				r := &Runner{Run: f.run, Plan: f.plan, Work: f.work, Cluster: w, Journal: j, Progress: p,
+					Held: func() error { return nil }, Lost: lost, Stop: make(chan struct{})}
+				if err := r.emit(Event{Event: kind}); err != nil {
+					t.Fatal(err)
+				}
+				r.Show = func(e Event) {
+					if c.lost && e.Event == EventStep {
+						close(lost)
+					}
+				}
+				end, err := r.Go(t.Context())
+				if end.Exit != 4 || !errors.Is(err, errLeaseLost) {
+					t.Errorf("end %+v, %v", end, err)
+				}
+				n := w.see("n1")
+				if n.failed != "" || !n.tainted || n.kubelet || r.Progress.Nodes["n1"].State != Running {
+					t.Errorf("after the loss: %+v, %+v", n, r.Progress.Nodes["n1"])
+				}
+			})
+		})
 	}
 }

@@ -51,8 +51,8 @@ var errHandOver = errors.New("this run's own pod is on the node that comes next:
 // errSettled ends an order early because all is done.
 var errSettled = errors.New("settled")
 
-// live takes the node through its order, and tells the journal how it ended. It returns errParked, an error of the
-// journal itself, or nil.
+// live takes the node through its order, and tells the journal how it ended. It returns errParked, errLeaseLost, an error of
+// the journal itself, or nil.
 func (r *Runner) live(ctx context.Context, o Order) error {
 	was := r.progressOf(o.Node)
 	l := &life{r: r, w: r.Work[o.Node], order: o.Name, stage: o.Stage, fails: was.Fails, rebooting: was.Rebooting}
@@ -71,6 +71,8 @@ func (r *Runner) live(ctx context.Context, o Order) error {
 		return nil
 	case ctx.Err() != nil || errors.Is(err, errParked):
 		return errParked
+	case err != nil && l.r.superseded(err):
+		return errLeaseLost
 	case err != nil && holds[o.Name]:
 		return l.keep(ctx, err)
 	case err != nil:

@@ -154,7 +154,7 @@ var errLeaseLost = errors.New("the lease was lost to another run")
 // fatal keeps only the errors that end a run: an order's own failures are in the journal.
 func fatal(err error) error {
 	var j *journalError
-	if errors.As(err, &j) || errors.Is(err, errHandOver) {
+	if errors.As(err, &j) || errors.Is(err, errHandOver) || errors.Is(err, errLeaseLost) {
 		return err
 	}
 	return nil

@@ -16,6 +16,7 @@ package runner
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 )
@@ -90,6 +91,21 @@ type journalError struct{ err error }
 
 func (e *journalError) Error() string { return "journal: " + e.err.Error() }
 func (e *journalError) Unwrap() error { return e.err }
+
+// superseded reports whether another run has the lease now, by the lease or by what a machine answered. What went wrong since
+// then is nothing that this process may call a failure: its order is another's.
+func (r *Runner) superseded(err error) bool {
+	var fenced interface{ Fenced() bool }
+	if errors.As(err, &fenced) && fenced.Fenced() {
+		return true
+	}
+	select {
+	case <-r.Lost:
+		return true
+	default:
+		return false
+	}
+}
 
 // claimed reports whether the node bears our claim.
 func (r *Runner) claimed(node string) bool {
