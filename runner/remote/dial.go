@@ -3,6 +3,7 @@ package remote
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"net"
 	"slices"
@@ -128,6 +129,7 @@ type shownKey struct {
 	err      error
 	notes    []string
 	tried    []string
+	signing  signing
 }
 
 func (p *peer) clientConfig() (*ssh.ClientConfig, *shownKey, error) {
@@ -142,7 +144,7 @@ func (p *peer) clientConfig() (*ssh.ClientConfig, *shownKey, error) {
 	shown := &shownKey{notes: notes}
 	all := make([]ssh.Signer, len(signers))
 	for i, s := range signers {
-		all[i] = modernSigner(s.Signer, p.e.hostKeys())
+		all[i] = modernSigner(watched(s, &shown.signing), p.e.hostKeys())
 		shown.tried = append(shown.tried, s.name)
 	}
 	cfg := &ssh.ClientConfig{
@@ -200,16 +202,53 @@ func (p *peer) handshake(ctx context.Context, conn net.Conn, cfg *ssh.ClientConf
 	defer timer.Stop()
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
 	w := &watchedConn{Conn: conn}
-	c, chans, reqs, err := ssh.NewClientConn(w, p.e.addr(), cfg)
-	p.answered(err == nil || ctx.Err() == nil)
-	if err != nil {
+	type opened struct {
+		conn  ssh.Conn
+		chans <-chan ssh.NewChannel
+		reqs  <-chan *ssh.Request
+		err   error
+	}
+	got := make(chan opened, 1)
+	if !p.net.own(func() {
+		c, chans, reqs, err := ssh.NewClientConn(w, p.e.addr(), cfg)
+		got <- opened{c, chans, reqs, err}
+	}) {
+		conn.Close()
+		return nil, errClosed
+	}
+	select {
+	case o := <-got:
+		p.answered(o.err == nil || ctx.Err() == nil)
+		if o.err == nil {
+			return newLink(w, o.conn, o.chans, o.reqs, p.net.o.Keepalive), nil
+		}
 		conn.Close()
 		if ctx.Err() != nil {
-			err = context.Cause(ctx)
+			o.err = context.Cause(ctx)
 		}
-		return nil, p.refused(err, shown)
+		return nil, p.refused(o.err, shown)
+	case <-ctx.Done():
 	}
-	return newLink(w, c, chans, reqs, p.net.o.Keepalive), nil
+	conn.Close()
+	if key := shown.signing.Load(); key != nil { // the agent takes as long as it likes; nobody waits for it here
+		return nil, p.unsigned(*key, context.Cause(ctx), shown)
+	}
+	o := <-got // soon, on a connection that is closed
+	if o.err == nil {
+		_ = o.conn.Close()
+	}
+	p.answered(false)
+	return nil, p.refused(context.Cause(ctx), shown)
+}
+
+// unsigned says that a key wasn't used in time, which is no fault of the machine.
+func (p *peer) unsigned(key string, err error, shown *shownKey) error {
+	var slow noAnswer
+	if !errors.As(err, &slow) {
+		return err
+	}
+	return &LoginError{Host: p.e.name, User: p.e.user, Address: p.e.addr(), Tried: shown.tried, Notes: shown.notes,
+		Err: fmt.Errorf("%s wasn't used to sign for %s: the agent may wait for a touch, a confirmation or its own lock; name another key in ssh.identity_files", key, time.Duration(slow))}
 }
 
 // refused says what a handshake that failed got to.

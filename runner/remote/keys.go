@@ -16,7 +16,6 @@ import (
 	"sync/atomic"
 
 	"golang.org/x/crypto/ssh"
-	"golang.org/x/crypto/ssh/agent"
 )
 
 // maxKeys is how many keys are offered in one login: sshd hangs up after MaxAuthTries, 6 by default.
@@ -42,7 +41,8 @@ type keyring struct {
 	files map[string]*keyFile
 	conns []net.Conn // to the agent; older ones may still be signing
 	agent []cachedSigner
-	asked bool // whether the agent was
+	asked bool   // whether the agent was
+	mute  string // why it is done without; "" where it answered, or isn't there
 }
 
 // signers returns the keys to offer at e in OpenSSH's order (certificates, keys of the agent that e names, other keys
@@ -61,6 +61,9 @@ func (k *keyring) signers(e endpoint) ([]cachedSigner, []string, error) {
 	certs, more := readCerts(e.certs)
 	notes = append(notes, more...)
 	all := order(files, certs, k.agentKeys(), e.only)
+	if k.mute != "" {
+		notes = append(notes, k.mute)
+	}
 	if len(all) > maxKeys {
 		notes = append(notes, fmt.Sprintf("%d more keys weren't offered, because sshd hangs up after %d: name the right one in ssh.identity_files",
 			len(all)-maxKeys, maxKeys))
@@ -182,50 +185,6 @@ func pairedCerts(files []*keyFile, apart []namedCert, inAgent []cachedSigner) []
 
 func sameKey(a, b ssh.PublicKey) bool {
 	return a != nil && b != nil && bytes.Equal(a.Marshal(), b.Marshal())
-}
-
-// agentKeys lists the agent's keys once. An agent that doesn't answer is said and done without.
-func (k *keyring) agentKeys() []cachedSigner {
-	if k.asked || k.net.o.agentSock == "" {
-		return k.agent
-	}
-	k.asked = true
-	conn, err := (&net.Dialer{}).DialContext(k.net.ctx, "unix", k.net.o.agentSock)
-	if err != nil {
-		k.net.o.Log(fmt.Sprintf("ssh agent: %v", err))
-		return nil
-	}
-	k.conns = append(k.conns, conn)
-	signers, err := agent.NewClient(conn).Signers()
-	if err != nil {
-		k.net.o.Log(fmt.Sprintf("ssh agent: %v", err))
-	}
-	for _, s := range signers {
-		name := "agent key " + ssh.FingerprintSHA256(s.PublicKey())
-		if key, ok := s.PublicKey().(*agent.Key); ok {
-			name = "agent key " + key.Comment
-		}
-		k.agent = append(k.agent, cachedSigner{parsedPublic{s}, name})
-	}
-	return k.agent
-}
-
-// parsedPublic shows an agent's key as what it is, so that certificates are known as such.
-type parsedPublic struct{ ssh.Signer }
-
-func (p parsedPublic) PublicKey() ssh.PublicKey {
-	if k, err := ssh.ParsePublicKey(p.Signer.PublicKey().Marshal()); err == nil {
-		return k
-	}
-	return p.Signer.PublicKey()
-}
-
-// SignWithAlgorithm keeps RSA keys of the agent from signing with SHA-1.
-func (p parsedPublic) SignWithAlgorithm(rand io.Reader, data []byte, algorithm string) (*ssh.Signature, error) {
-	if s, ok := p.Signer.(ssh.AlgorithmSigner); ok {
-		return s.SignWithAlgorithm(rand, data, algorithm)
-	}
-	return p.Signer.Sign(rand, data)
 }
 
 // forget drops what was read, so that keys added to the agent meanwhile are found. Unlocked keys stay unlocked.

@@ -110,22 +110,7 @@ func (b *bench) agent(keys ...ed25519.PrivateKey) string {
 			b.t.Fatal(err)
 		}
 	}
-	sock := filepath.Join(b.t.TempDir(), "a")
-	l, err := net.Listen("unix", sock)
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	b.t.Cleanup(func() { b.net.Close(); l.Close() })
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go agent.ServeAgent(ring, c)
-		}
-	}()
-	return sock
+	return b.listener(func(c net.Conn) { _ = agent.ServeAgent(ring, c) })
 }
 
 func TestAgentHoldsTheEncryptedKey(t *testing.T) {

@@ -115,6 +115,7 @@ type Net struct {
 	peers  map[string]*peer
 	routes map[string]*route
 	closed bool
+	owned  sync.WaitGroup // handshakes that nobody waits for any more
 }
 
 // New returns a Net. It does no I/O.
@@ -189,6 +190,17 @@ func (n *Net) Close() {
 		p.drop(errClosed)
 	}
 	n.keys.close()
+	n.owned.Wait()
+}
+
+// own runs f in a goroutine that Close waits for; false, and f isn't run, once Close was called.
+func (n *Net) own(f func()) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if !n.closed {
+		n.owned.Go(f)
+	}
+	return !n.closed
 }
 
 // expandHome replaces a leading ~ by the local user's home.

@@ -200,6 +200,9 @@ func (a *afterMarker) Write(b []byte) (int, error) {
 	a.held = append(a.held, b...)
 	_, rest, found := bytes.Cut(a.held, []byte(a.marker+"\n"))
 	if !found {
+		if len(a.held) > 2*tailSize { // startup files that print without end
+			a.held = append(a.held[:0], a.held[len(a.held)-tailSize:]...)
+		}
 		return len(b), nil
 	}
 	a.met = true

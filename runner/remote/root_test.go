@@ -150,3 +150,24 @@ func TestPromptWatch(t *testing.T) {
 		t.Errorf("%d %q", asked, out.String())
 	}
 }
+
+// Startup files that print without end don't fill the memory, and the marker is found behind whatever they printed.
+func TestStartupFilesThatPrintForEver(t *testing.T) {
+	var out strings.Builder
+	a := &afterMarker{marker: "MARK", w: &out}
+	junk := []byte(strings.Repeat("welcome\n", 4096))
+	for range 2000 {
+		if _, err := a.Write(junk); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if cap(a.held) > 1<<20 || !strings.HasSuffix(a.junk(), "welcome\n") {
+		t.Errorf("%d bytes are kept", cap(a.held))
+	}
+	for _, part := range []string{"MA", "RK\nhello", " there"} {
+		_, _ = io.WriteString(a, part)
+	}
+	if out.String() != "hello there" {
+		t.Errorf("%q", out.String())
+	}
+}

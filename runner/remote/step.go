@@ -14,6 +14,9 @@ import (
 // maxOutput is how much of a step's output Do returns: its end.
 const maxOutput = 4 << 20
 
+// maxLine is how much of one line is passed on: its end. A progress bar that only ever returns the carriage is one line.
+const maxLine = 16 << 10
+
 // Do runs a script as root, detached from the connection, under a name that is unique in the run. Both its outputs go,
 // as they come, to line (which may be nil), and all together are returned. A lost connection, or the end of this process,
 // doesn't stop it: Do with the same name attaches to it, or returns its result where it has ended; line then hears
@@ -152,20 +155,23 @@ type follower struct {
 }
 
 func (f *follower) Write(b []byte) (int, error) {
-	f.offset += int64(len(b))
+	n := len(b)
+	f.offset += int64(n)
 	f.all.Write(b)
 	if f.all.Len() > 2*maxOutput {
 		f.cut = true
 		f.all.Next(f.all.Len() - maxOutput)
 	}
-	f.rest = append(f.rest, b...)
 	for {
-		line, rest, found := bytes.Cut(f.rest, []byte("\n"))
-		if !found {
-			return len(b), nil
+		line, rest, found := bytes.Cut(b, []byte("\n"))
+		if f.rest = append(f.rest, line...); len(f.rest) > maxLine {
+			f.rest = append(f.rest[:0], f.rest[len(f.rest)-maxLine:]...)
 		}
-		f.say(line)
-		f.rest = rest
+		if !found {
+			return n, nil
+		}
+		f.say(f.rest)
+		f.rest, b = f.rest[:0], rest
 	}
 }
 

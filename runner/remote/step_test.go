@@ -268,3 +268,28 @@ func TestFollowerKeepsTheEnd(t *testing.T) {
 		t.Errorf("%d bytes", len(text))
 	}
 }
+
+// A progress bar that only ever returns the carriage is one line, however long it goes on: its end is what counts.
+func TestLineWithoutEnd(t *testing.T) {
+	var said []string
+	f := &follower{line: func(l string) { said = append(said, l) }}
+	bar := []byte(strings.Repeat("=", 1023) + "\r")
+	began := time.Now()
+	for range 200_000 {
+		if n, err := f.Write(bar); n != len(bar) || err != nil {
+			t.Fatal(n, err)
+		}
+		if cap(f.rest) > 64<<10 {
+			t.Fatalf("%d bytes are kept of a line", cap(f.rest))
+		}
+	}
+	_, _ = f.Write([]byte("100 %\nnext\nla"))
+	_, _ = f.Write([]byte("st"))
+	f.flush()
+	if len(said) != 3 || len(said[0]) > maxLine || !strings.HasSuffix(said[0], "\r100 %") || said[1] != "next" || said[2] != "last" {
+		t.Errorf("%d lines, the first of %d bytes, then %q", len(said), len(said[0]), said[1:])
+	}
+	if took := time.Since(began); took > 10*time.Second {
+		t.Errorf("200 MB took %s", took)
+	}
+}
