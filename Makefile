@@ -13,13 +13,16 @@ STATICCHECK := v0.8.2
 ALL := ./... ./testdata/lab/...
 
 .DEFAULT_GOAL := help
-.PHONY: build demo test race faults lint lab lab-test vm-test bench clean help
+.PHONY: build demo box test race faults lint lab lab-test vm-test bench clean help
 
 build: ## the program, as ./fleetup
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.stamped=$(VERSION)" -o fleetup ./cmd/fleetup
 
 demo: build ## the main job on a simulated fleet, in under a minute
 	./fleetup demo
+
+box: build ## a simulated fleet to try every command on, until Ctrl-C; needs Go alone
+	$(GO) run ./cmd/box/up
 
 test: ## unit and box tests; needs Go alone
 	$(GO) test -timeout=20m ./...
@@ -49,7 +52,7 @@ bench: build ## speed, each figure beside its limit and a peer in the same run (
 	FLEETUP_BENCH=1 $(GO) test -count=1 -timeout=60m -v -run '^TestBench' ./testdata/lab/...
 
 clean: ## what the build made here; the caches of the lab stay
-	rm -rf fleetup demo-fleet
+	rm -rf fleetup demo-fleet box
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

@@ -6,7 +6,8 @@
 //	// b.Inventory("[upgrade]\nkubelet = \"1.37.2\"") writes an inventory; b.Dial reaches machines and API in memory
 //
 // `fleetup demo` and the tests of commands run the very code of a real run against it: real SSH, SFTP and HTTP, real
-// scripts in a real shell. It works in virtual time, in a testing/synctest bubble, too.
+// scripts in a real shell. It works in virtual time, in a testing/synctest bubble, too. With Options.Doors other processes
+// reach it: `make box` leaves one up to play with.
 package box
 
 import (
@@ -14,6 +15,7 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -59,6 +61,8 @@ type Options struct {
 	InstallTime, RebootTime time.Duration
 	// BMC gives every machine a BMC with Redfish.
 	BMC bool
+	// Doors lets other processes in: machines, BMCs and API server are at ports of 127.0.0.1, which the box's files name.
+	Doors bool
 }
 
 // Box is a running data centre. Its files lie in Dir.
@@ -72,9 +76,10 @@ type Box struct {
 	options Options
 	key     ssh.Signer
 	bmcs    bmcs
+	doors   doors
 }
 
-// apiHost is the name that the box's kubeconfig uses; nothing outside of the box answers to it.
+// apiHost is the name that the box's kubeconfig uses where there are no doors; nothing outside of the box answers to it.
 const apiHost = "kubetest"
 
 // New starts the data centre with its files in dir. Close ends it.
@@ -109,10 +114,28 @@ func (b *Box) start() error {
 	if err := b.startBMCs(); err != nil {
 		return err
 	}
-	if err := os.WriteFile(b.path("kubeconfig"), b.API.Kubeconfig(), 0o600); err != nil {
+	if err := b.openDoors(); err != nil {
+		return err
+	}
+	if err := b.API.WriteKubeconfig(b.path("kubeconfig"), "http://"+strings.TrimSuffix(b.doors.at(apiHost+":80"), ":80")); err != nil {
 		return err
 	}
 	return b.WriteKnownHosts()
+}
+
+// openDoors lets other processes in, where the options say so.
+func (b *Box) openDoors() error {
+	if !b.options.Doors {
+		return nil
+	}
+	addresses := []string{apiHost + ":80"}
+	for i := range b.options.Nodes {
+		addresses = append(addresses, sshAddress(i))
+	}
+	for at := range b.bmcs.at {
+		addresses = append(addresses, at)
+	}
+	return b.doors.open(b.Dial, addresses...)
 }
 
 // joined waits until the API says of every node what its machine runs.
@@ -129,6 +152,7 @@ func (b *Box) joined(ctx context.Context) error {
 
 // Close ends machines and API.
 func (b *Box) Close() {
+	b.doors.close()
 	b.bmcs.close()
 	b.Net.Close()
 	b.API.Close()
@@ -155,6 +179,9 @@ func (b *Box) writeKey() error {
 // Address is where the i-th node's machine is, from zero.
 func Address(i int) string { return fmt.Sprintf("10.0.%d.%d", i/200, i%200+11) }
 
+// sshAddress is where its sshd is.
+func sshAddress(i int) string { return net.JoinHostPort(Address(i), "22") }
+
 // addNode makes the machine and joins it: its kubelet's starts and stops are what the API hears of the node.
 func (b *Box) addNode(i int, n Node) error {
 	o := remotetest.Options{
@@ -169,7 +196,7 @@ func (b *Box) addNode(i int, n Node) error {
 		return err
 	}
 	b.Machines[n.Name] = m
-	b.Net.Add(net.JoinHostPort(Address(i), "22"), m)
+	b.Net.Add(sshAddress(i), m)
 	if err := b.API.AddNode(n.Name, n.Labels); err != nil {
 		return err
 	}
@@ -196,7 +223,7 @@ func (b *Box) addNode(i int, n Node) error {
 func (b *Box) WriteKnownHosts() error {
 	var lines strings.Builder
 	for i, n := range b.options.Nodes {
-		lines.WriteString(knownhosts.Line([]string{Address(i)}, b.Machines[n.Name].HostKey()) + "\n")
+		lines.WriteString(knownhosts.Line([]string{b.doors.at(sshAddress(i))}, b.Machines[n.Name].HostKey()) + "\n")
 	}
 	return os.WriteFile(b.path("known_hosts"), []byte(lines.String()), 0o600)
 }
@@ -217,7 +244,11 @@ func (b *Box) Head() string {
 	var t strings.Builder
 	t.WriteString("[cluster]\nkubeconfig = \"kubeconfig\"\n\n[ssh]\nuser = \"ops\"\nidentity_files = [\"key\"]\nknown_hosts = [\"known_hosts\"]\n\n[hosts]\n")
 	for i, n := range b.options.Nodes {
-		fmt.Fprintf(&t, "%-4s = { address = %q", n.Name, Address(i))
+		host, port, _ := net.SplitHostPort(b.doors.at(sshAddress(i)))
+		fmt.Fprintf(&t, "%-4s = { address = %q", n.Name, host)
+		if port != "22" {
+			fmt.Fprintf(&t, ", port = %s", port)
+		}
 		if len(n.Groups) > 0 {
 			fmt.Fprintf(&t, ", groups = [%q]", n.Groups[0])
 		}
@@ -225,7 +256,7 @@ func (b *Box) Head() string {
 			fmt.Fprintf(&t, ", labels = { rack = %q }", rack)
 		}
 		if b.options.BMC {
-			fmt.Fprintf(&t, ",\n       bmc = { type = \"redfish\", address = %q, user = \"admin\", password = { file = \"bmc-password\" },\n               fingerprint = %q }", bmcAddress(i), b.bmcs.print)
+			fmt.Fprintf(&t, ",\n       bmc = { type = \"redfish\", address = %q, user = \"admin\", password = { file = \"bmc-password\" },\n               fingerprint = %q }", b.doors.at(bmcAddress(i)), b.bmcs.print)
 		}
 		if n.Spare {
 			t.WriteString(", spare = true")
@@ -239,6 +270,20 @@ func (b *Box) Head() string {
 func (b *Box) Inventory(rest string) (string, error) {
 	path := b.path("inventory.toml")
 	return path, os.WriteFile(path, []byte(b.Head()+"\n"+rest), 0o600)
+}
+
+// Shop runs a small shop in the cluster, and waits until its pods are Ready: a Deployment and a StatefulSet with their
+// Services and budgets, and a DaemonSet. It needs three nodes.
+func (b *Box) Shop(ctx context.Context) error {
+	err := errors.Join(
+		b.API.AddDeployment("shop", "web", 4, nil), b.API.AddPDB("shop", "web", "web", "3", ""), b.API.AddService("shop", "web", "web"),
+		b.API.AddStatefulSet("shop", "db", 2, nil), b.API.AddPDB("shop", "db", "db", "", "1"), b.API.AddService("shop", "db", "db"),
+		b.API.AddDaemonSet("kube-system", "cni", nil),
+	)
+	if err != nil {
+		return err
+	}
+	return b.Settle(ctx, 6+len(b.options.Nodes))
 }
 
 // Settle waits until so many pods are Ready.

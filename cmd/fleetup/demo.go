@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -78,15 +77,7 @@ func demoBox(ctx context.Context, dir string) (*box.Box, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := errors.Join(
-		b.API.AddDeployment("shop", "web", 4, nil), b.API.AddPDB("shop", "web", "web", "3", ""), b.API.AddService("shop", "web", "web"),
-		b.API.AddStatefulSet("shop", "db", 2, nil), b.API.AddPDB("shop", "db", "db", "", "1"), b.API.AddService("shop", "db", "db"),
-		b.API.AddDaemonSet("kube-system", "cni", nil),
-	); err != nil {
-		b.Close()
-		return nil, err
-	}
-	if err := b.Settle(ctx, 12); err != nil {
+	if err := b.Shop(ctx); err != nil {
 		b.Close()
 		return nil, err
 	}
