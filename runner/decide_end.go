@@ -156,8 +156,7 @@ func (s *scene) over() *End {
 func (s *scene) strays() []string {
 	var strays []string
 	for name, n := range s.progress.Nodes {
-		begun := n.State == Running || n.State == Failed || n.State == Blocked || n.Resume || n.Retry
-		if begun && !slices.ContainsFunc(s.plan.Nodes, func(p PlanNode) bool { return p.Name == name }) {
+		if n.Begun() && !slices.ContainsFunc(s.plan.Nodes, func(p PlanNode) bool { return p.Name == name }) {
 			strays = append(strays, name)
 		}
 	}

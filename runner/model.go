@@ -93,6 +93,11 @@ type NodeProgress struct {
 	Rebooting bool // it was asked to reboot, and no phase but the first has begun since
 }
 
+// Begun reports whether an order was begun on the node whose end has yet to be reached, or made good.
+func (n NodeProgress) Begun() bool {
+	return n.State == Running || n.State == Failed || n.State == Blocked || n.Resume || n.Retry
+}
+
 // Progress is the journal folded; Apply is the only way to it. The zero Progress is a run that hasn't begun.
 type Progress struct {
 	Run         string

@@ -73,6 +73,13 @@ func (k *killer) alive() bool {
 	}
 }
 
+// struck reports whether the process was killed, however it ended: what the kill kept is whole then.
+func (k *killer) struck() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return !k.alive()
+}
+
 // wrap puts the killer between the run and its journal, and between the run and its machines.
 func (k *killer) wrap(r *runner.Runner) {
 	show := r.Show
@@ -202,6 +209,8 @@ func (j job) killed(t *testing.T, at int, lost bool) (standing map[string]string
 		case code = <-over:
 			over <- code
 		case <-k.killed:
+		}
+		if k.struck() {
 			state := k.kept
 			if lost {
 				state = s.path("lost")

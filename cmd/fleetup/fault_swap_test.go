@@ -51,10 +51,7 @@ func swapKilled(t *testing.T, at int, lost bool) (standing map[string]string, po
 			go func() { over <- p.fleetup(args...) }()
 			select {
 			case code := <-over:
-				k.mu.Lock() // a kill that is under way is through then
-				killed := k.alive() != alive
-				k.mu.Unlock()
-				if killed {
+				if k.struck() == alive {
 					break
 				}
 				if code != 0 && !strings.Contains(p.err.String(), "isn't held for hardware work") {

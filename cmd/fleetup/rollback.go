@@ -44,15 +44,16 @@ func (a *app) rollback(ctx context.Context, path string, allowed consent) error 
 		if err != nil {
 			return err
 		}
-		if back.nothing() != "" && !rec.unfinished() {
-			return rec.s.nothingToRollBack(back.nothing())
-		}
-		if !a.flags.yes && !a.terminal() {
+		idle := func() bool { return back.nothing() != "" && !rec.unfinished() }
+		if !idle() && !a.flags.yes && !a.terminal() {
 			return a.confirm("roll back " + back.what())
 		}
 		return rec.underLease(ctx, false, func() error {
 			if back, err = rec.target(); err != nil { // as it is now that nobody else changes it
 				return err
+			}
+			if idle() {
+				return rec.s.nothingToRollBack(back.nothing())
 			}
 			return rec.s.goBack(ctx, rec, back, stop)
 		})

@@ -65,6 +65,8 @@ func spared(t *testing.T, at int) (wrong, points []string) {
 		case code = <-over:
 			over <- code
 		case <-k.killed:
+		}
+		if k.struck() {
 			next := s.process(k.kept)
 			if code = next.fleetup("run", s.inventory); code != 0 {
 				wrong = append(wrong, fmt.Sprintf("exit %d: %s%s", code, next.out, next.err))

@@ -72,8 +72,7 @@ func (s *session) summary(run string, end runner.End, p runner.Progress, web *ru
 	}
 	for _, name := range slices.Sorted(maps.Keys(p.Nodes)) {
 		n := p.Nodes[name]
-		stray := n.State == runner.Running || n.State == runner.Failed || n.State == runner.Blocked
-		if stray && !slices.ContainsFunc(s.hosts, func(h inventory.Host) bool { return h.Node == name }) {
+		if n.Begun() && !slices.ContainsFunc(s.hosts, func(h inventory.Host) bool { return h.Node == name }) {
 			sum.problems = append(sum.problems, fmt.Sprintf("%s %s, and not selected now: run again without --limit", name, n.State))
 		}
 	}

@@ -82,6 +82,8 @@ func (r *record) changed(n kube.Node, t target) bool {
 	switch {
 	case n.Name == "" || t.run == "":
 		return false
+	case r.progress.Nodes[n.Name].Begun(): // it may be released already, and not yet have been watched at its work
+		return true
 	case n.Run != "":
 		return n.Run == t.run || n.Run == r.run
 	case n.Last["run"] == t.run:
