@@ -77,6 +77,28 @@ func said(say func(string)) func(string) {
 	}
 }
 
+// mostLines is how many lines of a user's own script are passed on as they come. Each is written down and synced to the disk
+// before the next: a flash tool that prints its progress a hundred thousand times would be followed for an hour.
+const mostLines = 500
+
+// streamed runs a script detached and passes its first lines on as they come, then says how many more there were.
+func streamed(ctx context.Context, h Host, name, script string, say func(string)) error {
+	if say == nil {
+		say = func(string) {}
+	}
+	n, last := 0, ""
+	_, err := h.Do(ctx, name, script, func(line string) {
+		if n++; n <= mostLines {
+			say(line)
+		}
+		last = line
+	})
+	if n > mostLines {
+		say(fmt.Sprintf("… and %d more lines, all in its output below /var/lib/fleetup on the machine; the last: %s", n-mostLines, last))
+	}
+	return err
+}
+
 // lines splits a script's output, without empty lines.
 func lines(output string) []string {
 	return strings.FieldsFunc(output, func(r rune) bool { return r == '\n' })

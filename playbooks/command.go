@@ -78,7 +78,7 @@ func (s *command) Apply(ctx context.Context, h Host, say func(string)) error {
 	if s.reboot || s.rollback != "" {
 		script = "mkdir -p /var/lib/fleetup/kept && : >" + s.begun + " || exit\n" + script
 	}
-	if _, err := h.Do(ctx, s.script("apply"), script, say); err != nil {
+	if err := streamed(ctx, h, s.script("apply"), script, say); err != nil {
 		return s.failed("apply", err)
 	}
 	return nil

@@ -53,7 +53,7 @@ func (s *commandBack) Apply(ctx context.Context, h Host, say func(string)) error
 		script += "cat /proc/sys/kernel/random/boot_id >" + s.undone + " || exit\n"
 	}
 	script += "rm -f " + s.command.begun + " " + s.command.mark + "\n"
-	if _, err := h.Do(ctx, s.script("rollback"), script, say); err != nil {
+	if err := streamed(ctx, h, s.script("rollback"), script, say); err != nil {
 		return s.failed("rollback", err)
 	}
 	return nil

@@ -108,7 +108,7 @@ func (s *kubeadm) Apply(ctx context.Context, h Host, say func(string)) error {
 	ctx, cancel := context.WithTimeout(ctx, s.traits.Timeout)
 	defer cancel()
 	script := "set -e\n" + s.command() + " </dev/null\nmkdir -p /var/lib/fleetup/kept\necho " + words(s.version) + " >" + kubeadmMark + "\n"
-	if _, err := h.Do(ctx, s.script("upgrade"), script, say); err != nil {
+	if err := streamed(ctx, h, s.script("upgrade"), script, say); err != nil {
 		return s.failed(s.command(), err)
 	}
 	return nil
