@@ -30,25 +30,21 @@ func (c *Cluster) Objects(ctx context.Context, resource, namespace, name string)
 	}
 	if name != "" {
 		var object map[string]any
-		if err := c.getJSON(ctx, path, "", &object); err != nil {
+		if err := c.getJSON(ctx, path, &object); err != nil {
 			return nil, explain("read "+resource+" "+name, err)
 		}
 		return []map[string]any{object}, nil
 	}
 	var all []map[string]any
-	for next := ""; ; {
-		var list struct {
-			Metadata metav1.ListMeta  `json:"metadata"`
-			Items    []map[string]any `json:"items"`
+	err = c.Pages(ctx, path, func(items json.RawMessage) error {
+		var page []map[string]any
+		if err := json.Unmarshal(items, &page); err != nil {
+			return err
 		}
-		if err := c.getJSON(ctx, path, next, &list); err != nil {
-			return nil, explain("list "+resource, err)
-		}
-		all = append(all, list.Items...)
-		if next = list.Metadata.Continue; next == "" {
-			return all, nil
-		}
-	}
+		all = append(all, page...)
+		return nil
+	})
+	return all, err
 }
 
 // pathOf asks the API server in which version it serves a resource, and whether in namespaces.
@@ -59,7 +55,7 @@ func (c *Cluster) pathOf(ctx context.Context, resource, namespace, name string) 
 		return "", err
 	}
 	var served metav1.APIResourceList
-	if err := c.getJSON(ctx, root, "", &served); err != nil {
+	if err := c.getJSON(ctx, root, &served); err != nil {
 		return "", explain("ask for the resources of "+root, err)
 	}
 	for _, r := range served.APIResources {
@@ -89,7 +85,7 @@ func (c *Cluster) rootOf(ctx context.Context, group string) (string, error) {
 		return "/api/v1", nil
 	}
 	var groups metav1.APIGroupList
-	if err := c.getJSON(ctx, "/apis", "", &groups); err != nil {
+	if err := c.getJSON(ctx, "/apis", &groups); err != nil {
 		return "", explain("ask for the API's groups", err)
 	}
 	for _, g := range groups.Groups {
@@ -104,18 +100,8 @@ func unknownResource(resource string) error {
 	return errors.New("the cluster knows no " + strings.TrimPrefix(resource, ".") + ": is its CustomResourceDefinition installed? A resource is written as `kubectl api-resources` does: plural.group")
 }
 
-// listPage is how many objects are asked for at once.
-const listPage = "500"
-
-func (c *Cluster) getJSON(ctx context.Context, path, next string, into any) error {
-	request := c.core.RESTClient().Get().AbsPath(path).SetHeader("Accept", "application/json").MaxRetries(0)
-	if strings.Count(path, "/") > 2 { // objects, rather than what the API is made of
-		request = request.Param("limit", listPage)
-	}
-	if next != "" {
-		request = request.Param("continue", next)
-	}
-	body, err := request.Do(ctx).Raw()
+func (c *Cluster) getJSON(ctx context.Context, path string, into any) error {
+	body, err := c.core.RESTClient().Get().AbsPath(path).SetHeader("Accept", "application/json").MaxRetries(0).Do(ctx).Raw()
 	if err != nil {
 		return err
 	}

@@ -70,6 +70,7 @@ var (
 	volumes        = newKind("", &corev1.PersistentVolume{}, "PersistentVolume", "persistentvolumes", "pv", hasStatus)
 	claims         = newKind("", &corev1.PersistentVolumeClaim{}, "PersistentVolumeClaim", "persistentvolumeclaims", "pvc", inNamespace|hasStatus)
 	quotas         = newKind("", &corev1.ResourceQuota{}, "ResourceQuota", "resourcequotas", "quota", inNamespace|hasStatus)
+	limitRanges    = newKind("", &corev1.LimitRange{}, "LimitRange", "limitranges", "limits", inNamespace)
 	accounts       = newKind("", &corev1.ServiceAccount{}, "ServiceAccount", "serviceaccounts", "sa", inNamespace)
 	budgets        = newKind("policy", &policyv1.PodDisruptionBudget{}, "PodDisruptionBudget", "poddisruptionbudgets", "pdb", workload|mustLock)
 	deployments    = newKind("apps", &appsv1.Deployment{}, "Deployment", "deployments", "deploy", workload)
@@ -83,7 +84,7 @@ var (
 )
 
 var kinds = []*kind{
-	nodes, pods, services, events, namespaces, configMaps, secrets, volumes, claims, quotas, accounts, budgets,
+	nodes, pods, services, events, namespaces, configMaps, secrets, volumes, claims, quotas, limitRanges, accounts, budgets,
 	deployments, replicaSets, statefulSets, daemonSets, endpointSlices, leases, attachments, machines,
 }
 

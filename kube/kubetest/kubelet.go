@@ -14,6 +14,9 @@ type KubeletStatus struct {
 	Allocatable, Capacity corev1.ResourceList
 	// NotReady, where it isn't "", is why the kubelet reports Ready=False.
 	NotReady string
+	// Config is what the kubelet answers to /configz, in the fields of kubelet.config.k8s.io/v1beta1. Default: a kubelet's
+	// own defaults, with nothing reserved.
+	Config map[string]any
 }
 
 // kubelet is one simulated kubelet.
@@ -24,6 +27,14 @@ type kubelet struct {
 	stopped time.Time // when it was stopped
 	next    time.Time // its next heartbeat
 	renews  time.Time // its lease's next renewal
+}
+
+// defaultConfig is the part of a kubelet's configuration that anybody here asks for, as kubeadm leaves it.
+var defaultConfig = map[string]any{
+	"maxPods": 110,
+	"evictionHard": map[string]any{
+		"memory.available": "100Mi", "nodefs.available": "10%", "nodefs.inodesFree": "5%", "imagefs.available": "15%", "imagefs.inodesFree": "5%",
+	},
 }
 
 // heartbeat is how often a kubelet posts its status unchanged, as nodeStatusReportFrequency.
@@ -55,7 +66,7 @@ func (s *Server) startKubelet(node string, status KubeletStatus) {
 		k = &kubelet{status: KubeletStatus{
 			Version: s.config.Version, KernelVersion: "6.1.0-51-amd64", BootID: string(s.uid()),
 			OSImage: "Debian GNU/Linux 12 (bookworm)", ContainerRuntimeVersion: "containerd://2.1.4",
-			Allocatable: resources("8", "32Gi", "110"), Capacity: resources("8", "32Gi", "110"),
+			Allocatable: resources("8", "32Gi", "110"), Capacity: resources("8", "32Gi", "110"), Config: defaultConfig,
 		}}
 		s.kubelets[node] = k
 	}
@@ -83,6 +94,9 @@ func (st KubeletStatus) with(newer KubeletStatus) KubeletStatus {
 	}
 	if newer.Capacity != nil {
 		st.Capacity = newer.Capacity
+	}
+	if newer.Config != nil {
+		st.Config = newer.Config
 	}
 	st.NotReady = newer.NotReady
 	return st

@@ -61,3 +61,24 @@ func (s *Server) served(ns, service string) bool {
 	}
 	return false
 }
+
+// serveNode is the proxy to a node's kubelet, which answers /configz while it runs.
+func (s *Server) serveNode(c *call) error {
+	s.mu.Lock()
+	k := s.kubelets[c.log.Name]
+	running, config := k != nil && k.running, map[string]any(nil)
+	if running {
+		config = k.status.Config
+	}
+	s.mu.Unlock()
+	switch {
+	case k == nil:
+		return apierrors.NewNotFound(nodes.gr(), c.log.Name)
+	case !running:
+		return apierrors.NewServiceUnavailable(fmt.Sprintf("error trying to reach service: dial tcp %s:10250: connect: connection refused", c.log.Name))
+	case c.rest != "/configz":
+		return apierrors.NewNotFound(nodes.gr(), c.rest)
+	}
+	writeJSON(c.w, http.StatusOK, encode(map[string]any{"kubeletconfig": config}))
+	return nil
+}

@@ -44,6 +44,8 @@ func (s *Server) dispatch(c *call) error {
 		return s.serveEviction(c)
 	case c.sub == "proxy" && c.kind == services:
 		return s.serveProxy(c)
+	case c.sub == "proxy" && c.kind == nodes:
+		return s.serveNode(c)
 	case c.sub == "log" && c.kind == pods && c.log.Verb == "get":
 		return s.serveLog(c)
 	case c.sub != "" && !(c.sub == "status" && c.kind.status):

@@ -1,0 +1,51 @@
+package kube
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// listPage is how many objects are asked for at once.
+const listPage = "500"
+
+// Pages reads every object at a path of the API, as /apis/apps/v1/deployments: each is called with one page, a JSON
+// list, in order. It ends with each's first error. Nothing is cached and nothing is tried twice; Start isn't needed.
+func (c *Cluster) Pages(ctx context.Context, path string, each func(items json.RawMessage) error) error {
+	for next := ""; ; {
+		request := c.core.RESTClient().Get().AbsPath(path).SetHeader("Accept", "application/json").MaxRetries(0).Param("limit", listPage)
+		if next != "" {
+			request = request.Param("continue", next)
+		}
+		body, err := request.Do(ctx).Raw()
+		if err != nil {
+			return explain("list "+path[strings.LastIndex(path, "/")+1:], err)
+		}
+		var list struct {
+			Metadata metav1.ListMeta `json:"metadata"`
+			Items    json.RawMessage `json:"items"`
+		}
+		if err := json.Unmarshal(body, &list); err != nil {
+			return explain("list "+path, err)
+		}
+		if len(list.Items) > 0 && string(list.Items) != "null" {
+			if err := each(list.Items); err != nil {
+				return err
+			}
+		}
+		if next = list.Metadata.Continue; next == "" {
+			return nil
+		}
+	}
+}
+
+// Ask answers a GET of one path of the API that is no list, as /api/v1/nodes/n1/proxy/configz, with what came.
+func (c *Cluster) Ask(ctx context.Context, path string) ([]byte, error) {
+	body, err := c.core.RESTClient().Get().AbsPath(path).SetHeader("Accept", "application/json").MaxRetries(0).Do(ctx).Raw()
+	if err != nil {
+		return nil, explain("ask for "+path, err)
+	}
+	return body, nil
+}

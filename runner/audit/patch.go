@@ -1,0 +1,144 @@
+package audit
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"al.essio.dev/pkg/shellescape"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/yaml"
+)
+
+// What mends a finding is printed for a shell: kubectl, with the namespace first, so that it can be pasted as it is.
+
+type object = map[string]any
+
+// kubectl is a command about an object in a namespace, or about one that is in none.
+func kubectl(namespace, format string, args ...any) string {
+	command := "kubectl "
+	if namespace != "" {
+		command += "-n " + shellescape.Quote(namespace) + " "
+	}
+	return command + fmt.Sprintf(format, args...)
+}
+
+// patch is a patch of a workload's or another namespaced object: how is strategic, merge or json.
+func patch(meta metav1.ObjectMeta, kind, how string, change any) string {
+	return kubectl(meta.Namespace, "patch %s %s --type %s -p %s", kind, meta.Name, how, shellescape.Quote(oneLine(change)))
+}
+
+// podSpec is a strategic patch of the pods that a workload makes.
+func (w *workload) podSpec(change object) string {
+	return patch(w.meta, w.kind, "strategic", object{"spec": object{"template": object{"spec": change}}})
+}
+
+// container is one entry of a list that strategic patches merge by name.
+func container(name string, change object) object {
+	change["name"] = name
+	return change
+}
+
+// remove is a JSON patch that takes what is at these places out of a workload's pods; later places of a list come first.
+func (w *workload) remove(paths ...string) string {
+	var steps []object
+	for _, path := range slices.Backward(paths) {
+		steps = append(steps, object{"op": "remove", "path": "/spec/template/spec/" + path})
+	}
+	return patch(w.meta, w.kind, "json", steps)
+}
+
+// accept is the command that says that a thing is meant to be so.
+func accept(meta metav1.ObjectMeta, kind, rule string) string {
+	rules := rule
+	if has := meta.Annotations[Accept]; has != "" {
+		rules = has + "," + rule
+	}
+	return kubectl(meta.Namespace, "annotate --overwrite %s %s %s=%s", kind, meta.Name, Accept, rules)
+}
+
+func oneLine(v any) string {
+	text, err := json.Marshal(v)
+	if err != nil { // maps, lists and strings alone
+		return ""
+	}
+	return string(text)
+}
+
+// apply makes objects, as `kubectl apply` reads them.
+func apply(objects ...object) string {
+	var docs []string
+	for _, o := range objects {
+		text, err := yaml.Marshal(o)
+		if err != nil {
+			continue
+		}
+		docs = append(docs, string(text))
+	}
+	return "kubectl apply -f - <<'EOF'\n" + strings.Join(docs, "---\n") + "EOF"
+}
+
+func manifest(apiVersion, kind, namespace, name string, spec any) object {
+	return object{"apiVersion": apiVersion, "kind": kind, "metadata": object{"namespace": namespace, "name": name}, "spec": spec}
+}
+
+// budgetFor is a budget that lets one pod of a workload go at a time, whatever its number of replicas, and that pods that
+// are broken don't block.
+func (w *world) budgetFor(load *workload) object {
+	name := load.meta.Name
+	for _, b := range w.Budgets {
+		if b.Namespace == load.meta.Namespace && b.Name == name {
+			name += "-" + load.kind
+		}
+	}
+	return manifest("policy/v1", "PodDisruptionBudget", load.meta.Namespace, name, object{
+		"maxUnavailable": 1, "unhealthyPodEvictionPolicy": "AlwaysAllow", "selector": load.selector})
+}
+
+// deploymentOf makes a Deployment of a pod that nobody makes anew, its budget, and takes the pod away.
+func (w *world) deploymentOf(p *corev1.Pod) string {
+	labels := map[string]string{"app": p.Name}
+	if len(p.Labels) > 0 {
+		labels = p.Labels
+	}
+	selector := &metav1.LabelSelector{MatchLabels: labels}
+	d := manifest("apps/v1", "Deployment", p.Namespace, p.Name, object{
+		"replicas": 2, "selector": selector, "template": object{"metadata": object{"labels": labels}, "spec": bare(p.Spec)}})
+	objects := []object{d}
+	if !slices.ContainsFunc(w.Facts.budgetsOf(p.Namespace), func(s *metav1.LabelSelector) bool { return selects(s, labels) }) {
+		objects = append(objects, w.budgetFor(&workload{kind: "deployment", meta: p.ObjectMeta, selector: selector}))
+	}
+	return apply(objects...) + "\n" + kubectl(p.Namespace, "delete pod %s --wait=false", p.Name)
+}
+
+func (f *Facts) budgetsOf(namespace string) (selectors []*metav1.LabelSelector) {
+	for i := range f.Budgets {
+		if f.Budgets[i].Namespace == namespace {
+			selectors = append(selectors, f.Budgets[i].Spec.Selector)
+		}
+	}
+	return selectors
+}
+
+// apiAccess is how the volumes are named that the API server mounts into every pod for its service account.
+const apiAccess = "kube-api-access-"
+
+// bare is a pod's spec without what the API server, the scheduler and its admission put there.
+func bare(s corev1.PodSpec) corev1.PodSpec {
+	s = *s.DeepCopy()
+	s.NodeName, s.RestartPolicy, s.PreemptionPolicy, s.Priority, s.EnableServiceLinks = "", "", nil, nil, nil
+	s.Tolerations = slices.DeleteFunc(s.Tolerations, func(t corev1.Toleration) bool {
+		return t.TolerationSeconds != nil && (t.Key == corev1.TaintNodeNotReady || t.Key == corev1.TaintNodeUnreachable)
+	})
+	s.Volumes = slices.DeleteFunc(s.Volumes, func(v corev1.Volume) bool { return strings.HasPrefix(v.Name, apiAccess) })
+	for _, containers := range [][]corev1.Container{s.Containers, s.InitContainers} {
+		for i := range containers {
+			containers[i].VolumeMounts = slices.DeleteFunc(containers[i].VolumeMounts, func(m corev1.VolumeMount) bool {
+				return strings.HasPrefix(m.Name, apiAccess)
+			})
+		}
+	}
+	return s
+}
