@@ -49,7 +49,7 @@ vm-test: ## kernels, boot loaders and BMCs, on virtual machines (Debian, root; n
 	FLEETUP_VM=1 $(GO) test -count=1 -timeout=60m -v -run '^TestVM' ./testdata/lab/...
 
 bench: build ## speed, each figure beside its limit and a peer in the same run (Debian, root)
-	FLEETUP_BENCH=1 $(GO) test -count=1 -timeout=60m -v -run '^TestBench' ./testdata/lab/...
+	FLEETUP_BENCH=1 $(GO) test -count=1 -timeout=60m -v -run '^TestBench' ./testdata/lab/... ./cmd/fleetup
 
 clean: ## what the build made here; the caches of the lab stay
 	rm -rf fleetup demo-fleet box

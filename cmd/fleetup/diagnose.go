@@ -6,49 +6,84 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/fleetup/fleetup/inventory"
-	"github.com/fleetup/fleetup/runner/hardware"
+	"github.com/fleetup/fleetup/runner/diagnose"
+	"github.com/fleetup/fleetup/runner/finding"
 	"github.com/fleetup/fleetup/runner/remote"
 )
 
+// asked is what a command line of diagnose asks for.
+type diagnoseFlags struct {
+	parts      bool
+	since      time.Duration
+	thresholds string
+	show       bool
+}
+
 func (a *app) diagnoseCommand() *cobra.Command {
-	var parts bool
+	var o diagnoseFlags
 	c := &cobra.Command{
 		Use:   "diagnose INVENTORY [NODE...]",
-		Short: "Look into machines: --hardware says what they are made of",
-		Args:  cobra.MinimumNArgs(1),
-		RunE: func(c *cobra.Command, args []string) error {
-			if !parts {
-				return usage("say what to look at: --hardware")
+		Short: "Look into machines: what is wrong now, with evidence, meaning and what to do; changes nothing",
+		Long: `Look into all machines at once, or into some, and change nothing. Findings come first, the worst on top, each with what
+was seen, what it means and what to do; then the numbers. Over SSH it reads /proc, /sys, the logs and the node's own tools.
+From where on something is a finding stands in one file: --show-thresholds prints it, --thresholds names your own.`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 && !o.show {
+				return usage("name an inventory")
 			}
-			return a.diagnoseHardware(c.Context(), args[0], args[1:])
+			return nil
+		},
+		RunE: func(c *cobra.Command, args []string) error {
+			switch {
+			case o.show:
+				fmt.Fprint(a.out, diagnose.DefaultThresholds)
+				return nil
+			case o.parts:
+				return a.diagnoseHardware(c.Context(), args[0], args[1:])
+			}
+			return a.diagnose(c.Context(), args[0], args[1:], o)
 		},
 	}
-	c.Flags().BoolVar(&parts, "hardware", false, "CPUs, memory modules, disks and their health, network cards, PCI, firmware, and what the BMC says")
+	f := c.Flags()
+	f.BoolVar(&o.parts, "hardware", false, "instead: CPUs, memory modules, disks and their health, network cards, PCI, firmware, and what the BMC says")
+	f.DurationVar(&o.since, "since", 0, "of logs: no older than that, as 2h (default: since the boot)")
+	f.StringVar(&o.thresholds, "thresholds", "", "a TOML file with thresholds of your own")
+	f.BoolVar(&o.show, "show-thresholds", false, "print the thresholds, to be copied and changed")
 	return c
 }
 
-// madeOf is what one machine is made of.
-type madeOf struct {
-	Node     string             `json:"node"`
-	Hardware *hardware.Document `json:"hardware,omitempty"`
-	Problems []string           `json:"problems"`
-	Warnings []string           `json:"warnings"`
-	Error    string             `json:"error,omitempty"`
+// diagnosed is what is known of one node.
+type diagnosed struct {
+	Node     string            `json:"node"`
+	Findings []finding.Finding `json:"findings"`
+	Numbers  *diagnose.Look    `json:"numbers,omitempty"`
+	Error    string            `json:"error,omitempty"`
 }
 
-func (a *app) diagnoseHardware(ctx context.Context, path string, nodes []string) error {
+// loadSome reads the inventory and selects from it the nodes that are named; none: all that --limit leaves.
+func (a *app) loadSome(path string, nodes []string) (*inventory.Fleet, []inventory.Host, error) {
 	f, hosts, err := a.load(path, needs{})
+	if err == nil && len(nodes) > 0 {
+		if hosts, err = f.Select(strings.Join(nodes, ",")); err != nil {
+			err = exitWith(exitUsage, err)
+		}
+	}
+	return f, hosts, err
+}
+
+func (a *app) diagnose(ctx context.Context, path string, nodes []string, o diagnoseFlags) error {
+	limits, err := diagnose.LoadThresholds(o.thresholds)
+	if err != nil {
+		return usage("%w", err)
+	}
+	f, hosts, err := a.loadSome(path, nodes)
 	if err != nil {
 		return err
-	}
-	if len(nodes) > 0 {
-		if hosts, err = f.Select(strings.Join(nodes, ",")); err != nil {
-			return exitWith(exitUsage, err)
-		}
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	_, release := a.signals(cancel)
@@ -56,66 +91,91 @@ func (a *app) diagnoseHardware(ctx context.Context, path string, nodes []string)
 	defer cancel(nil)
 	n := a.network(f)
 	defer n.Close()
-	all := make([]madeOf, len(hosts))
-	room := make(chan struct{}, max(f.FanOut, 1))
+	all := a.lookAt(ctx, n, f, hosts, o, limits)
+	if ctx.Err() != nil {
+		return silent(exitInterrupted)
+	}
+	return a.showDiagnosis(all)
+}
+
+// lookAt looks into all machines at once.
+func (a *app) lookAt(ctx context.Context, n *remote.Net, f *inventory.Fleet, hosts []inventory.Host, o diagnoseFlags, limits diagnose.Thresholds) []diagnosed {
+	q := diagnose.Questions{}
+	if o.since > 0 {
+		q.Since = time.Now().Add(-o.since)
+	}
+	all := make([]diagnosed, len(hosts))
 	var wg sync.WaitGroup
 	for i, h := range hosts {
 		wg.Go(func() {
-			room <- struct{}{}
-			defer func() { <-room }()
-			all[i] = a.lookInto(ctx, n, h)
+			q := q
+			q.Peers = peersOf(f.Hosts, h)
+			all[i] = a.lookOn(ctx, n, h, q, limits)
 		})
 	}
 	wg.Wait()
-	return a.showHardware(all)
+	return all
 }
 
-func (a *app) lookInto(ctx context.Context, n *remote.Net, h inventory.Host) madeOf {
+// lookOn looks into one machine. One that can't be asked is a finding too.
+func (a *app) lookOn(ctx context.Context, n *remote.Net, h inventory.Host, q diagnose.Questions, limits diagnose.Thresholds) diagnosed {
 	m := n.Host(a.login(h), remote.Fence{})
 	defer m.Close() //nolint:errcheck // nothing to lose
-	d, err := a.inventoried(ctx, h, m)
+	look, err := diagnose.Gather(ctx, m.Run, q)
 	if err != nil {
-		return madeOf{Node: h.Node, Error: oneLine(err), Problems: []string{}, Warnings: []string{}}
+		why := unaddressed(brief(h.Name, oneLine(err)))
+		return diagnosed{Node: h.Node, Error: why, Findings: []finding.Finding{{
+			Severity: finding.Critical, Rule: "unreachable", Object: "node " + h.Node, Evidence: strings.TrimPrefix(why, "diagnose: "),
+			Meaning: "nothing is known of the machine but what others say of it", Action: "see whether it has power, and what its BMC says",
+			Command: "fleetup power status INVENTORY " + h.Node,
+		}}}
 	}
-	return madeOf{Node: h.Node, Hardware: &d, Problems: append([]string{}, hardware.Problems(d)...), Warnings: append([]string{}, hardware.Warnings(d)...)}
+	return diagnosed{Node: h.Node, Numbers: &look, Findings: diagnose.Judge(h.Node, look, limits, time.Now())}
 }
 
-func (a *app) showHardware(all []madeOf) error {
-	failed := 0
-	for _, r := range all {
-		if r.Error != "" {
-			failed++
+// peersOf are the machines that one is asked to reach: its neighbour in the inventory, and the first of the control plane.
+func peersOf(all []inventory.Host, h inventory.Host) []string {
+	var peers []string
+	add := func(p inventory.Host) {
+		if p.Address != h.Address && p.Address != "" && (len(peers) == 0 || peers[0] != p.Address) {
+			peers = append(peers, p.Address)
 		}
 	}
+	for i := range all {
+		if all[i].Name == h.Name {
+			add(all[(i+1)%len(all)])
+		}
+	}
+	for _, p := range all {
+		if p.ControlPlane() {
+			add(p)
+			break
+		}
+	}
+	return peers
+}
+
+// showDiagnosis prints it, and is an error where a machine could not be asked.
+func (a *app) showDiagnosis(all []diagnosed) error {
 	if a.json() {
-		if err := json.NewEncoder(a.out).Encode(map[string]any{"version": 1, "nodes": all}); err != nil {
+		if err := json.NewEncoder(a.out).Encode(map[string]any{"version": 1, "nodes": jsonReady(all)}); err != nil {
 			return err
 		}
 	} else {
-		for _, r := range all {
-			if err := a.showOneHardware(r); err != nil {
-				return err
-			}
-		}
+		a.diagnosisText(all)
 	}
-	if failed > 0 {
-		fmt.Fprintf(a.err, "%d of %s could not be asked\n", failed, plural(len(all), "machine"))
-		return silent(exitFailed)
+	for _, d := range all {
+		if d.Error != "" {
+			return silent(exitFailed)
+		}
 	}
 	return nil
 }
 
-func (a *app) showOneHardware(r madeOf) error {
-	fmt.Fprintln(a.out, r.Node)
-	for _, p := range r.Problems {
-		fmt.Fprintf(a.out, "  PROBLEM  %s\n", p)
+// jsonReady makes empty lists [].
+func jsonReady(all []diagnosed) []diagnosed {
+	for i := range all {
+		all[i].Findings = nonNil(all[i].Findings)
 	}
-	for _, w := range r.Warnings {
-		fmt.Fprintf(a.out, "  warning  %s\n", w)
-	}
-	if r.Error != "" {
-		fmt.Fprintf(a.out, "  %s\n", brief(r.Node, r.Error))
-		return nil
-	}
-	return hardware.Print(a.out, *r.Hardware)
+	return all
 }

@@ -99,6 +99,15 @@ func (s *hall) dropDuring(args []string) (string, error) {
 	return "", nil
 }
 
+// shows makes a file of a machine's /proc or /sys read as a file of the script.
+func (s *hall) shows(args []string) (string, error) {
+	text, err := os.ReadFile(filepath.Join(s.dir, args[2]))
+	if err == nil {
+		s.box.Machines[args[0]].Show(args[1], string(text))
+	}
+	return "", err
+}
+
 // laptop is a process of another machine.
 const laptop = "0badcafe.laptop/boot/17/42"
 
@@ -208,7 +217,13 @@ var steps = map[string]step{
 		time.Sleep(time.Minute)
 		return nil
 	})},
-	"kubelet-logs":   {"NODE LINE", onMachine(func(m *remotetest.Machine, v string) error { m.Journal("kubelet", v); return nil })},
+	"kubelet-logs": {"NODE LINE", onMachine(func(m *remotetest.Machine, v string) error { m.Journal("kubelet", v); return nil })},
+	"logs": {"NODE SERVICE LINE", onMachine(func(m *remotetest.Machine, v string) error {
+		service, line, _ := strings.Cut(v, " ")
+		m.Journal(service, line)
+		return nil
+	})},
+	"shows":          {"NODE PATH FILE", (*hall).shows},
 	"hold-dpkg-lock": {"NODE PROGRAM", onMachine(func(m *remotetest.Machine, v string) error { m.HoldDpkgLock(v, 4711); return nil })},
 	"machine":        {"NODE", (*hall).machine},
 	"ran":            {"NODE PART", (*hall).ran},

@@ -257,7 +257,7 @@ func (m *Machine) began(p *shell.Proc) {
 // mountProc fills /proc, /dev and /sys with what scripts look at.
 func (m *Machine) mountProc() {
 	root := vfs.Cred{}
-	for _, dir := range []string{"/proc/sys/kernel/random", "/proc/self", "/dev", "/sys/fs/cgroup", "/run/systemd/system", "/run/lock"} {
+	for _, dir := range []string{"/proc/sys/kernel/random", "/proc/self", "/proc/net", "/proc/pressure", "/proc/sys/fs", "/proc/sys/net/netfilter", "/dev", "/sys/fs/cgroup", "/run/systemd/system", "/run/lock"} {
 		m.FS.MkdirAll(root, dir, 0o755)
 	}
 	for name, gen := range m.procFiles() {
@@ -268,20 +268,63 @@ func (m *Machine) mountProc() {
 
 func (m *Machine) procFiles() map[string]func() string {
 	return map[string]func() string{
-		"/proc/sys/kernel/random/boot_id": func() string { return m.BootID() + "\n" },
-		"/proc/sys/kernel/osrelease":      func() string { return m.Kernel() + "\n" },
-		"/proc/uptime":                    func() string { s := m.Uptime().Seconds(); return fmt.Sprintf("%.2f %.2f\n", s, 2*s) },
-		"/proc/loadavg":                   func() string { return "0.10 0.12 0.09 1/123 4567\n" },
-		"/proc/cmdline":                   func() string { m.mu.Lock(); defer m.mu.Unlock(); return m.cmdline + "\n" },
-		"/proc/version":                   func() string { return "Linux version " + m.Kernel() + "\n" },
-		"/proc/filesystems":               func() string { return "nodev\tcgroup2\n\text4\n" },
-		"/proc/mounts":                    func() string { return mountTable },
-		"/proc/self/mounts":               func() string { return mountTable },
-		"/proc/meminfo":                   func() string { return meminfo },
-		"/proc/stat":                      m.procStat,
-		"/proc/cpuinfo":                   func() string { return "processor\t: 0\n\nprocessor\t: 1\n\n" },
-		"/proc/locks":                     m.procLocks,
+		"/proc/sys/kernel/random/boot_id":            func() string { return m.BootID() + "\n" },
+		"/proc/sys/kernel/osrelease":                 func() string { return m.Kernel() + "\n" },
+		"/proc/uptime":                               func() string { s := m.Uptime().Seconds(); return fmt.Sprintf("%.2f %.2f\n", s, 2*s) },
+		"/proc/loadavg":                              func() string { return "0.10 0.12 0.09 1/123 4567\n" },
+		"/proc/cmdline":                              func() string { m.mu.Lock(); defer m.mu.Unlock(); return m.cmdline + "\n" },
+		"/proc/version":                              func() string { return "Linux version " + m.Kernel() + "\n" },
+		"/proc/filesystems":                          func() string { return "nodev\tcgroup2\n\text4\n" },
+		"/proc/mounts":                               func() string { return mountTable },
+		"/proc/self/mounts":                          func() string { return mountTable },
+		"/proc/meminfo":                              func() string { return meminfo },
+		"/proc/stat":                                 m.procStat,
+		"/proc/cpuinfo":                              func() string { return "processor\t: 0\n\nprocessor\t: 1\n\n" },
+		"/proc/locks":                                m.procLocks,
+		"/proc/diskstats":                            m.diskStats,
+		"/proc/net/dev":                              m.netDev,
+		"/proc/net/snmp":                             func() string { return snmp },
+		"/proc/vmstat":                               func() string { return "nr_free_pages 2250000\noom_kill 0\n" },
+		"/proc/pressure/cpu":                         func() string { return pressure },
+		"/proc/pressure/memory":                      func() string { return pressure },
+		"/proc/pressure/io":                          func() string { return pressure },
+		"/proc/sys/kernel/pid_max":                   func() string { return "4194304\n" },
+		"/proc/sys/kernel/threads-max":               func() string { return "127000\n" },
+		"/proc/sys/fs/file-nr":                       func() string { return "2016\t0\t1600000\n" },
+		"/proc/sys/net/netfilter/nf_conntrack_count": func() string { return "310\n" },
+		"/proc/sys/net/netfilter/nf_conntrack_max":   func() string { return "262144\n" },
 	}
+}
+
+// Show makes a file of /proc read as text, until the machine boots anew: what a test puts there is found there.
+func (m *Machine) Show(name, text string) {
+	m.FS.Device(name, 0o444, func() []byte { return []byte(text) })
+}
+
+const (
+	snmp = `Tcp: RtoAlgorithm RtoMin RtoMax MaxConn ActiveOpens PassiveOpens AttemptFails EstabResets CurrEstab InSegs OutSegs RetransSegs InErrs OutRsts InCsumErrors
+Tcp: 1 200 120000 -1 900 120 3 9 12 90000 80000 21 0 17 0
+`
+	pressure = `some avg10=0.00 avg60=0.12 avg300=0.08 total=81234
+full avg10=0.00 avg60=0.00 avg300=0.00 total=1234
+`
+)
+
+func (m *Machine) diskStats() string {
+	text := ""
+	for i, d := range m.seen().Disks {
+		text += fmt.Sprintf("   8  %d %s 1000 0 80000 500 2000 0 160000 900 0 1200 1400\n", 16*i, d.Name)
+	}
+	return text
+}
+
+func (m *Machine) netDev() string {
+	text := "Inter-|   Receive                                                |  Transmit\n" +
+		" face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls carrier compressed\n"
+	for _, n := range m.seen().NICs {
+		text += fmt.Sprintf("%6s: 900000 1000 0 0 0 0 0 0 800000 900 0 0 0 0 0 0\n", n.Name)
+	}
+	return text
 }
 
 const mountTable = `/dev/sda1 / ext4 rw,relatime 0 0
@@ -308,5 +351,6 @@ func (m *Machine) Uptime() time.Duration {
 func (m *Machine) procStat() string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return fmt.Sprintf("cpu  1000 0 500 90000 10 0 5 0 0 0\nbtime %d\nprocesses 1234\n", m.booted.Unix())
+	return fmt.Sprintf("cpu  1000 0 500 %d 10 0 5 0 0 0\ncpu0 0\ncpu1 0\nbtime %d\nprocesses 1234\n",
+		time.Since(m.booted).Milliseconds()/5, m.booted.Unix())
 }

@@ -2,6 +2,7 @@ package remotetest
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"slices"
 	"strconv"
@@ -27,8 +28,15 @@ func (m *Machine) logUnit(unit, text string) {
 
 // Journal writes a line as a service would: Journal("kubelet", "E1123 failed to run").
 func (m *Machine) Journal(service, text string) {
+	if unitName(service) == kernelLog {
+		m.logUnit(kernelLog, "kernel: "+text)
+		return
+	}
 	m.logUnit(unitName(service), service+"[1000]: "+text)
 }
+
+// kernelLog is what the kernel's own lines are kept under: Journal("kernel", "Out of memory: …").
+const kernelLog = "kernel.service"
 
 // journalStream is the output of a service.
 type journalStream struct {
@@ -60,7 +68,7 @@ func (nothing) Read(context.Context, []byte) (int, error)      { return 0, io.EO
 func (nothing) Write(_ context.Context, b []byte) (int, error) { return len(b), nil }
 func (nothing) Close() error                                   { return nil }
 
-// journalctl knows -u, -b, -b -1, -k, -n, -o cat|short|export, -p err (what says "error" or "fail"), --since @SECONDS or "-10min", -q and --no-pager; vacuuming does nothing.
+// journalctl knows -u, -b, -b -1, -k, -n, -o cat|short|short-unix|export, -p err (what says "error" or "fail"), --since @SECONDS or "-10min", -q and --no-pager; vacuuming does nothing.
 func (m *Machine) journalctl(p *shell.Proc) int {
 	opts, args := options(p.Args[1:], "u unit n lines o output p S since U until g")
 	m.mu.Lock()
@@ -73,13 +81,9 @@ func (m *Machine) journalctl(p *shell.Proc) int {
 	since := sinceTime(opts["S"] + opts["since"])
 	var shown []entry
 	for _, e := range all {
-		unit := opts["u"] + opts["unit"]
-		switch {
-		case unit != "" && e.unit != unitName(unit), has(opts, "b", "boot") && e.boot != boot, has(opts, "k"), e.at.Before(since),
-			opts["p"] == "err" && !strings.Contains(e.text, "error") && !strings.Contains(e.text, "ail"):
-			continue
+		if e.wanted(opts, boot) && !e.at.Before(since) {
+			shown = append(shown, e)
 		}
-		shown = append(shown, e)
 	}
 	_ = args
 	if n, err := strconv.Atoi(opts["n"] + opts["lines"]); err == nil {
@@ -96,12 +100,27 @@ func (m *Machine) journalctl(p *shell.Proc) int {
 		}
 		if o := opts["o"] + opts["output"]; o == "cat" {
 			_, text, _ = strings.Cut(text, ": ")
+		} else if o == "short-unix" {
+			text = fmt.Sprintf("%d.%06d %s %s", e.at.Unix(), e.at.Nanosecond()/1000, m.o.Name, text)
 		} else {
 			text = e.at.UTC().Format("Jan 02 15:04:05") + " " + m.o.Name + " " + text
 		}
 		p.Printf("%s\n", text)
 	}
 	return 0
+}
+
+// wanted reports whether an entry is of the unit, the boot, the kernel or the priority that is asked for.
+func (e entry) wanted(opts map[string]string, boot string) bool {
+	units := strings.Fields(opts["u"] + "\n" + opts["unit"])
+	for i := range units {
+		units[i] = unitName(units[i])
+	}
+	switch {
+	case len(units) > 0 && !slices.Contains(units, e.unit), has(opts, "b", "boot") && e.boot != boot, has(opts, "k") && e.unit != kernelLog:
+		return false
+	}
+	return opts["p"] != "err" || strings.Contains(e.text, "error") || strings.Contains(e.text, "ail")
 }
 
 // bootBefore is the last boot in the journal that isn't this one.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/fleetup/fleetup/runner/remote/remotetest/memnet"
+	"github.com/fleetup/fleetup/runner/remote/remotetest/shell"
 )
 
 // Network is several machines, each at its address. Their sshds forward connections to one another, as jump hosts do.
@@ -144,4 +145,30 @@ func (m *Machine) serve(conn net.Conn) bool {
 		delete(m.conns, conn)
 	})
 	return true
+}
+
+// ping says that machines of the network that are up answer, all of twenty packets, and others none.
+func (m *Machine) ping(p *shell.Proc) int {
+	host := p.Args[len(p.Args)-1]
+	m.mu.Lock()
+	n := m.network
+	m.mu.Unlock()
+	lost := 100
+	if n != nil {
+		n.mu.Lock()
+		peer := n.machines[net.JoinHostPort(host, "22")]
+		n.mu.Unlock()
+		if peer != nil && peer.Up() {
+			lost = 0
+		}
+	}
+	if !p.Sleep(time.Second) {
+		return 1
+	}
+	p.Printf("--- %s ping statistics ---\n20 packets transmitted, %d received, %d%% packet loss, time 1000ms\n", host, 20-lost/5, lost)
+	if lost > 0 {
+		return 1
+	}
+	p.Printf("rtt min/avg/max/mdev = 0.100/0.200/0.300/0.010 ms\n")
+	return 0
 }

@@ -32,7 +32,7 @@ func (m *Machine) systemPrograms() map[string]shell.Program {
 	}
 	return map[string]shell.Program{
 		"uname": m.uname, "id": m.id, "whoami": say1(func(p *shell.Proc) string { return m.userByID(p.Cred.UID).Name }),
-		"hostname": say(m.Name), "nproc": say(func() string { return "2" }), "df": m.df, "date": date, "sudo": m.sudo,
+		"ping": m.ping, "hostname": say(m.Name), "nproc": say(func() string { return "2" }), "df": m.df, "date": date, "sudo": m.sudo,
 		"uptime":  say(func() string { return fmt.Sprintf(" up %s", m.Uptime().Round(time.Second)) }),
 		"findmnt": findmnt, "mount": mountProgram, "umount": func(*shell.Proc) int { return 0 }, "reboot": m.reboot, "shutdown": m.shutdown,
 		"fuser": m.fuser, "lslocks": m.lslocks, "getent": m.getent, "arch": say(func() string { return "x86_64" }),

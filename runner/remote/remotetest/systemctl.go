@@ -53,7 +53,7 @@ func (m *Machine) systemctl(p *shell.Proc) int {
 		p.Printf("running\n")
 		return 0
 	case "list-units", "list-unit-files":
-		return m.listUnits(p)
+		return m.listUnits(p, opts["state"])
 	}
 	status := 0
 	for _, name := range names {
@@ -249,11 +249,14 @@ func (m *Machine) catUnit(p *shell.Proc, name string) int {
 	return 0
 }
 
-func (m *Machine) listUnits(p *shell.Proc) int {
+// listUnits lists all units, or those in a state.
+func (m *Machine) listUnits(p *shell.Proc, state string) int {
 	m.mu.Lock()
 	var list []string
 	for name, u := range m.units {
-		list = append(list, fmt.Sprintf("%s loaded %s", name, u.active))
+		if state == "" || u.active == state {
+			list = append(list, fmt.Sprintf("%s loaded %s", name, u.active))
+		}
 	}
 	m.mu.Unlock()
 	slices.Sort(list)

@@ -1,0 +1,96 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"sync"
+
+	"github.com/fleetup/fleetup/inventory"
+	"github.com/fleetup/fleetup/runner/hardware"
+	"github.com/fleetup/fleetup/runner/remote"
+)
+
+// madeOf is what one machine is made of.
+type madeOf struct {
+	Node     string             `json:"node"`
+	Hardware *hardware.Document `json:"hardware,omitempty"`
+	Problems []string           `json:"problems"`
+	Warnings []string           `json:"warnings"`
+	Error    string             `json:"error,omitempty"`
+}
+
+func (a *app) diagnoseHardware(ctx context.Context, path string, nodes []string) error {
+	f, hosts, err := a.loadSome(path, nodes)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	_, release := a.signals(cancel)
+	defer release()
+	defer cancel(nil)
+	n := a.network(f)
+	defer n.Close()
+	all := make([]madeOf, len(hosts))
+	room := make(chan struct{}, max(f.FanOut, 1))
+	var wg sync.WaitGroup
+	for i, h := range hosts {
+		wg.Go(func() {
+			room <- struct{}{}
+			defer func() { <-room }()
+			all[i] = a.lookInto(ctx, n, h)
+		})
+	}
+	wg.Wait()
+	return a.showHardware(all)
+}
+
+func (a *app) lookInto(ctx context.Context, n *remote.Net, h inventory.Host) madeOf {
+	m := n.Host(a.login(h), remote.Fence{})
+	defer m.Close() //nolint:errcheck // nothing to lose
+	d, err := a.inventoried(ctx, h, m)
+	if err != nil {
+		return madeOf{Node: h.Node, Error: oneLine(err), Problems: []string{}, Warnings: []string{}}
+	}
+	return madeOf{Node: h.Node, Hardware: &d, Problems: append([]string{}, hardware.Problems(d)...), Warnings: append([]string{}, hardware.Warnings(d)...)}
+}
+
+func (a *app) showHardware(all []madeOf) error {
+	failed := 0
+	for _, r := range all {
+		if r.Error != "" {
+			failed++
+		}
+	}
+	if a.json() {
+		if err := json.NewEncoder(a.out).Encode(map[string]any{"version": 1, "nodes": all}); err != nil {
+			return err
+		}
+	} else {
+		for _, r := range all {
+			if err := a.showOneHardware(r); err != nil {
+				return err
+			}
+		}
+	}
+	if failed > 0 {
+		fmt.Fprintf(a.err, "%d of %s could not be asked\n", failed, plural(len(all), "machine"))
+		return silent(exitFailed)
+	}
+	return nil
+}
+
+func (a *app) showOneHardware(r madeOf) error {
+	fmt.Fprintln(a.out, r.Node)
+	for _, p := range r.Problems {
+		fmt.Fprintf(a.out, "  PROBLEM  %s\n", p)
+	}
+	for _, w := range r.Warnings {
+		fmt.Fprintf(a.out, "  warning  %s\n", w)
+	}
+	if r.Error != "" {
+		fmt.Fprintf(a.out, "  %s\n", brief(r.Node, r.Error))
+		return nil
+	}
+	return hardware.Print(a.out, *r.Hardware)
+}

@@ -1,0 +1,73 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/fleetup/fleetup/runner/diagnose"
+	"github.com/fleetup/fleetup/runner/finding"
+)
+
+// many are nodes that differ a little in their numbers; every tenth has a finding of one of ten kinds.
+func many(n int) []diagnosed {
+	all := make([]diagnosed, n)
+	for i := range all {
+		name := fmt.Sprintf("node%04d", i+1)
+		l := diagnose.Look{Cores: 8, Busy: float64(i % 97), Memory: diagnose.Memory{Total: 100, Available: int64(i % 89)}, Load: [3]float64{1, float64(i%7) / 2, 1}}
+		l.Gaps = []string{"smartctl isn't installed"}
+		all[i] = diagnosed{Node: name, Numbers: &l}
+		if i%10 == 0 {
+			all[i].Findings = []finding.Finding{{Severity: finding.Warning, Rule: fmt.Sprintf("rule-%d", i/10%10), Object: "node " + name,
+				Evidence: fmt.Sprintf("%d of something that takes some words to tell, and which goes on beyond eighty columns", i), Meaning: "it hurts", Action: "mend it"}}
+		}
+	}
+	return all
+}
+
+// printed is what a diagnosis looks like on a terminal of a width; 0: in a pipe.
+func printed(all []diagnosed, width int) []string {
+	var out bytes.Buffer
+	a := &app{out: &out, getenv: func(string) string { return "" }}
+	s := screen{a, width, len(all) > manyNodes}
+	a.diagnosisOn(s, all)
+	return strings.Split(strings.TrimRight(out.String(), "\n"), "\n")
+}
+
+// A thousand nodes are told in forty lines, whatever the width, and no line is wider than the terminal.
+func TestThousandNodesInFortyLines(t *testing.T) {
+	for _, width := range []int{0, 40, 80, 200} {
+		lines := printed(many(1000), width)
+		if len(lines) > 40 {
+			t.Errorf("width %d: %d lines:\n%s", width, len(lines), strings.Join(lines, "\n"))
+		}
+		for _, line := range lines {
+			if n := utf8.RuneCountInString(line); width > 0 && n > width {
+				t.Errorf("width %d: %d columns: %s", width, n, line)
+			}
+		}
+	}
+	if text := strings.Join(printed(many(1000), 80), "\n"); !strings.Contains(text, "and 3 kinds: rule-7 on 10") {
+		t.Errorf("what there is no room for isn't named:\n%s", text)
+	}
+}
+
+// Few nodes are told whole, each by itself, within the width.
+func TestFewNodesAreToldWhole(t *testing.T) {
+	for _, width := range []int{40, 80, 120} {
+		lines := printed(many(20), width)
+		text := strings.Join(lines, "\n")
+		for _, line := range lines {
+			if n := utf8.RuneCountInString(line); n > width {
+				t.Errorf("width %d: %d columns: %s", width, n, line)
+			}
+		}
+		for _, want := range []string{"warning   rule-0  node0001", "it hurts", "do: mend it", "node0020", "not asked: smartctl isn't installed"} {
+			if !strings.Contains(text, want) {
+				t.Errorf("width %d: not told: %q\n%s", width, want, text)
+			}
+		}
+	}
+}

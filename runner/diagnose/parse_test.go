@@ -1,0 +1,157 @@
+package diagnose
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// now is when testdata/sick.txt was asked for.
+var now = time.Unix(1700000010, 0)
+
+// sick is a machine that has everything at once, as its tools tell it.
+func sick(t *testing.T) Look {
+	t.Helper()
+	text, err := os.ReadFile("testdata/sick.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Parse(Raw{Text: string(text), Asked: time.Unix(1700000005, 0), Got: now}, time.Time{})
+}
+
+func TestParse(t *testing.T) {
+	l := sick(t)
+	no := false
+	for _, c := range []struct {
+		what      string
+		got, want any
+	}{
+		{"uptime", l.Uptime, 86402 * time.Second},
+		{"cores", l.Cores, 2},
+		{"load", l.Load, [3]float64{7.5, 6, 4}},
+		{"cpu", fmt.Sprintf("%.1f %.1f %.1f", l.Busy, l.IOWait, l.Steal), "94.0 3.5 4.0"},
+		{"pressure", *l.CPU, Pressure{Some10: 91, Some60: 70.5, Some300: 40}},
+		{"no pressure of disks", l.IO == nil, true},
+		{"memory", l.Memory.Total >> 10, int64(16384000)},
+		{"available", l.Memory.Available, int64(640 << 20)},
+		{"kills", l.Memory.OOMKills, int64(3)},
+		{"disks", l.Disks, []Disk{{Name: "sda", Util: 80, Await: 100, Read: 1024000, Write: 1024000}, {Name: "nvme0n1"}}},
+		{"links", l.Links, []Link{
+			{Name: "eno1", Up: true, Mbit: 1000, Duplex: "half", MTU: 9000, Changes: 40, Rx: 120e6, Tx: 1e6, Use: 96, Errors: 2, Drops: 20, Errored: 9, Packets: 104000},
+			{Name: "eno2", MTU: 1500, Changes: 1}}},
+		{"tcp", l.TCP, TCP{Sent: 1000, Again: 50, Percent: 5}},
+		{"peers", l.Peers, []Peer{{Address: "10.0.0.2", Loss: 20, RTT: 0.35, MTU: 9000, Whole: &no}}},
+		{"top", l.Top, []Process{{PID: 4711, Name: "java (old) gen", Cores: 1.9, RSS: 10 << 20}, {PID: 12, Name: "kubelet", Cores: 0.1, RSS: 409600}}},
+		{"stuck", l.Stuck, []Process{{PID: 99, Name: "nfsd", RSS: 40960}}},
+		{"files", l.Files, Files{Share{90000, 100000}, []FileHolder{{4711, "java (old) gen", 1000, 1024}, {1, "systemd", 20, 0}}}},
+		{"threads", l.Threads, Share{900, 1000}},
+		{"conntrack", l.Conntrack, Share{262000, 262144}},
+		{"units", l.Units, []Unit{{Name: "kubelet", Active: "activating", Sub: "auto-restart", Result: "exit-code", Restarts: 41}}},
+		{"failed", l.FailedUnits, []string{"kubelet.service", "backup.service"}},
+		{"synced", *l.Clock.Synced, false},
+		{"skew", l.Clock.Skew, -4500 * time.Millisecond},
+		{"api", l.API, API{Server: "https://10.0.0.1:6443", Seconds: 4, Asked: true}},
+		{"dns", l.DNS, DNS{Name: "registry.k8s.io", Asked: true}},
+		{"gaps", l.Gaps, []string{"ping isn't installed"}},
+		{"hardware", l.Health, []string{"disk sda (Disk, 447 GiB, serial S1): SMART says it is failing"}},
+		{"corrected", l.Hardware.Memory.Corrected, 12},
+	} {
+		if diff := cmp.Diff(c.want, c.got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", c.what, diff)
+		}
+	}
+}
+
+func TestParseFileSystems(t *testing.T) {
+	want := []FileSystem{
+		{Mount: "/", Device: "/dev/sda1", Type: "ext4", Size: 100000 << 10, Free: 3000 << 10, Used: 100 * 92000.0 / 95000, Inodes: 90},
+		{Mount: "/media/keys", Device: "/dev/sdc1", Type: "ext4", Size: 100000 << 10, Free: 99000 << 10, Used: 1, ReadOnly: true, Intended: true},
+		{Mount: "/run", Device: "tmpfs", Type: "tmpfs", Size: 1000 << 10, Free: 990 << 10, Used: 1},
+		{Mount: "/var/lib/my data", Device: "/dev/sdb1", Type: "xfs", Size: 100000 << 10, Free: 99000 << 10, Used: 1, ReadOnly: true},
+	}
+	if diff := cmp.Diff(want, sick(t).FileSystems); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+func TestParseCertificates(t *testing.T) {
+	l := sick(t)
+	if len(l.Certificates) != 2 {
+		t.Fatalf("certificates: %+v", l.Certificates)
+	}
+	for i, file := range []string{"/var/lib/kubelet/pki/kubelet-client-current.pem", "/etc/kubernetes/admin.conf"} {
+		c := l.Certificates[i]
+		if c.File != file || c.Subject != "system:node:n7" || c.Until.Sub(c.From).Round(time.Hour) != 30*24*time.Hour {
+			t.Errorf("certificate %d: %+v", i, c)
+		}
+	}
+}
+
+// Lines are grouped by what they say; the kernel's kills stand apart; nothing older than asked for is kept.
+func TestLogs(t *testing.T) {
+	l := sick(t)
+	var got []string
+	for _, s := range l.Logs {
+		got = append(got, fmt.Sprintf("%d %s: %s", s.Count, s.Source, s.Shape))
+	}
+	want := []string{
+		`2 kubelet: E kuberuntime.go:<n>] "Failed to pull image" pod="shop/web-<pod>"`,
+		`2 sshd: error: maximum authentication attempts exceeded for root from <address> port <n>`,
+		`1 pod kube-system/kube-proxy-abcde kube-proxy: E proxier.go:<n>] "Failed to sync" err="timeout"`,
+		`1 kernel: blk_update_request: I/O error, dev sdb, sector <n>`,
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("shapes (-want +got):\n%s", diff)
+	}
+	first := l.Logs[0]
+	if first.First.Unix() != 1699999980 || first.Last.Unix() != 1699999990 || !strings.Contains(first.Example, "zzzz9") {
+		t.Errorf("first and last: %+v", first)
+	}
+	if len(l.OOMs) != 2 || !l.OOMs[0].Cgroup || l.OOMs[1].Cgroup || l.OOMs[1].Process != "java" || l.OOMs[1].PID != 4000 {
+		t.Errorf("kills: %+v", l.OOMs)
+	}
+	text, _ := os.ReadFile("testdata/sick.txt") // sick has read it
+	recent := Parse(Raw{Text: string(text), Got: now}, time.Unix(1699999985, 0))
+	if len(recent.Logs) != 1 || recent.Logs[0].Count != 1 || len(recent.OOMs) != 0 {
+		t.Errorf("since: %+v, %+v", recent.Logs, recent.OOMs)
+	}
+}
+
+func TestReadLine(t *testing.T) {
+	want := line{time.Date(2023, 11, 14, 22, 13, 20, 0, time.UTC), "kernel", "I/O error"}
+	for _, raw := range []string{
+		"1700000000.000000 n1 kernel: I/O error",
+		"2023-11-14T22:13:20.000000+00:00 n1 kernel: [12345.678901] I/O error",
+		"Nov 14 22:13:20 n1 kernel: [12345.678901] I/O error",
+	} {
+		got, ok := readLine(raw, now)
+		if !ok || !got.at.Equal(want.at) || got.source != want.source || got.text != want.text {
+			t.Errorf("%s: %+v, %v", raw, got, ok)
+		}
+	}
+	if l, _ := readLine("Dec 31 23:59:59 n1 sshd[1]: error: x", now); l.at.Year() != 2022 {
+		t.Errorf("a December before this November is of %d", l.at.Year())
+	}
+	if _, ok := readLine("no log line at all", now); ok {
+		t.Error("what is no log line was read")
+	}
+}
+
+// Whatever a machine prints, reading it ends, and half an answer is worth its half.
+func FuzzParse(f *testing.F) {
+	text, err := os.ReadFile("testdata/sick.txt")
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(string(text))
+	for _, p := range split(string(text)) {
+		f.Add(mark + p.name + " " + p.of + "\n" + p.text[:len(p.text)/2])
+	}
+	f.Fuzz(func(_ *testing.T, text string) {
+		Judge("n", Parse(Raw{Text: text, Asked: now, Got: now}, time.Time{}), Thresholds{}, now)
+	})
+}
