@@ -39,7 +39,7 @@ var faults = []fault{
 	{what: "the old kernel comes back"},
 	{what: "pam_nologin window after boot"},
 	{what: "new host key", parts: []part{{"TestFault27Swap", "swap finish, which accepts one"}}},
-	{what: "node never returns", parts: []part{{"TestFault28BMC", "asking its BMC"}}},
+	{what: "node never returns", parts: []part{{"TestFault28HungKernel", "asking its BMC"}}},
 	{what: "clock wrong"},
 	{what: "kubelet crash-loops after the upgrade", parts: []part{{"TestFault30Rollback", "rollback of the version"}}},
 	{what: "kubelet newer than the oldest API server"},

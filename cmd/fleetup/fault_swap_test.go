@@ -17,10 +17,10 @@ import (
 
 // TestFault40SwapLessThanBefore: a machine that comes back with less memory, a disk that isn't seen and a slower link stays
 // held, each difference is named, and nothing runs on it until somebody has said that it is right.
-func TestFault40SwapLessThanBefore(t *testing.T) { fault(t, "40") }
+func TestFault40SwapLessThanBefore(t *testing.T) { fault(t, "40-less-than-before") }
 
 // TestFault27SwapFinish: the end of hardware work accepts a new host key, after it has shown both fingerprints.
-func TestFault27SwapFinish(t *testing.T) { runScript(t, scripts(t, "fault27-swap-*.txtar")[0]) }
+func TestFault27SwapFinish(t *testing.T) { fault(t, "27-swap-finish") }
 
 // mortalPower is a machine's switch whose runner dies around an order.
 type mortalPower struct {

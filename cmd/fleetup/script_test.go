@@ -27,20 +27,21 @@ func TestScript(t *testing.T) {
 }
 
 // The faults of faults.md that a script can show, by their numbers.
-func TestFault05TwoRuns(t *testing.T)       { fault(t, "05") }
-func TestFault13BlockedDrain(t *testing.T)  { fault(t, "13") }
-func TestFault17HumanCordon(t *testing.T)   { fault(t, "17") }
-func TestFault19SSHDrops(t *testing.T)      { fault(t, "19") }
-func TestFault25OldKernel(t *testing.T)     { fault(t, "25") }
-func TestFault27NewHostKey(t *testing.T)    { fault(t, "27") }
-func TestFault28HungKernel(t *testing.T)    { fault(t, "28") }
-func TestFault30BrokenKubelet(t *testing.T) { fault(t, "30") }
-func TestFault31NewerKubelet(t *testing.T)  { fault(t, "31") }
-func TestFault33WrongSudo(t *testing.T)     { fault(t, "33") }
-func TestFault36SSHDLimits(t *testing.T)    { fault(t, "36") }
-func TestFault39MissingRight(t *testing.T)  { fault(t, "39") }
+func TestFault05TwoRuns(t *testing.T)       { fault(t, "05-two-runs") }
+func TestFault13BlockedDrain(t *testing.T)  { fault(t, "13-blocked-drain") }
+func TestFault17HumanCordon(t *testing.T)   { fault(t, "17-human-cordon") }
+func TestFault19SSHDrops(t *testing.T)      { fault(t, "19-ssh-drops") }
+func TestFault25OldKernel(t *testing.T)     { fault(t, "25-old-kernel") }
+func TestFault27NewHostKey(t *testing.T)    { fault(t, "27-new-host-key") }
+func TestFault28HungKernel(t *testing.T)    { fault(t, "28-hung-kernel") }
+func TestFault30BrokenKubelet(t *testing.T) { fault(t, "30-broken-kubelet") }
+func TestFault30Rollback(t *testing.T)      { fault(t, "30-rollback") }
+func TestFault31NewerKubelet(t *testing.T)  { fault(t, "31-newer-kubelet") }
+func TestFault33WrongSudo(t *testing.T)     { fault(t, "33-wrong-sudo-password") }
+func TestFault36SSHDLimits(t *testing.T)    { fault(t, "36-sshd-limits") }
+func TestFault39MissingRight(t *testing.T)  { fault(t, "39-missing-right") }
 
-func fault(t *testing.T, number string) { runScript(t, scripts(t, "fault"+number+"-*.txtar")[0]) }
+func fault(t *testing.T, script string) { runScript(t, scripts(t, "fault"+script+".txtar")[0]) }
 
 // scripts lists those that match.
 func scripts(t *testing.T, pattern string) []string {
