@@ -26,6 +26,7 @@ type life struct {
 	off       bool              // the machine was turned off for hardware work by an earlier process
 	light     bool              // no change needs the node drained: it stays open, and phases that close it are passed over
 	stopped   playbooks.Stop    // what we have stopped
+	verifyBy  time.Time         // the end of verify.timeout; zero until it counts
 	since     time.Time         // when it was stopped or rebooted last: Ready counts from then
 	reclaimed bool              // an earlier order, of this process or another, had claimed the node
 	taken     bool              // rolling back: another run failed on the node, and left it closed
@@ -284,13 +285,30 @@ func (l *life) summary() string {
 
 // within runs f with a deadline of its own, and says so when that ends it.
 func within(ctx context.Context, d time.Duration, what string, f func(context.Context) error) error {
-	c, cancel := context.WithTimeout(ctx, d)
+	return by(ctx, time.Now().Add(d), fmt.Sprintf("%s took longer than %s", what, d), f)
+}
+
+// by runs f until a deadline; late says what is wrong when that ends it.
+func by(ctx context.Context, deadline time.Time, late string, f func(context.Context) error) error {
+	c, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
 	err := f(c)
 	if err != nil && c.Err() != nil && ctx.Err() == nil {
-		return &lateError{fmt.Errorf("%s took longer than %s: %w", what, d, err)}
+		return &lateError{fmt.Errorf("%s: %w", late, err)}
 	}
 	return err
+}
+
+// fromStart is said of what comes after the kubelet's start and has what that left of the time.
+const fromStart = ", counted from the kubelet's start,"
+
+// verified runs f within what is left of verify.timeout, which counts from the kubelet's start through the probe; where
+// nothing was started, from what is verified first.
+func (l *life) verified(ctx context.Context, what string, f func(context.Context) error) error {
+	if l.verifyBy.IsZero() {
+		l.verifyBy = time.Now().Add(l.w.VerifyTimeout)
+	}
+	return by(ctx, l.verifyBy, fmt.Sprintf("%s took longer than %s", what, l.w.VerifyTimeout), f)
 }
 
 // lateError says that something wasn't done in its time.

@@ -230,6 +230,34 @@ func TestFault30CrashingKubeletEndsTheWait(t *testing.T) {
 	})
 }
 
+// slowVerify is a step whose verify takes its time.
+type slowVerify struct {
+	fakeStep
+	takes time.Duration
+}
+
+func (s slowVerify) Verify(ctx context.Context, _ playbooks.Host) error { return pause(ctx, s.takes) }
+
+// One time counts from the kubelet's start through the probe, however many things are verified.
+func TestLifeVerifyTimeoutIsOne(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		for _, takes := range []time.Duration{4 * time.Minute, 6 * time.Minute} {
+			w := newFakeWorld("n1")
+			var steps []playbooks.Step
+			for range 3 {
+				steps = append(steps, slowVerify{w.kubeletStep("n1", "2"), takes})
+			}
+			end, p := newFleet(t, w, w.work("n1", steps...)).process(nil)
+			switch n := p.Nodes["n1"]; {
+			case takes == 4*time.Minute && end.Exit != 0:
+				t.Errorf("three of %s: %+v", takes, n)
+			case takes == 6*time.Minute && (end.Exit != 1 || !strings.Contains(n.Why, "verify, counted from the kubelet's start, took longer than 15m0s")):
+				t.Errorf("three of %s: exit %d, %+v", takes, end.Exit, n)
+			}
+		}
+	})
+}
+
 func TestLifeInterruptedStep(t *testing.T) {
 	for _, repeatable := range []bool{true, false} {
 		t.Run(fmt.Sprintf("repeatable=%v", repeatable), func(t *testing.T) {

@@ -276,7 +276,7 @@ func (l *life) checked(ctx context.Context, s playbooks.Step) (st playbooks.Stat
 // verify asks all steps once more, and what each wants asked of the running node. What was tried until then stays.
 func (l *life) verify(ctx context.Context) error {
 	was := l.items
-	if err := l.look(ctx); err != nil {
+	if err := l.verified(ctx, "the steps' check"+fromStart, l.look); err != nil {
 		return err
 	}
 	for _, i := range l.items {
@@ -286,7 +286,7 @@ func (l *life) verify(ctx context.Context) error {
 		return fmt.Errorf("step %q: not as wanted after the upgrade: %s", i.Step.Name(), strings.Join(i.Status.Changes, ", "))
 	}
 	for _, i := range was {
-		if err := within(ctx, l.w.VerifyTimeout, "verify", func(ctx context.Context) error {
+		if err := l.verified(ctx, "verify"+fromStart, func(ctx context.Context) error {
 			return i.Step.Verify(ctx, l.w.Machine)
 		}); err != nil {
 			return fmt.Errorf("step %q: verify: %w", i.Step.Name(), err)

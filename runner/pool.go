@@ -40,7 +40,7 @@ func (l *life) untaint(ctx context.Context) error {
 
 // probe tries the node from the inside, with the inventory's own pod, before anything else is let onto it.
 func (l *life) probe(ctx context.Context) error {
-	return within(ctx, l.w.VerifyTimeout, "the probe pod", func(ctx context.Context) error {
+	return l.verified(ctx, "the probe pod"+fromStart, func(ctx context.Context) error {
 		return l.r.Cluster.Probe(ctx, l.w.Node, l.r.Run, l.waiting)
 	})
 }

@@ -154,7 +154,8 @@ func (l *life) start(ctx context.Context) error {
 		return err
 	}
 	l.stopped = playbooks.StopNothing
-	return within(ctx, l.w.VerifyTimeout, "the kubelet's start", func(ctx context.Context) error {
+	l.verifyBy = time.Time{}
+	return l.verified(ctx, "the kubelet's start", func(ctx context.Context) error {
 		if err := l.awaitReady(ctx, l.w.KubeletVersion, l.since); err != nil {
 			return err
 		}
