@@ -32,7 +32,7 @@ func (a *app) abort(ctx context.Context, path string) error {
 			return nil
 		}
 		claimed := rec.s.claimedBy(rec.run)
-		if err := a.confirm(fmt.Sprintf("abort run %s and give back %s?", rec.run, orNone(claimed))); err != nil {
+		if err := a.confirm(ctx, fmt.Sprintf("abort run %s and give back %s", rec.run, orNone(claimed))); err != nil {
 			return err
 		}
 		return rec.underLease(ctx, false, func() error { return rec.s.giveBack(ctx, rec, claimed, stop) })

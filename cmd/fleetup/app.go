@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -34,6 +35,9 @@ type app struct {
 	wrap     func(*runner.Runner)                 // puts faults between a run and the world
 
 	vanishes bool // the machines end with this process: no other can go on with a run
+
+	asking   atomic.Bool // a question is open: Ctrl-C answers it
+	stopping atomic.Bool // Ctrl-C was pressed once: nothing new begins, and no question either
 
 	transfer func(host, file string, done, total int64) // how far a file is; nil: nobody looks
 
@@ -250,23 +254,4 @@ func (a *app) stateDir(fleet string) (string, error) {
 		dir = filepath.Join(dir, "fleetup")
 	}
 	return filepath.Join(dir, fleet), nil
-}
-
-// confirm asks a question on the terminal. Without one it is an error that names --yes.
-func (a *app) confirm(question string) error {
-	if a.flags.yes {
-		return nil
-	}
-	if !a.terminal() {
-		return usage("%s: there is no terminal to ask on; say --yes", question)
-	}
-	fmt.Fprintf(a.err, "%s [y/N] ", question)
-	var answer string
-	if _, err := fmt.Fscanln(a.in, &answer); err != nil && answer == "" {
-		answer = "n"
-	}
-	if answer = strings.ToLower(answer); answer != "y" && answer != "yes" {
-		return exitWith(exitFailed, errors.New("not confirmed; nothing was touched"))
-	}
-	return nil
 }

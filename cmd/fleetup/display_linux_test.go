@@ -2,22 +2,90 @@ package main
 
 import (
 	"bytes"
+	"context"
+	"errors"
+	"fmt"
 	"os"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// A terminal tells its width and gets lines broken to it; anything else gets them whole.
-func TestSay(t *testing.T) {
-	terminal, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
+// openTerminal makes a terminal of so many columns: what a program sees of it, and what its user does.
+func openTerminal(t *testing.T, columns uint16) (program, user *os.File) {
+	t.Helper()
+	user, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer terminal.Close()
-	if err := unix.IoctlSetWinsize(int(terminal.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 24, Col: 60}); err != nil {
+	t.Cleanup(func() { user.Close() })
+	fd := int(user.Fd())
+	n, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)
+	if err != nil {
 		t.Fatal(err)
 	}
+	if err := errors.Join(unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0), unix.IoctlSetWinsize(fd, unix.TIOCSWINSZ, &unix.Winsize{Row: 24, Col: columns})); err != nil {
+		t.Fatal(err)
+	}
+	program, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { program.Close() })
+	return program, user
+}
+
+// A question is answered by a whole line; anything but yes is a no.
+func TestConfirm(t *testing.T) {
+	for line, want := range map[string]error{"y\n": nil, "Yes\n": nil, "n\n": errNo, "\n": errNo, "yes please\n": errNo, "\x04": errNo} {
+		program, user := openTerminal(t, 80)
+		if _, err := user.WriteString(line); err != nil {
+			t.Fatal(err)
+		}
+		if err := (&app{in: program, err: program}).confirm(t.Context(), "go ahead"); !errors.Is(err, want) {
+			t.Errorf("%q: %v", line, err)
+		}
+	}
+}
+
+// Ctrl-C at a question ends the command: the first one, as nothing is in flight that it could wait for.
+func TestConfirmInterrupted(t *testing.T) {
+	program, _ := openTerminal(t, 80)
+	press := make(chan chan<- os.Signal, 1)
+	a := &app{in: program, err: program, notify: func(c chan<- os.Signal) func() { press <- c; return func() {} }}
+	ctx, cancel := context.WithCancelCause(t.Context())
+	stop, release := a.signals(cancel)
+	defer release()
+	answer := make(chan error, 1)
+	go func() { answer <- a.confirm(ctx, "go ahead") }()
+	for !a.asking.Load() {
+		time.Sleep(time.Millisecond)
+	}
+	(<-press) <- os.Interrupt
+	if err := <-answer; exitCode(err) != exitInterrupted {
+		t.Errorf("exit %d: %v", exitCode(err), err)
+	}
+	select {
+	case <-stop:
+		t.Error("taken for the end after what is in flight")
+	default:
+	}
+}
+
+// After a Ctrl-C that came before it a question isn't asked any more.
+func TestConfirmAfterCtrlC(t *testing.T) {
+	program, _ := openTerminal(t, 80)
+	a := &app{in: program, err: program}
+	a.stopping.Store(true)
+	if err := a.confirm(t.Context(), "go ahead"); exitCode(err) != exitInterrupted {
+		t.Errorf("exit %d: %v", exitCode(err), err)
+	}
+}
+
+// A terminal tells its width and gets lines broken to it; anything else gets them whole.
+func TestSay(t *testing.T) {
+	terminal, _ := openTerminal(t, 60)
 	if got := columns(terminal); got != 60 {
 		t.Errorf("a terminal of 60 columns has %d", got)
 	}

@@ -94,7 +94,7 @@ func (a *app) switchPower(ctx context.Context, o powerOrder, path string, nodes 
 		}
 	}
 	if o.do != nil {
-		if err := a.confirm(fmt.Sprintf("power %s %s?", o.name, fold(hostNames(hosts)))); err != nil {
+		if err := a.confirm(ctx, fmt.Sprintf("power %s %s", o.name, fold(hostNames(hosts)))); err != nil {
 			return err
 		}
 	}

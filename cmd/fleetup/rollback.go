@@ -46,7 +46,7 @@ func (a *app) rollback(ctx context.Context, path string, allowed consent) error 
 		}
 		idle := func() bool { return back.nothing() != "" && !rec.unfinished() }
 		if !idle() && !a.flags.yes && !a.terminal() {
-			return a.confirm("roll back " + back.what())
+			return a.confirm(ctx, "roll back "+back.what())
 		}
 		return rec.underLease(ctx, false, func() error {
 			if back, err = rec.target(); err != nil { // as it is now that nobody else changes it
@@ -96,7 +96,7 @@ func (s *session) goBack(ctx context.Context, rec *record, back target, stop <-c
 		return s.nothingToRollBack("the nodes run what they ran before run " + back.run)
 	}
 	if len(back.nodes) > 0 { // else all of them are back, and only the end of it wasn't written down
-		if err := s.app.confirm("roll back " + back.what() + "?"); err != nil {
+		if err := s.app.confirm(ctx, "roll back "+back.what()); err != nil {
 			return err
 		}
 	}

@@ -128,7 +128,7 @@ func (s *session) carryOut(ctx context.Context, rec *record, rf runFlags, stop <
 	if idle(found) && !rec.unfinished() {
 		return s.nothingToDo(found)
 	}
-	if err := s.ask(plan, found, rec); err != nil {
+	if err := s.ask(ctx, plan, found, rec); err != nil {
 		return err
 	}
 	if err := rec.begin(plan); err != nil {
@@ -235,7 +235,7 @@ func idle(found map[string]*runner.Surveyed) bool {
 }
 
 // ask shows the plan's summary on a terminal and asks once.
-func (s *session) ask(plan runner.Plan, found map[string]*runner.Surveyed, rec *record) error {
+func (s *session) ask(ctx context.Context, plan runner.Plan, found map[string]*runner.Surveyed, rec *record) error {
 	if rec.unfinished() {
 		fmt.Fprintf(s.app.err, "run %s is unfinished%s: going on with it\n", rec.run, rec.why())
 	}
@@ -243,10 +243,11 @@ func (s *session) ask(plan runner.Plan, found map[string]*runner.Surveyed, rec *
 		return nil
 	}
 	s.planText(s.app.err, plan, found, s.forecast(plan, found), false)
-	return s.app.confirm("go ahead?")
+	return s.app.confirm(ctx, "go ahead")
 }
 
-// signals turns the first SIGINT into "end after what is in flight", the second, or SIGTERM or SIGHUP, into "park".
+// signals turns the first SIGINT into "end after what is in flight", the second, or SIGTERM or SIGHUP, into "park". At a
+// question the first one is enough.
 func (a *app) signals(cancel context.CancelCauseFunc) (<-chan struct{}, func()) {
 	stop, quit := make(chan struct{}), make(chan struct{})
 	got := make(chan os.Signal, 2)
@@ -262,8 +263,9 @@ func (a *app) signals(cancel context.CancelCauseFunc) (<-chan struct{}, func()) 
 			case <-quit:
 				return
 			case sig := <-got:
-				if sig == syscall.SIGINT && !once {
+				if sig == syscall.SIGINT && !once && !a.asking.Load() {
 					once = true
+					a.stopping.Store(true)
 					close(stop)
 					fmt.Fprintln(a.err, a.freshLine()+"interrupted: what is in flight is finished, nothing more is started; once more parks it")
 					continue

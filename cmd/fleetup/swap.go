@@ -126,7 +126,7 @@ func (a *app) swapBegin(ctx context.Context, path, node string, o swapOptions) e
 			return err
 		}
 	}
-	if err := a.confirm(fmt.Sprintf("empty %s, turn it off and hold it?", w.host.Node)); err != nil {
+	if err := a.confirm(ctx, fmt.Sprintf("empty %s, turn it off and hold it", w.host.Node)); err != nil {
 		return err
 	}
 	if err := w.carry(ctx, runner.OrderSwapBegin); err != nil {
@@ -157,7 +157,7 @@ func (a *app) swapEnd(ctx context.Context, path, node string, o swapOptions, ord
 		return exitWith(exitFailed, fmt.Errorf("node %s: the work was begun and cut off before the machine was off: `fleetup swap begin` goes on with it, `fleetup swap cancel` gives it back", w.host.Node))
 	}
 	fmt.Fprintf(a.err, "%s is %s\n", w.host.Node, w.hold)
-	if err := a.confirm(fmt.Sprintf("turn %s on and give it back?", w.host.Node)); err != nil {
+	if err := a.confirm(ctx, fmt.Sprintf("turn %s on and give it back", w.host.Node)); err != nil {
 		return err
 	}
 	if err := w.carry(ctx, order); err != nil {
@@ -295,7 +295,7 @@ func (w *swapping) trust(ctx context.Context) error {
 	for {
 		keys, err := w.s.net.HostKeys(ctx, login)
 		if err == nil {
-			return a.trustNew(w.s.net, offered{login, keys, nil})
+			return a.trustNew(ctx, w.s.net, offered{login, keys, nil})
 		}
 		select {
 		case <-ctx.Done():
@@ -306,12 +306,15 @@ func (w *swapping) trust(ctx context.Context) error {
 }
 
 // trustNew asks about keys that aren't known, and keeps them on yes.
-func (a *app) trustNew(n *remote.Net, o offered) error {
+func (a *app) trustNew(ctx context.Context, n *remote.Net, o offered) error {
 	if _, fresh := strange(n, o); !fresh {
 		return nil
 	}
 	a.showOffer(n, o)
-	if err := a.confirm(fmt.Sprintf("%s shows another host key than before; is that the machine?", o.login.Name)); err != nil {
+	if err := a.confirm(ctx, fmt.Sprintf("%s shows another host key than before; is that the machine", o.login.Name)); err != nil {
+		if errors.Is(err, errNo) { // much was touched by now
+			return exitWith(exitFailed, fmt.Errorf("%s: its new host key was not accepted; it stays held, and `fleetup swap finish` asks again", o.login.Name))
+		}
 		return err
 	}
 	name, files, err := n.KnownAs(o.login)

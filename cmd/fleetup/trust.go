@@ -77,7 +77,7 @@ func (a *app) trustAll(ctx context.Context, n *remote.Net, logins []remote.Login
 	if len(fresh) == 0 {
 		return failed
 	}
-	if err := a.confirm(fmt.Sprintf("trust %s?", plural(len(fresh), "machine"))); err != nil {
+	if err := a.confirm(ctx, fmt.Sprintf("trust %s", plural(len(fresh), "machine"))); err != nil {
 		return err
 	}
 	for _, o := range fresh {
