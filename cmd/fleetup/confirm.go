@@ -18,7 +18,7 @@ func (a *app) confirm(ctx context.Context, question string) error {
 		return nil
 	}
 	if !a.terminal() {
-		return usage("%s: there is no terminal to ask on; say --yes", question)
+		return usage("%s? There is no terminal to ask on: say --yes", question)
 	}
 	interrupted := exitWith(exitInterrupted, errors.New("interrupted; not confirmed"))
 	a.asking.Store(true)
