@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/component-helpers/resource"
 )
 
 // Capacity is what a node offers, what asks for it, and what binds pods to it: plain values, for comparing pools. Amounts
@@ -66,37 +67,11 @@ func ownTaint(key string) bool {
 // conditions begin the taints that the control plane itself puts on nodes and takes off.
 const conditions = "node.kubernetes.io/"
 
-// requestsOf is what a pod asks for, as the scheduler counts: the sum of its containers or, if that is more, what an init
-// container asks for beside the sidecars; with the pod's overhead, and itself as one of "pods".
-// Source: https://kubernetes.io/docs/concepts/workloads/pods/init-containers/#resource-sharing-within-containers
+// requestsOf is what a pod asks for, as the scheduler counts, and itself as one of "pods".
 func requestsOf(p pod) map[string]int64 {
-	sum, sidecars, init := map[string]int64{}, map[string]int64{}, map[string]int64{}
-	for _, c := range p.Spec.Containers {
-		add(sum, amounts(c.Resources.Requests))
-	}
-	for _, c := range p.Spec.InitContainers {
-		asks := amounts(c.Resources.Requests)
-		if c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways {
-			add(sidecars, asks)
-			continue
-		}
-		for name, amount := range asks {
-			init[name] = max(init[name], amount+sidecars[name])
-		}
-	}
-	add(sum, sidecars)
-	for name, amount := range init {
-		sum[name] = max(sum[name], amount)
-	}
-	add(sum, amounts(p.Spec.Overhead))
+	sum := amounts(resource.PodRequests(p, resource.PodResourcesOptions{}))
 	sum[string(corev1.ResourcePods)]++
 	return sum
-}
-
-func add(to, more map[string]int64) {
-	for name, amount := range more {
-		to[name] += amount
-	}
 }
 
 func amounts(list corev1.ResourceList) map[string]int64 {

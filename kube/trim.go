@@ -46,6 +46,8 @@ func trimPod(p *corev1.Pod) {
 		NodeName: s.NodeName, Volumes: trimVolumes(s.Volumes), Containers: trimContainers(s.Containers), Tolerations: s.Tolerations,
 		InitContainers: trimInit(s.InitContainers), Overhead: s.Overhead,
 		TerminationGracePeriodSeconds: s.TerminationGracePeriodSeconds, PriorityClassName: s.PriorityClassName,
+		// Where it could run instead:
+		NodeSelector: s.NodeSelector, Affinity: s.Affinity, TopologySpreadConstraints: s.TopologySpreadConstraints, Resources: s.Resources,
 	}
 	t := &p.Status
 	p.Status = corev1.PodStatus{Phase: t.Phase, Reason: t.Reason, Message: t.Message, Conditions: t.Conditions, StartTime: t.StartTime,
@@ -57,6 +59,11 @@ func trimContainers(list []corev1.Container) []corev1.Container {
 	for i, c := range list {
 		out[i] = corev1.Container{Name: c.Name, Image: c.Image}
 		out[i].Resources.Requests = c.Resources.Requests
+		for _, port := range c.Ports {
+			if port.HostPort > 0 {
+				out[i].Ports = append(out[i].Ports, port)
+			}
+		}
 	}
 	return out
 }
@@ -130,7 +137,7 @@ func trimVolume(v *corev1.PersistentVolume) {
 	trimMeta(v, nothing)
 	claim, local := v.Spec.ClaimRef, v.Spec.Local
 	hostPath := v.Spec.HostPath
-	v.Spec = corev1.PersistentVolumeSpec{ClaimRef: claim, AccessModes: v.Spec.AccessModes}
+	v.Spec = corev1.PersistentVolumeSpec{ClaimRef: claim, AccessModes: v.Spec.AccessModes, NodeAffinity: v.Spec.NodeAffinity}
 	v.Spec.Local, v.Spec.HostPath = local, hostPath
 	v.Status = corev1.PersistentVolumeStatus{}
 }

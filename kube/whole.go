@@ -10,8 +10,9 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/apimachinery/pkg/selection"
+	helpers "k8s.io/component-helpers/scheduling/corev1"
+	"k8s.io/component-helpers/scheduling/corev1/nodeaffinity"
+	"k8s.io/klog/v2"
 )
 
 // nodeCritical pods belong to the node rather than to the cluster: the node isn't whole without them.
@@ -106,7 +107,7 @@ func belongs(d *appsv1.DaemonSet, n *corev1.Node) bool {
 	if d.DeletionTimestamp != nil || s.NodeName != "" && s.NodeName != n.Name {
 		return false
 	}
-	if !labels.SelectorFromSet(s.NodeSelector).Matches(labels.Set(n.Labels)) || !affine(s.Affinity, n) {
+	if ok, err := nodeaffinity.NewRequiredNodeAffinity(s.NodeSelector, s.Affinity).Match(n); !ok || err != nil {
 		return false
 	}
 	for _, t := range n.Spec.Taints {
@@ -118,37 +119,7 @@ func belongs(d *appsv1.DaemonSet, n *corev1.Node) bool {
 }
 
 func tolerated(tolerations []corev1.Toleration, t corev1.Taint) bool {
-	return slices.ContainsFunc(tolerations, func(o corev1.Toleration) bool {
-		if o.Effect != "" && o.Effect != t.Effect || o.Key != "" && o.Key != t.Key {
-			return false
-		}
-		return o.Operator == corev1.TolerationOpExists || o.Value == t.Value
-	})
-}
-
-func affine(a *corev1.Affinity, n *corev1.Node) bool {
-	if a == nil || a.NodeAffinity == nil || a.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution == nil {
-		return true
-	}
-	terms := a.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution.NodeSelectorTerms
-	return slices.ContainsFunc(terms, func(t corev1.NodeSelectorTerm) bool {
-		return matches(t.MatchExpressions, n.Labels) && matches(t.MatchFields, map[string]string{"metadata.name": n.Name})
-	})
-}
-
-var nodeOperators = map[corev1.NodeSelectorOperator]selection.Operator{
-	corev1.NodeSelectorOpIn: selection.In, corev1.NodeSelectorOpNotIn: selection.NotIn, corev1.NodeSelectorOpExists: selection.Exists,
-	corev1.NodeSelectorOpDoesNotExist: selection.DoesNotExist, corev1.NodeSelectorOpGt: selection.GreaterThan, corev1.NodeSelectorOpLt: selection.LessThan,
-}
-
-func matches(wanted []corev1.NodeSelectorRequirement, has map[string]string) bool {
-	for _, w := range wanted {
-		r, err := labels.NewRequirement(w.Key, nodeOperators[w.Operator], w.Values)
-		if err != nil || !r.Matches(labels.Set(has)) {
-			return false
-		}
-	}
-	return true
+	return helpers.TolerationsTolerateTaint(klog.Logger{}, tolerations, &t, false)
 }
 
 // notServing lists the pods placed on the node since then that aren't ready.

@@ -1,0 +1,221 @@
+package simulate
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	"k8s.io/apimachinery/pkg/labels"
+)
+
+// lateAfter is how long a pod that has no place counts as one that is about to be ready (kube, startingFor): for so long the
+// next pod of its Service waits, where no budget says who may go.
+const lateAfter = 5 * time.Minute
+
+// drain is one that is under way.
+type drain struct {
+	turn     Turn
+	node     *node
+	began    time.Duration
+	delay    time.Duration // how much later than planned it may begin
+	patience time.Duration
+	dry      bool     // its evictions are only asked for as yet, in a dry run, and its node is open
+	stuck    []string // why what is left doesn't go
+	result   *Drain
+}
+
+// rounds lets go what may go now from the nodes that are drained, round after round: after each the pods that have a place
+// are ready. It ends once nothing moves.
+func (s *state) rounds(drains []*drain, now time.Duration) {
+	for moved := true; moved; {
+		moved = false
+		for _, d := range drains {
+			if d.dry {
+				s.ask(d)
+			}
+		}
+		for _, d := range drains {
+			if !d.dry && s.round(d, now) > 0 {
+				d.result.Rounds++
+				moved = true
+			}
+		}
+		for _, p := range s.starting {
+			s.well(p, 1)
+		}
+		s.starting = nil
+		moved = moved || s.giveUp(drains)
+	}
+}
+
+// ask is the dry run before a node is closed: each eviction must be allowed by itself, or nothing begins.
+func (s *state) ask(d *drain) {
+	d.stuck = nil
+	for _, p := range d.node.list() {
+		r := s.Rules(p.Pod, d.node.Name)
+		d.patience = max(d.patience, r.Patience)
+		why, surges := "", false
+		switch {
+		case r.Stays:
+		case r.Refused != "":
+			why = "cannot delete " + r.Refused + ": " + p.key()
+		default:
+			if why, surges = s.lastEndpoint(p, r, false); why == "" && !surges {
+				why = s.overBudget(p, r)
+			}
+		}
+		if why != "" {
+			d.stuck = appendNew(d.stuck, why)
+		}
+	}
+	if len(d.stuck) == 0 {
+		d.dry, d.node.closed = false, true
+	}
+}
+
+// round lets go what may go now, and returns how many pods went.
+func (s *state) round(d *drain, now time.Duration) (went int) {
+	d.stuck = nil
+	for _, p := range d.node.list() {
+		r := s.Rules(p.Pod, d.node.Name)
+		if r.Stays || p.back == d.node {
+			continue
+		}
+		if why := s.leave(d, p, r, now); why != "" {
+			d.stuck = appendNew(d.stuck, why)
+			continue
+		}
+		d.result.Moves++
+		went++
+	}
+	return went
+}
+
+// leave lets a pod go, or says why it can't.
+func (s *state) leave(d *drain, p *pod, r Rules, now time.Duration) (why string) {
+	if why, surges := s.lastEndpoint(p, r, len(s.guards(p)) == 0); why != "" {
+		return why
+	} else if surges {
+		return s.replaceFirst(d, p, now)
+	}
+	if why := s.overBudget(p, r); why != "" {
+		return why
+	}
+	s.go1(d, p, now)
+	return ""
+}
+
+// go1 takes the pod off its node; its controller makes another one.
+func (s *state) go1(d *drain, p *pod, now time.Duration) {
+	if p.ready {
+		s.well(p, -1)
+	}
+	from := p.on
+	s.take(p)
+	if p.bare() || ending(p.Pod) {
+		p.gone = true
+		return
+	}
+	s.settle(d, p, from, now)
+}
+
+// settle finds the pod a place, or notes that it has none.
+func (s *state) settle(d *drain, p *pod, from *node, now time.Duration) {
+	p.moved = true
+	if why := s.place(p); why != "" {
+		p.lacked = &homelessness{d.result, len(d.result.Homeless), now}
+		d.result.Homeless = append(d.result.Homeless, Homeless{Pod: p.key(), Why: why})
+		return
+	}
+	if p.on == from {
+		p.back = from
+	}
+	s.starting = append(s.starting, p)
+}
+
+// homelessness is which drain made the pod homeless, and since when.
+type homelessness struct {
+	of    *Drain
+	at    int
+	since time.Duration
+}
+
+// well counts the pod as ready, or as no longer so. One that wasn't ready before it moved won't be.
+func (s *state) well(p *pod, by int) {
+	wasReady := by < 0 || isReady(p.Pod)
+	p.ready = by > 0 && wasReady
+	if !wasReady {
+		return
+	}
+	for _, b := range s.guards(p) {
+		b.healthy += by
+	}
+}
+
+func (s *state) guards(p *pod) (list []*budget) {
+	for _, b := range s.budgets[p.Namespace] {
+		if b.selector.Matches(labels.Set(p.Labels)) {
+			list = append(list, b)
+		}
+	}
+	return list
+}
+
+// overBudget says why the eviction API would refuse the pod (registry/core/pod/storage/eviction.go).
+func (s *state) overBudget(p *pod, r Rules) string {
+	guards := s.guards(p)
+	switch {
+	case r.Past || ending(p.Pod) || p.Status.Phase == corev1.PodPending && !p.moved:
+		return ""
+	case len(guards) > 1:
+		return fmt.Sprintf("pod %s has more than one budget (%s), which the eviction API refuses", p.key(), names(guards))
+	}
+	for _, b := range guards {
+		if b.frozen || b.healthy <= b.desired() && !b.passes(p) {
+			return b.arithmetic()
+		}
+	}
+	return ""
+}
+
+func (b *budget) desired() int { return int(b.Status.DesiredHealthy) }
+
+// passes says that the budget lets a pod that is ill go whatever it has left.
+func (b *budget) passes(p *pod) bool {
+	if p.ready {
+		return false
+	}
+	if policy := b.Spec.UnhealthyPodEvictionPolicy; policy != nil && *policy == policyv1.AlwaysAllow {
+		return true
+	}
+	return b.healthy >= b.desired() && b.desired() > 0
+}
+
+func (b *budget) arithmetic() string {
+	text := fmt.Sprintf("budget %s/%s needs %d healthy pods and has %d", b.Namespace, b.Name, b.desired(), b.healthy)
+	switch {
+	case b.frozen:
+		return fmt.Sprintf("budget %s/%s allows nothing, for the server can't work it out", b.Namespace, b.Name)
+	case b.desired() >= int(b.Status.ExpectedPods) && b.Status.ExpectedPods > 0:
+		return fmt.Sprintf("%s: it never allows a disruption, as there are %d in all", text, b.Status.ExpectedPods)
+	}
+	return text
+}
+
+func names(guards []*budget) string {
+	var list []string
+	for _, b := range guards {
+		list = append(list, b.Name)
+	}
+	slices.Sort(list)
+	return fmt.Sprint(list)[1 : len(fmt.Sprint(list))-1]
+}
+
+func appendNew(list []string, s string) []string {
+	if slices.Contains(list, s) {
+		return list
+	}
+	return append(list, s)
+}

@@ -1,0 +1,101 @@
+package simulate
+
+import (
+	"fmt"
+	"time"
+
+	"k8s.io/apimachinery/pkg/labels"
+)
+
+// lastEndpoint follows drain.last_endpoint, as the drain itself does (kube, howItLeaves): why the pod has to stay for the
+// sake of a Service, or that another one is made first. alone says that no budget guards it, so that its Services' pods go one
+// at a time.
+func (s *state) lastEndpoint(p *pod, r Rules, alone bool) (why string, surges bool) {
+	if r.Last == "" || !p.ready || ending(p.Pod) {
+		return "", false
+	}
+	for _, v := range s.services[p.Namespace] {
+		if !v.selector.Matches(labels.Set(p.Labels)) {
+			continue
+		}
+		others, homeless := s.endpoints(v, p)
+		last := "Service " + v.name + " has no other endpoint"
+		switch {
+		case others == 0 && r.Last == "allow":
+		case others == 0 && homeless != nil:
+			return last + " until " + homeless.key() + " finds a node", false
+		case others == 0 && r.Last == "surge" && r.Rigid == "":
+			surges = true
+		case others == 0 && r.Accepted != nil && r.Accepted(v.name):
+		case others == 0 && r.Last == "block":
+			return last + `, and last_endpoint is "block"`, false
+		case others == 0:
+			return last + ", and has none while it moves: " + r.Rigid, false
+		case alone && homeless != nil && !surges:
+			why = fmt.Sprintf("one pod of Service %s at a time, and %s has no node", v.name, homeless.key())
+		}
+	}
+	if surges {
+		return "", true
+	}
+	return why, false
+}
+
+// endpoints counts the ready endpoints besides the pod that are there to stay, and finds a pod that the run has moved and
+// that is waited for.
+func (s *state) endpoints(v service, p *pod) (others int, homeless *pod) {
+	for _, other := range s.in[v.namespace] {
+		switch {
+		case other == p || !v.selector.Matches(labels.Set(other.Labels)):
+		case other.on == nil:
+			if other.moved && !other.gone && !other.late {
+				homeless = other
+			}
+		case !other.ready || ending(other.Pod):
+			for _, starts := range s.starting {
+				if starts == other && isReady(other.Pod) {
+					homeless = other
+				}
+			}
+		case other.on == p.on && s.Rules(other.Pod, p.on.Name).Stays: // it goes down with its node
+		default:
+			others++
+		}
+	}
+	return others, homeless
+}
+
+// replaceFirst has another pod made before the last one goes, whatever its budget says: its Deployment ends it.
+func (s *state) replaceFirst(d *drain, p *pod, now time.Duration) (why string) {
+	from := p.on
+	delete(from.pods, p) // it still takes room, but the new one may not land beside it
+	p.on = nil
+	why = s.place(p)
+	if why != "" {
+		p.on = from
+		from.pods[p] = true
+		return fmt.Sprintf("the last endpoint of its Service, %s, has to be made anew before it goes, and has nowhere to go: %s", p.key(), why)
+	}
+	for name, amount := range p.asks {
+		from.free[name] += amount
+	}
+	p.moved = true
+	return ""
+}
+
+// giveUp stops waiting for pods that find no place, where a drain is patient enough for that.
+func (s *state) giveUp(drains []*drain) (changed bool) {
+	patient := false
+	for _, d := range drains {
+		patient = patient || len(d.stuck) > 0 && d.patience > lateAfter
+	}
+	if !patient {
+		return false
+	}
+	for _, p := range s.pods {
+		if p.moved && p.on == nil && !p.gone && !p.late {
+			p.late, changed = true, true
+		}
+	}
+	return changed
+}

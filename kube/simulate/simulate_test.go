@@ -1,0 +1,235 @@
+package simulate_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/fleetup/fleetup/kube/simulate"
+)
+
+// cluster makes a World; its nodes are n1, n2, … with two cpus each, in zones a and b in turn.
+type cluster struct{ simulate.World }
+
+func nodes(n int) *cluster {
+	c := &cluster{}
+	for i := range n {
+		name := fmt.Sprintf("n%d", i+1)
+		node := &corev1.Node{}
+		node.Name, node.Labels = name, map[string]string{corev1.LabelHostname: name, corev1.LabelTopologyZone: string(rune('a' + i%2))}
+		node.Status.Allocatable = corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("2"), corev1.ResourcePods: resource.MustParse("10")}
+		c.Nodes = append(c.Nodes, node)
+	}
+	c.Rules = func(p *corev1.Pod, _ string) simulate.Rules {
+		return simulate.Rules{Stays: p.Labels["app"] == "agent", Patience: 15 * time.Minute}
+	}
+	return c
+}
+
+// pods puts one pod of an app onto each of the nodes, "-" being none.
+func (c *cluster) pods(app, cpu, on string, edit ...func(*corev1.Pod)) *cluster {
+	for i, node := range strings.Fields(on) {
+		p := &corev1.Pod{}
+		controller := true
+		p.Namespace, p.Name, p.Labels = "shop", fmt.Sprintf("%s-%d", app, i+1), map[string]string{"app": app}
+		p.OwnerReferences = []metav1.OwnerReference{{Kind: "ReplicaSet", Name: app, UID: types.UID(app), Controller: &controller}}
+		p.Spec.Containers = []corev1.Container{{}}
+		p.Spec.Containers[0].Resources.Requests = corev1.ResourceList{corev1.ResourceCPU: resource.MustParse(cpu)}
+		p.Status.Phase = corev1.PodPending
+		if node != "-" {
+			p.Spec.NodeName, p.Status.Phase = node, corev1.PodRunning
+			p.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}}
+		}
+		for _, change := range edit {
+			change(p)
+		}
+		c.Pods = append(c.Pods, p)
+	}
+	return c
+}
+
+func (c *cluster) budget(app string, needs int) *cluster {
+	b := &policyv1.PodDisruptionBudget{}
+	b.Namespace, b.Name = "shop", app
+	b.Spec.Selector = &metav1.LabelSelector{MatchLabels: map[string]string{"app": app}}
+	for _, p := range c.Pods {
+		if p.Labels["app"] == app {
+			b.Status.ExpectedPods++
+			if len(p.Status.Conditions) > 0 && p.Status.Conditions[0].Status == corev1.ConditionTrue {
+				b.Status.CurrentHealthy++
+			}
+		}
+	}
+	b.Status.DesiredHealthy = int32(needs)
+	c.Budgets = append(c.Budgets, b)
+	return c
+}
+
+func (c *cluster) service(app string) *cluster {
+	s := &corev1.Service{}
+	s.Namespace, s.Name, s.Spec.Selector = "shop", app, map[string]string{"app": app}
+	c.Services = append(c.Services, s)
+	return c
+}
+
+func (c *cluster) rules(change func(*simulate.Rules)) *cluster {
+	before := c.Rules
+	c.Rules = func(p *corev1.Pod, node string) simulate.Rules {
+		r := before(p, node)
+		change(&r)
+		return r
+	}
+	return c
+}
+
+func notReady(p *corev1.Pod) { p.Status.Conditions[0].Status = corev1.ConditionFalse }
+
+func bare(p *corev1.Pod) { p.OwnerReferences = nil }
+
+func picky(key, value string) func(*corev1.Pod) {
+	return func(p *corev1.Pod) { p.Spec.NodeSelector = map[string]string{key: value} }
+}
+
+func apart(key string) func(*corev1.Pod) {
+	return func(p *corev1.Pod) {
+		p.Spec.Affinity = &corev1.Affinity{PodAntiAffinity: &corev1.PodAntiAffinity{
+			RequiredDuringSchedulingIgnoredDuringExecution: []corev1.PodAffinityTerm{{
+				TopologyKey: key, LabelSelector: &metav1.LabelSelector{MatchLabels: p.Labels}}}}}
+	}
+}
+
+func together(with string) func(*corev1.Pod) {
+	return func(p *corev1.Pod) {
+		p.Spec.Affinity = &corev1.Affinity{PodAffinity: &corev1.PodAffinity{
+			RequiredDuringSchedulingIgnoredDuringExecution: []corev1.PodAffinityTerm{{
+				TopologyKey: corev1.LabelHostname, LabelSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"app": with}}}}}}
+	}
+}
+
+func spread(key string) func(*corev1.Pod) {
+	return func(p *corev1.Pod) {
+		p.Spec.TopologySpreadConstraints = []corev1.TopologySpreadConstraint{{MaxSkew: 1, TopologyKey: key,
+			WhenUnsatisfiable: corev1.DoNotSchedule, LabelSelector: &metav1.LabelSelector{MatchLabels: p.Labels}}}
+	}
+}
+
+// told is what is foreseen of each drain, in short: "n1: 2 moves", "n1: blocked: why", "n1: homeless shop/web-1 for 5m".
+func told(drains []simulate.Drain) string {
+	var lines []string
+	for _, d := range drains {
+		line := fmt.Sprintf("%s: %d moves", d.Node, d.Moves)
+		if len(d.Blocked) > 0 {
+			line = d.Node + ": blocked: " + strings.Join(d.Blocked, "; ")
+		}
+		if d.Held != "" {
+			line = d.Node + ": held: " + d.Held
+		}
+		if d.Rounds > 1 {
+			line += fmt.Sprintf(" in %d rounds", d.Rounds)
+		}
+		if d.Waited > 0 && len(d.Blocked) == 0 {
+			line += fmt.Sprintf(", waits %s for %s", d.Waited, strings.Join(d.For, "; "))
+		}
+		for _, h := range d.Homeless {
+			line += fmt.Sprintf(", %s homeless", h.Pod)
+			if h.Ever {
+				line += " for " + h.For.String()
+			}
+			line += ": " + h.Why
+		}
+		lines = append(lines, line)
+	}
+	return strings.Join(lines, "\n")
+}
+
+// oneByOne gives each node five minutes, in turn.
+func oneByOne(names ...string) []simulate.Turn {
+	var turns []simulate.Turn
+	for i, name := range names {
+		turns = append(turns, simulate.Turn{Node: name, At: time.Duration(i) * 5 * time.Minute, Takes: 5 * time.Minute})
+	}
+	return turns
+}
+
+func atOnce(names ...string) []simulate.Turn {
+	turns := oneByOne(names...)
+	for i := range turns {
+		turns[i].At = 0
+	}
+	return turns
+}
+
+func TestRun(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		world *cluster
+		turns []simulate.Turn
+		want  string
+	}{
+		{"room elsewhere", nodes(3).pods("web", "500m", "n1 n2 n3").budget("web", 2), oneByOne("n1", "n2", "n3"),
+			"n1: 1 moves\nn2: 2 moves in 2 rounds\nn3: 1 moves"},
+		{"a budget that never allows anything", nodes(3).pods("web", "500m", "n1 n2").budget("web", 2), oneByOne("n1", "n3"),
+			"n1: blocked: budget shop/web needs 2 healthy pods and has 2: it never allows a disruption, as there are 2 in all\nn3: 0 moves"},
+		{"two pods of a budget of one, one after another", nodes(3).pods("web", "500m", "n1 n1 n2").budget("web", 2), oneByOne("n1"),
+			"n1: 2 moves in 2 rounds"},
+		{"an ill pod holds its budget", nodes(3).pods("web", "500m", "n1 n2").pods("web", "500m", "n3", notReady).budget("web", 2), oneByOne("n1"),
+			"n1: blocked: budget shop/web needs 2 healthy pods and has 2"},
+		{"an ill pod itself may go", nodes(3).pods("web", "500m", "n1 n2").pods("web", "500m", "n3", notReady).budget("web", 2), oneByOne("n3"),
+			"n3: 1 moves"},
+		{"two budgets", nodes(2).pods("web", "500m", "n1").budget("web", 0).budget("web", 0), oneByOne("n1"),
+			"n1: blocked: pod shop/web-1 has more than one budget (web web), which the eviction API refuses"},
+		{"no room until the node is back", nodes(2).pods("web", "1500m", "n1 n2"), oneByOne("n1"),
+			"n1: 1 moves, shop/web-1 homeless for 5m0s: 0/2 nodes are available: 1 Insufficient cpu, 1 node(s) were unschedulable"},
+		{"the second drain waits until the first is back", nodes(3).pods("web", "1500m", "n1 n2 n3").budget("web", 2), atOnce("n1", "n2"),
+			"n1: 1 moves, shop/web-1 homeless for 5m0s: 0/3 nodes are available: 2 node(s) were unschedulable, 1 Insufficient cpu\n" +
+				"n2: 1 moves, waits 5m0s for budget shop/web needs 2 healthy pods and has 2, shop/web-2 homeless for 5m0s: 0/3 nodes are available: 2 Insufficient cpu, 1 node(s) were unschedulable"},
+		{"nothing begins while a pod has no place", nodes(2).pods("web", "500m", "n1", picky(corev1.LabelHostname, "n9")), oneByOne("n1", "n2"),
+			"n1: 1 moves, shop/web-1 homeless: 0/2 nodes are available: 1 node(s) didn't match Pod's node affinity/selector, 1 node(s) were unschedulable\n" +
+				"n2: held: pod shop/web-1 has nowhere to go: 0/2 nodes are available: 1 node(s) didn't match Pod's node affinity/selector, 1 node(s) were unschedulable"},
+		{"DaemonSets stay", nodes(2).pods("agent", "100m", "n1 n2"), oneByOne("n1"), "n1: 0 moves"},
+		{"a pod that nothing makes anew is gone", nodes(2).pods("one", "1500m", "n1 n2", bare), oneByOne("n1", "n2"), "n1: 1 moves\nn2: 1 moves"},
+		{"anti-affinity", nodes(3).pods("web", "100m", "n1 n2 n3", apart(corev1.LabelHostname)), oneByOne("n1"),
+			"n1: 1 moves, shop/web-1 homeless for 5m0s: 0/3 nodes are available: 2 node(s) didn't match pod anti-affinity rules, 1 node(s) were unschedulable"},
+		{"anti-affinity of those that are there", nodes(2).pods("web", "100m", "n1").pods("lone", "100m", "n2", func(p *corev1.Pod) {
+			apart(corev1.LabelHostname)(p)
+			p.Spec.Affinity.PodAntiAffinity.RequiredDuringSchedulingIgnoredDuringExecution[0].LabelSelector.MatchLabels = map[string]string{"app": "web"}
+		}), oneByOne("n1"),
+			"n1: 1 moves, shop/web-1 homeless for 5m0s: 0/2 nodes are available: 1 node(s) didn't satisfy existing pods anti-affinity rules, 1 node(s) were unschedulable"},
+		{"affinity", nodes(3).pods("db", "100m", "n1").pods("web", "100m", "n2", together("db")), oneByOne("n2"),
+			"n2: 1 moves"},
+		{"spread over zones", nodes(3).pods("web", "100m", "n1 n2 n3 n2", spread(corev1.LabelTopologyZone)), oneByOne("n2"),
+			"n2: 2 moves, shop/web-2 homeless for 5m0s: 0/3 nodes are available: 2 node(s) didn't match pod topology spread constraints, 1 node(s) were unschedulable, " +
+				"shop/web-4 homeless for 5m0s: 0/3 nodes are available: 2 node(s) didn't match pod topology spread constraints, 1 node(s) were unschedulable"},
+		{"the last endpoint of a Deployment is made anew first", nodes(2).pods("web", "100m", "n1").budget("web", 1).service("web").
+			rules(func(r *simulate.Rules) { r.Last = "surge" }), oneByOne("n1"), "n1: 1 moves"},
+		{"and isn't where it has nowhere to go", nodes(2).pods("web", "1500m", "n1").pods("other", "1", "n2").service("web").
+			rules(func(r *simulate.Rules) { r.Last = "surge" }), oneByOne("n1"),
+			"n1: blocked: the last endpoint of its Service, shop/web-1, has to be made anew before it goes, and has nowhere to go: 0/2 nodes are available: 1 Insufficient cpu, 1 node(s) were unschedulable"},
+		{"the last endpoint that can't", nodes(2).pods("db", "100m", "n1").service("db").
+			rules(func(r *simulate.Rules) {
+				r.Last, r.Rigid = "surge", "StatefulSet shop/db ends a pod before it makes it anew"
+			}), oneByOne("n1"),
+			"n1: blocked: Service shop/db has no other endpoint, and has none while it moves: StatefulSet shop/db ends a pod before it makes it anew"},
+		{"and is accepted", nodes(2).pods("db", "100m", "n1").service("db").
+			rules(func(r *simulate.Rules) {
+				r.Last, r.Rigid, r.Accepted = "surge", "no", func(string) bool { return true }
+			}), oneByOne("n1"), "n1: 1 moves"},
+		{"a refused pod keeps all others", nodes(2).pods("web", "100m", "n1 n1").
+			rules(func(r *simulate.Rules) { r.Refused = "Pods with local storage" }), oneByOne("n1"),
+			"n1: blocked: cannot delete Pods with local storage: shop/web-1; cannot delete Pods with local storage: shop/web-2"},
+		{"opened only", nodes(2).pods("web", "1500m", "n1 n2 -"), []simulate.Turn{{Node: "n1", Opens: true}}, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if got := told(simulate.Run(c.world.World, c.turns)); got != c.want {
+				t.Errorf("foreseen:\n%s\nwant:\n%s", got, c.want)
+			}
+		})
+	}
+}

@@ -1,0 +1,175 @@
+package simulate
+
+import (
+	"cmp"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/component-helpers/resource"
+)
+
+// node is a node as it changes.
+type node struct {
+	*corev1.Node
+	closed bool
+	taints []corev1.Taint // without those that come and go with a closed or silent node, once it has been opened
+	free   amounts
+	pods   map[*pod]bool
+}
+
+// pod is a pod, or those that come in place of it one after another.
+type pod struct {
+	*corev1.Pod
+	on     *node // nil: it has no place
+	ready  bool
+	asks   amounts
+	moved  bool  // the run has moved it
+	back   *node // the closed node that it came back to, which leaves it alone
+	late   bool  // nobody waits for it any more
+	gone   bool
+	lacked *homelessness
+}
+
+// budget is a budget and how many of its pods are well.
+type budget struct {
+	*policyv1.PodDisruptionBudget
+	selector labels.Selector
+	healthy  int
+	frozen   bool // the controller can't work it out, so that it allows nothing
+}
+
+type service struct {
+	name, namespace string
+	selector        labels.Selector
+}
+
+// amounts are millicores of cpu, and whole units of all else.
+type amounts map[corev1.ResourceName]int64
+
+func amountsOf(list corev1.ResourceList) amounts {
+	a := amounts{}
+	for name, q := range list {
+		a[name] = q.Value()
+		if name == corev1.ResourceCPU {
+			a[name] = q.MilliValue()
+		}
+	}
+	return a
+}
+
+func asksOf(p *corev1.Pod) amounts {
+	a := amountsOf(resource.PodRequests(p, resource.PodResourcesOptions{}))
+	a[corev1.ResourcePods] = 1
+	return a
+}
+
+// state is the world as the run changes it.
+type state struct {
+	World
+	nodes    []*node
+	byName   map[string]*node
+	pods     []*pod
+	in       map[string][]*pod // by namespace
+	apart    []*pod            // those that keep others away
+	budgets  map[string][]*budget
+	services map[string][]service
+	starting []*pod // that have a place, and are ready once this round is over
+	rotation int
+}
+
+func newState(w World) *state {
+	s := &state{World: w, byName: map[string]*node{}, in: map[string][]*pod{}, budgets: map[string][]*budget{}, services: map[string][]service{}}
+	for _, n := range w.Nodes {
+		s.byName[n.Name] = &node{Node: n, closed: n.Spec.Unschedulable, taints: n.Spec.Taints, free: amountsOf(n.Status.Allocatable), pods: map[*pod]bool{}}
+		s.nodes = append(s.nodes, s.byName[n.Name])
+	}
+	slices.SortFunc(s.nodes, func(a, b *node) int { return cmp.Compare(a.Name, b.Name) })
+	for _, p := range w.Pods {
+		if !finished(p) {
+			s.add(&pod{Pod: p, ready: isReady(p), asks: asksOf(p)})
+		}
+	}
+	slices.SortFunc(s.pods, func(a, b *pod) int { return cmp.Compare(a.key(), b.key()) })
+	for _, b := range w.Budgets {
+		if selector, err := metav1.LabelSelectorAsSelector(b.Spec.Selector); err == nil {
+			failed := meta.FindStatusCondition(b.Status.Conditions, policyv1.DisruptionAllowedCondition)
+			s.budgets[b.Namespace] = append(s.budgets[b.Namespace], &budget{b, selector, int(b.Status.CurrentHealthy),
+				failed != nil && failed.Reason == policyv1.SyncFailedReason})
+		}
+	}
+	for _, v := range w.Services {
+		if len(v.Spec.Selector) > 0 {
+			s.services[v.Namespace] = append(s.services[v.Namespace], service{v.Namespace + "/" + v.Name, v.Namespace, labels.SelectorFromSet(v.Spec.Selector)})
+		}
+	}
+	return s
+}
+
+func (s *state) add(p *pod) {
+	s.pods = append(s.pods, p)
+	s.in[p.Namespace] = append(s.in[p.Namespace], p)
+	if a := p.Spec.Affinity; a != nil && a.PodAntiAffinity != nil && len(a.PodAntiAffinity.RequiredDuringSchedulingIgnoredDuringExecution) > 0 {
+		s.apart = append(s.apart, p)
+	}
+	if n := s.byName[p.Spec.NodeName]; n != nil {
+		s.put(p, n)
+	} else {
+		p.gone = p.Spec.NodeName != "" // with its node
+	}
+}
+
+func (s *state) put(p *pod, n *node) {
+	p.on = n
+	n.pods[p] = true
+	for name, amount := range p.asks {
+		n.free[name] -= amount
+	}
+}
+
+func (s *state) take(p *pod) {
+	delete(p.on.pods, p)
+	for name, amount := range p.asks {
+		p.on.free[name] += amount
+	}
+	p.on = nil
+}
+
+// list is a node's pods by name.
+func (n *node) list() []*pod {
+	list := make([]*pod, 0, len(n.pods))
+	for p := range n.pods {
+		list = append(list, p)
+	}
+	slices.SortFunc(list, func(a, b *pod) int { return cmp.Compare(a.key(), b.key()) })
+	return list
+}
+
+// open gives a node back to the scheduler. What stood on it only because it was closed, silent or worked on is gone.
+func (n *node) open() {
+	n.closed = false
+	n.taints = slices.DeleteFunc(slices.Clone(n.taints), func(t corev1.Taint) bool { return passing(t.Key) })
+}
+
+func (p *pod) key() string { return p.Namespace + "/" + p.Name }
+
+// bare: nothing makes another one.
+func (p *pod) bare() bool { return metav1.GetControllerOfNoCopy(p.Pod) == nil }
+
+func finished(p *corev1.Pod) bool {
+	return p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed
+}
+
+func ending(p *corev1.Pod) bool { return !p.DeletionTimestamp.IsZero() }
+
+func isReady(p *corev1.Pod) bool {
+	for _, c := range p.Status.Conditions {
+		if c.Type == corev1.PodReady {
+			return c.Status == corev1.ConditionTrue
+		}
+	}
+	return false
+}
