@@ -146,7 +146,7 @@ func (l *link) wait(ctx context.Context, exit <-chan int, streams <-chan struct{
 	if !ok {
 		return 0, l.vanished()
 	}
-	const still, most = 200 * time.Millisecond, 10 * time.Second
+	const still, most = time.Second, 10 * time.Second // the output of a busy machine may come later than the status
 	last.Store(time.Now().UnixNano())
 	end := time.Now().Add(most)
 	for wait := still; ; wait = still - time.Since(time.Unix(0, last.Load())) {
