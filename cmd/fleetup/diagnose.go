@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/fleetup/fleetup/inventory"
+	"github.com/fleetup/fleetup/kube"
 	"github.com/fleetup/fleetup/runner/diagnose"
 	"github.com/fleetup/fleetup/runner/finding"
 	"github.com/fleetup/fleetup/runner/remote"
@@ -29,7 +31,7 @@ func (a *app) diagnoseCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "diagnose INVENTORY [NODE...]",
 		Short: "Look into machines: what is wrong now, with evidence, meaning and what to do; changes nothing",
-		Long: `Look into all machines at once, or into some, and change nothing. Findings come first, the worst on top, each with what
+		Long: `Look into all machines at once, or into some, and into what the cluster says of them, and change nothing. Findings come first, the worst on top, each with what
 was seen, what it means and what to do; then the numbers. Over SSH it reads /proc, /sys, the logs and the node's own tools.
 From where on something is a finding stands in one file: --show-thresholds prints it, --thresholds names your own.`,
 		Args: func(_ *cobra.Command, args []string) error {
@@ -91,12 +93,61 @@ func (a *app) diagnose(ctx context.Context, path string, nodes []string, o diagn
 	defer cancel(nil)
 	n := a.network(f)
 	defer n.Close()
+	var listened diagnosis
+	var wg sync.WaitGroup
+	wg.Go(func() { listened = a.listenTo(ctx, f, hosts, len(nodes) == 0 && a.flags.limit == "", limits) })
 	all := a.lookAt(ctx, n, f, hosts, o, limits)
+	wg.Wait()
 	if ctx.Err() != nil {
 		return silent(exitInterrupted)
 	}
-	return a.showDiagnosis(all)
+	listened.nodes = all
+	return a.showDiagnosis(listened)
 }
+
+// diagnosis is all that one look came to.
+type diagnosis struct {
+	nodes []diagnosed
+	more  []finding.Finding // by what the API says
+	gaps  []string          // what could not be asked at all
+}
+
+// findings are all of them.
+func (d diagnosis) findings() []finding.Finding {
+	list := slices.Clone(d.more)
+	for _, n := range d.nodes {
+		list = append(list, n.Findings...)
+	}
+	return list
+}
+
+// listenTo asks the cluster's API, where the inventory names one: whole with what belongs to no host of it. An API that doesn't
+// answer is a finding.
+func (a *app) listenTo(ctx context.Context, f *inventory.Fleet, hosts []inventory.Host, whole bool, limits diagnose.Thresholds) diagnosis {
+	if f.Require(false, true) != nil {
+		return diagnosis{gaps: []string{"the cluster's API, which the inventory doesn't name ([cluster])"}}
+	}
+	ctx, cancel := context.WithTimeout(ctx, apiTime)
+	defer cancel()
+	k, err := kube.Open(kube.Config{Kubeconfig: f.Cluster.Kubeconfig, Context: f.Cluster.Context, Namespace: f.Cluster.Namespace, Dial: a.dial, Boottime: a.boottime})
+	var heard kube.Heard
+	if err == nil {
+		defer k.Close()
+		heard, err = k.Listen(ctx)
+	}
+	if err != nil {
+		return diagnosis{more: []finding.Finding{{Severity: finding.Critical, Rule: "api", Object: "the cluster's API", Evidence: oneLine(shortURL(err)),
+			Meaning: "nothing is known of nodes, pods and events", Action: "see whether the control plane is up, and what this user may list (nodes, pods, events)"}}}
+	}
+	var names []string
+	for _, h := range hosts {
+		names = append(names, h.Node)
+	}
+	return diagnosis{more: diagnose.JudgeCluster(diagnose.Cluster(heard), names, whole, limits, time.Now())}
+}
+
+// apiTime bounds what the API is asked.
+const apiTime = 30 * time.Second
 
 // lookAt looks into all machines at once.
 func (a *app) lookAt(ctx context.Context, n *remote.Net, f *inventory.Fleet, hosts []inventory.Host, o diagnoseFlags, limits diagnose.Thresholds) []diagnosed {
@@ -156,15 +207,16 @@ func peersOf(all []inventory.Host, h inventory.Host) []string {
 }
 
 // showDiagnosis prints it, and is an error where a machine could not be asked.
-func (a *app) showDiagnosis(all []diagnosed) error {
+func (a *app) showDiagnosis(d diagnosis) error {
 	if a.json() {
-		if err := json.NewEncoder(a.out).Encode(map[string]any{"version": 1, "nodes": jsonReady(all)}); err != nil {
+		object := map[string]any{"version": 1, "nodes": jsonReady(d.nodes), "cluster": nonNil(d.more), "gaps": nonNil(d.gaps)}
+		if err := json.NewEncoder(a.out).Encode(object); err != nil {
 			return err
 		}
 	} else {
-		a.diagnosisText(all)
+		a.diagnosisOn(a.screen(len(d.nodes)), d)
 	}
-	for _, d := range all {
+	for _, d := range d.nodes {
 		if d.Error != "" {
 			return silent(exitFailed)
 		}

@@ -10,35 +10,28 @@ import (
 	"github.com/fleetup/fleetup/runner/finding"
 )
 
-// diagnosisText prints findings first, then the numbers, side by side.
-func (a *app) diagnosisText(all []diagnosed, more ...finding.Finding) {
-	a.diagnosisOn(a.screen(len(all)), all, more...)
-}
-
-func (a *app) diagnosisOn(s screen, all []diagnosed, more ...finding.Finding) {
-	list := slices.Clone(more)
-	for _, d := range all {
-		list = append(list, d.Findings...)
-	}
-	s.line("", verdict(all, list))
+// diagnosisOn prints findings first, then the numbers, side by side.
+func (a *app) diagnosisOn(s screen, d diagnosis) {
+	list := d.findings()
+	s.line("", verdict(d, list))
 	s.findings(list)
 	if len(list) > 0 {
 		fmt.Fprintln(a.out)
 	}
-	s.numbers(all)
-	if len(all) == 1 && all[0].Numbers != nil {
-		s.details(*all[0].Numbers)
+	s.numbers(d.nodes)
+	if len(d.nodes) == 1 && d.nodes[0].Numbers != nil {
+		s.details(*d.nodes[0].Numbers)
 	}
-	s.gaps(all)
+	s.gaps(d)
 }
 
 // verdict is the whole in one line.
-func verdict(all []diagnosed, list []finding.Finding) string {
+func verdict(d diagnosis, list []finding.Finding) string {
 	counts := map[finding.Severity]int{}
 	for _, f := range list {
 		counts[f.Severity]++
 	}
-	looked := plural(len(all), "machine") + " looked at"
+	looked := plural(len(d.nodes), "machine") + " looked at"
 	if len(list) == 0 {
 		return looked + ": nothing found"
 	}
@@ -52,9 +45,13 @@ func verdict(all []diagnosed, list []finding.Finding) string {
 	if n := counts[finding.Info]; n > 0 {
 		parts = append(parts, fmt.Sprintf("%d to know", n))
 	}
+	ill := map[string]bool{}
+	for _, f := range list {
+		ill[f.Object] = ill[f.Object] || f.Severity >= finding.Warning
+	}
 	well := 0
-	for _, d := range all {
-		if finding.Worst(d.Findings) < finding.Warning {
+	for _, n := range d.nodes {
+		if !ill["node "+n.Node] {
 			well++
 		}
 	}
@@ -268,25 +265,24 @@ func between(v diagnose.Shape) string {
 }
 
 // gaps names what machines could not tell.
-func (s screen) gaps(all []diagnosed) {
+func (s screen) gaps(all diagnosis) {
 	var o outputs
-	for _, d := range all {
+	for _, d := range all.nodes {
 		if d.Numbers != nil {
 			for _, gap := range d.Numbers.Gaps {
 				o.add(d.Node, gap)
 			}
 		}
 	}
-	if len(o.order) == 0 {
-		return
-	}
-	var texts []string
+	texts := slices.Clone(all.gaps)
 	for _, gap := range o.sorted() {
-		if n := len(o.hosts[gap]); n == len(all) {
+		if n := len(o.hosts[gap]); n == len(all.nodes) {
 			texts = append(texts, gap)
 		} else {
 			texts = append(texts, gap+" on "+clip(fold(o.hosts[gap]), widestNames))
 		}
 	}
-	s.line("", "not asked: "+strings.Join(texts, "; "))
+	if len(texts) > 0 {
+		s.line("", "not asked: "+strings.Join(texts, "; "))
+	}
 }

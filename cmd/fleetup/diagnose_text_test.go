@@ -32,7 +32,7 @@ func printed(all []diagnosed, width int) []string {
 	var out bytes.Buffer
 	a := &app{out: &out, getenv: func(string) string { return "" }}
 	s := screen{a, width, len(all) > manyNodes}
-	a.diagnosisOn(s, all)
+	a.diagnosisOn(s, diagnosis{nodes: all})
 	return strings.Split(strings.TrimRight(out.String(), "\n"), "\n")
 }
 

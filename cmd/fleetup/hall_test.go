@@ -108,6 +108,32 @@ func (s *hall) shows(args []string) (string, error) {
 	return "", err
 }
 
+// event makes a Warning about a node, of this moment.
+func (s *hall) event(args []string) (string, error) {
+	return "", s.box.API.Add(&corev1.Event{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: fmt.Sprintf("e%d", time.Now().UnixNano())}, Reason: args[0], Type: corev1.EventTypeWarning,
+		InvolvedObject: corev1.ObjectReference{Kind: "Node", Name: args[1]}, Message: strings.Join(args[2:], " "), LastTimestamp: metav1.Now(), Count: 1,
+	})
+}
+
+// podIs puts the first pod of a name into a state.
+func (s *hall) podIs(args []string) (string, error) {
+	namespace, prefix, _ := strings.Cut(args[0], "/")
+	for _, p := range kubetest.List[*corev1.Pod](s.box.API, namespace) {
+		if strings.HasPrefix(p.Name, prefix) {
+			return "", kubetest.Change(s.box.API, namespace, p.Name, func(p *corev1.Pod) {
+				if args[1] == "evicted" {
+					p.Status.Phase, p.Status.Reason, p.Status.Message = corev1.PodFailed, "Evicted", "The node was low on resource: memory."
+					return
+				}
+				at := metav1.NewTime(time.Now().Add(-time.Hour))
+				p.DeletionTimestamp, p.Finalizers = &at, []string{"example.com/keep"}
+			})
+		}
+	}
+	return "", fmt.Errorf("no pod %s", args[0])
+}
+
 // laptop is a process of another machine.
 const laptop = "0badcafe.laptop/boot/17/42"
 
@@ -223,6 +249,8 @@ var steps = map[string]step{
 		m.Journal(service, line)
 		return nil
 	})},
+	"event":          {"REASON NODE MESSAGE", (*hall).event},
+	"pod-is":         {"NS/NAME-PREFIX evicted|terminating", (*hall).podIs},
 	"shows":          {"NODE PATH FILE", (*hall).shows},
 	"hold-dpkg-lock": {"NODE PROGRAM", onMachine(func(m *remotetest.Machine, v string) error { m.HoldDpkgLock(v, 4711); return nil })},
 	"machine":        {"NODE", (*hall).machine},

@@ -105,6 +105,9 @@ func (j *judge) memory() {
 }
 
 func largest(list []Process) string {
+	if len(list) == 0 {
+		return "no process stands out"
+	}
 	var names []string
 	for _, p := range list[:min(len(list), 3)] {
 		names = append(names, fmt.Sprintf("%s (%d) %s", p.Name, p.PID, bytes(p.RSS)))

@@ -75,6 +75,7 @@ func (b *builder) finish() {
 	b.Top = parseProcesses(b.one["processes"], took*tick, page)
 	b.Top = slices.DeleteFunc(b.Top, func(p Process) bool { return p.Cores == 0 })
 	b.Largest, b.Stuck = parseProcesses(b.one["largest"], took*tick, page), parseProcesses(b.one["stuck"], took*tick, page)
+	b.Largest = slices.DeleteFunc(b.Largest, func(p Process) bool { return p.RSS == 0 })
 	b.FileSystems = parseFileSystems(b.one["mounts"], b.one["fstab"], b.one["space"], b.one["inodes"])
 	b.Clock.Skew = skew(b.one["clock"], b.one["clock2"], b.raw.Asked, b.raw.Got)
 	b.Logs, b.OOMs = grouped(b.lines, b.since)
