@@ -135,9 +135,6 @@ func (r *reader) fleet(f *Fleet, root *table) {
 	f.Hooks, f.Notify = r.hooks(root), r.notifies(root)
 	f.Windows = r.windows(root)
 	r.contradictions(f.Strategy, f.Hosts)
-	for _, later := range []string{"accept_downtime"} {
-		root.notYet(later)
-	}
 	root.done()
 }
 

@@ -3,28 +3,7 @@ package inventory
 import (
 	"strings"
 	"testing"
-
-	"github.com/google/go-cmp/cmp"
 )
-
-// TestNotInThisVersion: a key whose feature isn't there is refused by its name, and nothing else is said.
-func TestNotInThisVersion(t *testing.T) {
-	const later = "is not in this version of fleetup"
-	for _, tc := range []struct{ src, key, message string }{
-		{"[strategy]\non_failure = \"rollback\"\n", "strategy.on_failure", `"rollback" ` + later},
-	} {
-		src := strings.Replace(tc.src, "\nhosts.", oneHost[:len("[hosts]\n")-1]+"\n", 1) // hosts stand in one table
-		line := 2
-		if !strings.Contains(src, "[hosts]") {
-			src += oneHost
-		}
-		_, err := parse("fleet.toml", []byte(src), nil)
-		want := Problems{{File: "fleet.toml", Line: line, Key: tc.key, Message: tc.message}}
-		if diff := cmp.Diff(want, problemsOf(t, err)); diff != "" {
-			t.Errorf("%s (-want +got):\n%s", src, diff)
-		}
-	}
-}
 
 // TestRefused holds one mistake a row.
 func TestRefused(t *testing.T) {

@@ -19,15 +19,15 @@ func (r *reader) strategy(root *table) Strategy {
 		Cordoned: "skip", Unreachable: "fail",
 	}
 	t, _ := root.sub("strategy")
-	choose := func(name string, field *string, valid []string, notYet ...string) {
-		if v, ok := oneOf(valid, notYet...)(t, name); ok {
+	choose := func(name string, field *string, valid ...string) {
+		if v, ok := oneOf(valid)(t, name); ok {
 			*field = v
 		}
 	}
-	choose("kind", &s.Kind, []string{rolling, canary, blueGreen})
-	choose("on_failure", &s.OnFailure, []string{"stop", "quarantine"}, "rollback")
-	choose("cordoned", &s.Cordoned, []string{"skip", "upgrade"})
-	choose("unreachable", &s.Unreachable, []string{"fail", "skip"})
+	choose("kind", &s.Kind, rolling, canary, blueGreen)
+	choose("on_failure", &s.OnFailure, "stop", "quarantine", "rollback")
+	choose("cordoned", &s.Cordoned, "skip", "upgrade")
+	choose("unreachable", &s.Unreachable, "fail", "skip")
 	t.amountOr("max_unavailable", &s.MaxUnavailable)
 	t.amountOr("max_failures", &s.MaxFailures)
 	s.MaxSurge, _ = intIn(0, most)(t, "max_surge")

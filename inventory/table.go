@@ -54,14 +54,6 @@ func (t *table) done() {
 	}
 }
 
-// notYet refuses, by name, a key whose feature this version doesn't have.
-func (t *table) notYet(name string) {
-	if _, ok := t.m[name]; ok {
-		t.know(name)
-		t.bad(name, "is not in this version of fleetup")
-	}
-}
-
 // elsewhere refuses a key that is known, but not in this table.
 func (t *table) elsewhere(name, where string) {
 	if _, ok := t.m[name]; ok {
@@ -225,18 +217,14 @@ func intIn(low, high int) func(*table, string) (int, bool) {
 	}
 }
 
-// oneOf is one of valid; those in notYet are refused by name.
-func oneOf(valid []string, notYet ...string) func(*table, string) (string, bool) {
+// oneOf is one of valid.
+func oneOf(valid []string) func(*table, string) (string, bool) {
 	return func(t *table, name string) (string, bool) {
 		v, ok := t.string(name)
-		switch {
-		case !ok || slices.Contains(valid, v):
+		if !ok || slices.Contains(valid, v) {
 			return v, ok
-		case slices.Contains(notYet, v):
-			t.bad(name, "%q is not in this version of fleetup", v)
-		default:
-			t.bad(name, "unknown value %q%s", v, didYouMean(v, valid))
 		}
+		t.bad(name, "unknown value %q%s", v, didYouMean(v, valid))
 		return "", false
 	}
 }

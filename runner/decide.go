@@ -15,7 +15,8 @@ const backoff = time.Minute
 //
 // The rules, in the order in which they are asked:
 //
-//  1. A failure that on_failure doesn't allow halts the run. What is in flight goes on.
+//  1. A failure that on_failure doesn't allow halts the run. What is in flight goes on. Under on_failure = rollback a
+//     canary's wave goes back first, once nothing is in flight.
 //  2. Orders that the end of an earlier process cut off begin again, for their nodes are down already; under
 //     on_failure = rollback, nodes that failed go back.
 //  3. Asked to stop, halted, paused or on hold: nothing else starts, but that a halted run gives its spares back.
@@ -33,13 +34,16 @@ const backoff = time.Minute
 //     that are filled for good, by failed or unreachable nodes, halt it.
 func Decide(plan Plan, progress Progress, observed Observed, now time.Time) Decision {
 	s := look(plan, progress, observed, now)
-	if halt := s.failures(); halt != "" {
-		s.halt(halt, "")
+	failed := s.failures()
+	if failed != "" && !s.turnsWave() {
+		s.halt(failed, "")
 		return s.result()
 	}
 	s.carryOn()
 	s.mend()
 	switch why := s.closed(); {
+	case failed != "":
+		s.turnWave(failed)
 	case why != "":
 		s.holdAll(why)
 		s.giveBackSpares()
@@ -130,14 +134,22 @@ func (s *scene) ours(i int) bool {
 	return present && (o.Run != "" && o.Run == s.progress.Run || o.Failed != "" && s.nodes[i].Retry)
 }
 
+// present reports whether node i is in the cluster.
+func (s *scene) present(i int) bool {
+	_, present := s.observed.Nodes[s.plan.Nodes[i].Name]
+	return present
+}
+
 // carryOn begins again the orders that were cut off on nodes that this run holds. Phases are safe to repeat, and a
 // node that stays down helps nobody: halted, paused or with stranded pods, they go on as all that is in flight does.
+// So does an order that had opened its node already: only its end is missing, without which nobody would judge the node, or
+// take it back.
 func (s *scene) carryOn() {
 	if s.observed.Stop {
 		return
 	}
 	for i, n := range s.nodes {
-		if n.State == Waiting && n.Resume && s.ours(i) {
+		if n.State == Waiting && n.Resume && (s.ours(i) || n.Given && s.present(i) && !s.foreign(i)) {
 			s.resume(i)
 		}
 	}

@@ -15,18 +15,11 @@ func (s *scene) takenBack() []string {
 		return nil
 	case known && stage.Back:
 		return s.switched()
-	case s.plan.OnFailure != "rollback" || !known:
-		return nil
+	case s.plan.OnFailure != "rollback" || !known || slices.Contains(s.progress.Soaked, stage.Name):
+		return nil // what has soaked well isn't what made the gate bad
 	}
 	good := s.lastGood()
-	var nodes []int
-	for _, name := range stage.Nodes {
-		i, planned := s.index[name]
-		if planned && s.nodes[i].State == Done && !s.nodes[i].UpToDate && (stage.Wave || s.nodes[i].Ended > good) {
-			nodes = append(nodes, i)
-		}
-	}
-	return s.namesOf(nodes)
+	return slices.DeleteFunc(s.changedOf(stage), func(name string) bool { return !stage.Wave && s.progress.Nodes[name].Ended <= good })
 }
 
 // mayReturn reports whether the pool that served before can serve again: nothing was begun on it after the switch, whose soak
@@ -87,6 +80,10 @@ func (s *scene) switched() []string {
 // turn tells that the run goes back.
 func (s *scene) turn(why string, nodes []string) {
 	stage, _ := s.judged()
+	s.turnFrom(stage, why, nodes)
+}
+
+func (s *scene) turnFrom(stage Stage, why string, nodes []string) {
 	s.Tell = append(s.Tell, Event{Event: EventTurned, Stage: stage.Name, Message: why, Data: map[string]string{dataNodes: nodesText(nodes)}})
 	s.holdAll(why)
 }
@@ -100,11 +97,50 @@ func (s *scene) wayBack() []Stage {
 	return []Stage{rollBackStage(t)}
 }
 
+// turnsWave reports whether the failures that halt the run take a canary's wave back first: the last wave in which a node
+// failed, if anything of it was changed.
+func (s *scene) turnsWave() bool {
+	return s.plan.OnFailure == "rollback" && len(s.changedOf(s.failedWave())) > 0
+}
+
+// failedWave is the last wave in which a node failed.
+func (s *scene) failedWave() Stage {
+	failed := s.namesOf(s.broken())
+	for _, stage := range slices.Backward(s.plan.Stages) {
+		if stage.Wave && slices.ContainsFunc(stage.Nodes, func(name string) bool { return slices.Contains(failed, name) }) {
+			return stage
+		}
+	}
+	return Stage{}
+}
+
+// changedOf are the nodes of a stage that the run has changed and not taken back.
+func (s *scene) changedOf(stage Stage) []string {
+	var nodes []string
+	for _, name := range stage.Nodes {
+		if i, planned := s.index[name]; planned && s.nodes[i].State == Done && !s.nodes[i].UpToDate {
+			nodes = append(nodes, name)
+		}
+	}
+	return nodes
+}
+
+// turnWave tells that the wave goes back in which nodes failed, once nothing is in flight any more.
+func (s *scene) turnWave(why string) {
+	if s.running+len(s.Start) > 0 {
+		s.holdAll(why + "; what is in flight ends first")
+		return
+	}
+	stage := s.failedWave()
+	s.turnFrom(stage, why, s.changedOf(stage))
+}
+
 // goBack goes the way back, stage after stage, without asking any gate, and halts the run at its end, or where nothing of it
 // can be gone any more.
 func (s *scene) goBack() {
 	t := s.progress.Turned
 	s.holdAll(t.Why + "; the run goes back")
+	s.nobodyElse(t.Nodes)
 	for _, stage := range s.wayBack() {
 		var left []int
 		for _, name := range stage.Nodes {
@@ -123,6 +159,15 @@ func (s *scene) goBack() {
 		}
 	}
 	s.halt(t.Why+s.wentBack(), haltedByGate)
+}
+
+// nobodyElse makes the room that failed nodes take lasting, which a run that goes back doesn't try again.
+func (s *scene) nobodyElse(back []string) {
+	for i, n := range s.plan.Nodes {
+		if h, down := s.room.down[n.Name]; down && !s.starting(i) && !slices.Contains(back, n.Name) && s.ours(i) {
+			s.room.take(n.Name, holder{h.text, true})
+		}
+	}
 }
 
 // barredForGood reports whether nothing is in flight and none of the nodes fits into a limit any more, for it is filled by

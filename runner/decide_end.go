@@ -7,10 +7,11 @@ import (
 	"time"
 )
 
-// failures says why the failed nodes halt the run; "" where they don't, or where it is halted already.
+// failures says why the failed nodes halt the run; "" where they don't, where it is halted already, or where it goes back,
+// which what fails on the way doesn't end.
 func (s *scene) failures() string {
 	failed := s.broken()
-	if s.progress.Halted != "" || len(failed) == 0 {
+	if s.progress.Halted != "" || s.progress.Turned.Stage != "" || len(failed) == 0 {
 		return ""
 	}
 	if s.plan.OnFailure == "stop" {
@@ -27,7 +28,7 @@ func (s *scene) failures() string {
 func (s *scene) broken() []int {
 	var broken []int
 	for i, n := range s.nodes {
-		if n.State == Failed || n.Fault != "" && (n.State == Running || n.Resume) {
+		if n.State == Failed || n.Fault != "" && (n.State == Running || n.Resume && s.present(i)) {
 			broken = append(broken, i)
 		}
 	}
@@ -121,6 +122,9 @@ func (s *scene) stuck() string {
 // upgraded must not be overtaken by kubelets.
 func (s *scene) stageBar() string {
 	for k, stage := range s.plan.Stages[:min(s.stage, len(s.plan.Stages))] {
+		if why := s.provedNothing(stage); why != "" && !s.plan.Stages[s.stage].Always {
+			return why
+		}
 		if !stage.MustSucceed {
 			continue
 		}
@@ -135,6 +139,28 @@ func (s *scene) stageBar() string {
 		}
 	}
 	return ""
+}
+
+// provedNothing says why no later wave may begin: nodes of this one failed, and none came through.
+func (s *scene) provedNothing(stage Stage) string {
+	if !stage.Wave {
+		return ""
+	}
+	var failed []int
+	for _, name := range stage.Nodes {
+		i, planned := s.index[name]
+		switch {
+		case planned && s.nodes[i].State == Done:
+			return ""
+		case planned && s.nodes[i].State == Failed:
+			failed = append(failed, i)
+		}
+	}
+	if len(failed) == 0 {
+		return ""
+	}
+	first := failed[0]
+	return fmt.Sprintf("%s proved nothing: none of its nodes came through, and %s failed: %s", stage.Name, s.plan.Nodes[first].Name, s.nodes[first].Why)
 }
 
 // over is the end of a run in which every node is settled.

@@ -72,7 +72,7 @@ func aside(plan Plan, n PlanNode, p NodeProgress, o NodeObserved) bool {
 	case p.State == Running:
 		return closes[order] && opens[p.Order]
 	}
-	return closes[order] && o.Ready && (p.State == Waiting || p.State == Blocked)
+	return closes[order] && o.Ready && o.Failed == "" && (p.State == Waiting || p.State == Blocked)
 }
 
 // worked adds a node that this run works on, or has failed on and left closed.

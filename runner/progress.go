@@ -117,7 +117,10 @@ var nodeChanges = map[Kind]func(*NodeProgress, Event){
 			n.Fault = n.Why
 		}
 		n.become(Running, e)
-		n.Order, n.Stage, n.Phase, n.Resume = e.Order, e.Stage, "", false
+		n.Order, n.Stage, n.Phase, n.Resume, n.Back = e.Order, e.Stage, "", false, ""
+		if e.Order == OrderRollBack { // what its stages did is undone from here on, however that ends
+			n.Through = nil
+		}
 		if n.Began.IsZero() {
 			n.Began = e.Time
 		}
@@ -157,7 +160,7 @@ var nodeChanges = map[Kind]func(*NodeProgress, Event){
 	},
 	EventRetried: func(n *NodeProgress, e Event) {
 		n.become(Waiting, e)
-		n.Retry, n.Tries, n.ByHand = true, 0, false
+		n.Retry, n.Tries, n.ByHand, n.Fault = true, 0, false, ""
 	},
 }
 

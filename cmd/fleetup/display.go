@@ -160,7 +160,8 @@ func (d *display) line(e runner.Event) string {
 		return e.Node + "  " + verb
 	}
 	wordless := e.Event == runner.EventStep && e.Message == ""
-	if (quiet[e.Event] || wordless || e.Event == runner.EventGate && d.oldNews(e)) && !d.app.flags.verbose {
+	back := e.Event == runner.EventOrder && e.Order == runner.OrderRollBack
+	if (quiet[e.Event] && !back || wordless || e.Event == runner.EventGate && d.oldNews(e)) && !d.app.flags.verbose {
 		return ""
 	}
 	e.Message = brief(e.Node, without(e.Message, d.told...))
@@ -200,7 +201,12 @@ func (d *display) paint(e runner.Event) string {
 			return d.color("32", "upgraded, stays closed") + ": " + e.Message
 		}
 		return e.Message
-	case runner.EventBack, runner.EventSoak, runner.EventSoaked:
+	case runner.EventBack:
+		if e.Order == runner.OrderRollBack {
+			return d.color("33", "went back") + ": " + e.Message
+		}
+		return e.Message
+	case runner.EventSoak, runner.EventSoaked:
 		return e.Message
 	case runner.EventTurned:
 		return d.color("31", "turning back") + ": " + e.Message
@@ -218,6 +224,10 @@ func (d *display) paint(e runner.Event) string {
 		return e.Message
 	case runner.EventStep:
 		what = "step " + e.Step
+	case runner.EventOrder:
+		if e.Order == runner.OrderRollBack {
+			return "goes back to what it ran before"
+		}
 	}
 	if e.Message == "" {
 		return what

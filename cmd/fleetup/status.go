@@ -136,6 +136,9 @@ func stands(h inventory.Host, nodes map[string]kube.Node, p runner.Progress) nod
 	}
 	if np, ok := p.Nodes[h.Node]; ok && (!p.Finished || nodes == nil) {
 		s.Run = string(np.State)
+		if np.Back != "" && np.State == runner.Failed {
+			s.Run += ": went back"
+		}
 		if np.State == runner.Running && np.Phase != "" {
 			s.Run += ": " + np.Phase
 		}

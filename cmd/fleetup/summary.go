@@ -108,7 +108,11 @@ func (sum *summary) count(name string, n runner.NodeProgress) {
 	}
 	if n.Why != "" && n.State != runner.Done {
 		sum.told = append(sum.told, n.Why)
-		sum.problems = append(sum.problems, fmt.Sprintf("%s %s: %s", name, n.State, brief(name, n.Why)))
+		state := string(n.State)
+		if n.State == runner.Failed && n.Back != "" {
+			state += " and went back"
+		}
+		sum.problems = append(sum.problems, fmt.Sprintf("%s %s: %s", name, state, brief(name, n.Why)))
 	}
 }
 

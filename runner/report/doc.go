@@ -53,7 +53,8 @@ type Order struct {
 	Stage  string    `json:"stage,omitempty"`
 	Began  time.Time `json:"began"`
 	Ended  time.Time `json:"ended"`
-	End    string    `json:"end"` // the event that ended it: done, failed, blocked, through, back; "" it was cut off, or runs
+	End    string    `json:"end"`           // the event that ended it: done, failed, blocked, through, back; "" it was cut off, or runs
+	Why    string    `json:"why,omitempty"` // it failed
 	Phases []Span    `json:"phases"`
 }
 

@@ -45,6 +45,9 @@ func (n *Node) settle(e runner.Event) {
 	switch e.Event {
 	case runner.EventThrough, runner.EventBack:
 		n.State = string(runner.Waiting)
+		if why := n.fault(); why != "" && e.Event == runner.EventBack {
+			n.State, n.Why = string(runner.Failed), why+"; it went back to what it ran before"
+		}
 	default:
 		n.State = string(e.Event)
 	}
@@ -54,6 +57,22 @@ func (n *Node) settle(e runner.Event) {
 	if e.Event == runner.EventFailed && e.Phase != "" {
 		n.Why = e.Phase + ": " + e.Message
 	}
+	if k := len(n.Orders); k > 0 && e.Event == runner.EventFailed {
+		n.Orders[k-1].Why = n.Why
+	}
+}
+
+// fault is why the node failed that the last order has put back; "" where no failure was the reason for that.
+func (n *Node) fault() string {
+	for _, o := range slices.Backward(n.Orders) {
+		switch {
+		case o.Name != runner.OrderRollBack && o.End == string(runner.EventFailed):
+			return o.Why
+		case o.Name != runner.OrderRollBack:
+			return ""
+		}
+	}
+	return ""
 }
 
 // phase begins a phase of the last order; one without an order is of a journal whose begin isn't there.

@@ -138,6 +138,29 @@ func TestFold(t *testing.T) {
 	}
 }
 
+// TestWentBack: a failed node that was put back stays one that failed, also where its way back was cut off; one that a bad
+// gate took back waits.
+func TestWentBack(t *testing.T) {
+	second := 0
+	of := func(k runner.Kind, node, order string) event {
+		second++
+		return event{Event: k, Time: at(second), Node: node, Order: order}
+	}
+	failed := of(runner.EventFailed, "n1", "upgrade")
+	failed.Phase, failed.Message = "start", "no boot"
+	r := From([]event{{Event: runner.EventStarted},
+		of(runner.EventOrder, "n1", "upgrade"), failed, of(runner.EventOrder, "n1", runner.OrderRollBack), of(runner.EventResumed, "", ""),
+		of(runner.EventOrder, "n1", runner.OrderRollBack), of(runner.EventBack, "n1", runner.OrderRollBack),
+		of(runner.EventOrder, "n2", "upgrade"), of(runner.EventDone, "n2", "upgrade"), of(runner.EventOrder, "n2", runner.OrderRollBack), of(runner.EventBack, "n2", runner.OrderRollBack),
+	})
+	if n := r.Nodes[0]; n.State != "failed" || n.Why != "start: no boot; it went back to what it ran before" {
+		t.Errorf("%s, %q", n.State, n.Why)
+	}
+	if n := r.Nodes[1]; n.State != "waiting" {
+		t.Errorf("%s, %q", n.State, n.Why)
+	}
+}
+
 // TestTwoProcesses: a proof holds only if each process that worked on the run proved it; what was asked adds up.
 func TestTwoProcesses(t *testing.T) {
 	proof := func(zero, least, sent string) []event {
