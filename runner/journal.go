@@ -273,14 +273,15 @@ func globbed(dir string) string {
 // of power takes away is lost too (etcd#6368).
 func makeDir(dir string) error {
 	err := os.Mkdir(dir, 0o700)
+	if above := filepath.Dir(dir); errors.Is(err, fs.ErrNotExist) && above != dir {
+		if err := makeDir(above); err != nil {
+			return err
+		}
+		err = os.Mkdir(dir, 0o700) // /proc says so too, however much of the way is there
+	}
 	switch {
 	case err == nil:
 		return syncDir(filepath.Dir(dir))
-	case errors.Is(err, fs.ErrNotExist):
-		if err := makeDir(filepath.Dir(dir)); err != nil {
-			return err
-		}
-		return makeDir(dir)
 	case errors.Is(err, fs.ErrExist):
 		return nil
 	}

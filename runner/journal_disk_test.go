@@ -3,6 +3,8 @@ package runner
 import (
 	"bytes"
 	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -129,5 +131,18 @@ func TestJournalHalfLineStays(t *testing.T) {
 	disk.space = 1 << 20
 	if err := j.Append(started()); !errors.Is(err, syscall.EIO) {
 		t.Errorf("after half a line: %v", err)
+	}
+}
+
+// A folder where none can be made is an error, whatever the file system calls it: /proc says that it doesn't exist.
+func TestJournalWhereNoFolderCanBe(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range []string{"/proc/fleetup/state", filepath.Join(file, "state")} {
+		if j, err := Create(dir, testRun); err == nil || !strings.HasPrefix(err.Error(), "journal: mkdir ") {
+			t.Errorf("%s: %v %v", dir, j, err)
+		}
 	}
 }

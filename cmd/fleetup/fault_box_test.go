@@ -132,7 +132,7 @@ func (s *yard) said() string {
 // thisMachine is the identity of a process of this machine with another id.
 func thisMachine(pid int) string {
 	parts := strings.Split(identity(), "/")
-	return strings.Join([]string{parts[0], parts[1], fmt.Sprint(pid), "1"}, "/")
+	return strings.Join([]string{parts[0], parts[1], processID(pid), "1"}, "/")
 }
 
 // fleetup runs one command line and returns its exit code.

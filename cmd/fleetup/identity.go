@@ -13,7 +13,19 @@ import (
 func identity() string {
 	host, _ := os.Hostname()
 	return strings.Join([]string{machineID() + "." + host, readTrim("/proc/sys/kernel/random/boot_id"),
-		strconv.Itoa(os.Getpid()), startTime(os.Getpid())}, "/")
+		processID(os.Getpid()), startTime(os.Getpid())}, "/")
+}
+
+// processID is a process id with what makes it one of its own: within a container, "1@4026532711", its namespace's
+// number. Two pods on the host's network have the same host name, and a process 1 each.
+func processID(pid int) string {
+	const first = "4026531836" // of the machine itself: PROC_PID_INIT_INO of include/linux/proc_ns.h
+	link, _ := os.Readlink("/proc/self/ns/pid")
+	space := strings.Trim(link, "pid:[]")
+	if space == "" || space == first {
+		return strconv.Itoa(pid)
+	}
+	return strconv.Itoa(pid) + "@" + space
 }
 
 // gone reports whether the holder named by identity was a process of this very machine that has ended.
@@ -25,8 +37,28 @@ func gone(holder string) bool {
 	if theirs[1] != ours[1] {
 		return true // this machine has been rebooted since
 	}
-	pid, err := strconv.Atoi(theirs[2])
-	return err == nil && theirs[3] != "" && startTime(pid) != theirs[3]
+	number, _, _ := strings.Cut(theirs[2], "@")
+	pid, err := strconv.Atoi(number)
+	if err != nil || theirs[3] == "" || processID(pid) != theirs[2] {
+		return false
+	}
+	return startTime(pid) != theirs[3] || ending(pid)
+}
+
+// ending reports whether a process that is still there runs no more: it is a zombie that nobody has waited for, which in
+// a container may stand there for ever, it is being taken down, or it was killed an instant ago. Source: proc(5).
+func ending(pid int) bool {
+	const exiting, killed = 0x4, 1 << (9 - 1) // PF_EXITING of include/linux/sched.h; SIGKILL among the signals pending
+	if fields := statFields(pid); len(fields) > 6 {
+		flags, _ := strconv.ParseUint(fields[6], 10, 64)
+		if fields[0] == "Z" || fields[0] == "X" || flags&exiting != 0 {
+			return true
+		}
+	}
+	_, pending, _ := strings.Cut(readTrim(filepath.Join("/proc", strconv.Itoa(pid), "status")), "\nSigPnd:")
+	word, _, _ := strings.Cut(strings.TrimSpace(pending), "\n")
+	signals, _ := strconv.ParseUint(word, 16, 64)
+	return signals&killed != 0
 }
 
 func machineID() string {
@@ -39,16 +71,17 @@ func machineID() string {
 // startTime is when a process began, in clock ticks since the boot: field 22 of /proc/PID/stat; "" if there is no
 // such process. Source: proc(5).
 func startTime(pid int) string {
-	stat := readTrim(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
-	_, after, ok := strings.Cut(stat[max(strings.LastIndex(stat, ")"), 0):], ") ")
-	if !ok {
-		return ""
-	}
-	fields := strings.Fields(after)
+	fields := statFields(pid)
 	if len(fields) < 20 {
 		return ""
 	}
 	return fields[19]
+}
+
+// statFields are the fields of /proc/PID/stat from the third on, behind the name, which may hold anything.
+func statFields(pid int) []string {
+	stat := readTrim(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
+	return strings.Fields(strings.TrimPrefix(stat[max(strings.LastIndex(stat, ")"), 0):], ")"))
 }
 
 func readTrim(file string) string {

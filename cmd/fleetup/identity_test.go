@@ -3,17 +3,18 @@ package main
 import (
 	"os"
 	"os/exec"
-	"strconv"
 	"strings"
 	"testing"
+	"time"
 )
 
 // A holder counts as gone only where it was a process of this very machine that has surely ended.
 func TestGone(t *testing.T) {
 	ours := strings.Split(identity(), "/")
-	if len(ours) != 4 || ours[2] != strconv.Itoa(os.Getpid()) || ours[3] == "" {
+	if len(ours) != 4 || ours[2] != processID(os.Getpid()) || ours[3] == "" {
 		t.Fatal("identity ", ours)
 	}
+	dead := zombie(t)
 	as := func(change func(p []string)) string {
 		p := strings.Split(identity(), "/")
 		change(p)
@@ -25,13 +26,15 @@ func TestGone(t *testing.T) {
 	}{
 		"this process":                {identity(), false},
 		"another start of its id":     {as(func(p []string) { p[3] = "1" }), true},
-		"a process that ended":        {as(func(p []string) { p[2] = strconv.Itoa(ended(t)) }), true},
+		"a process that ended":        {as(func(p []string) { p[2] = processID(ended(t)) }), true},
 		"before this machine's boot":  {as(func(p []string) { p[1] = "another-boot" }), true},
 		"another machine":             {as(func(p []string) { p[0] = "0badcafe.laptop"; p[3] = "1" }), false},
 		"another machine, other boot": {"0badcafe.laptop/other/17/42", false},
 		"no boot id":                  {as(func(p []string) { p[1] = "" }), false},
 		"no start":                    {as(func(p []string) { p[3] = "" }), false},
 		"no number":                   {as(func(p []string) { p[2] = "x"; p[3] = "1" }), false},
+		"a zombie":                    {as(func(p []string) { p[2], p[3] = processID(dead), startTime(dead) }), true},
+		"another container's":         {as(func(p []string) { p[2], p[3] = "1@4026539999", "1" }), false},
 		"another program's holder":    {"kured-abcde", false},
 		"":                            {"", false},
 	} {
@@ -49,6 +52,39 @@ func ended(t *testing.T) int {
 		t.Skip(err)
 	}
 	return c.Process.Pid
+}
+
+// zombie is the id of a process that has ended and that nobody waits for before the test's end.
+func zombie(t *testing.T) int {
+	t.Helper()
+	c := exec.Command("true")
+	if err := c.Start(); err != nil {
+		t.Skip(err)
+	}
+	t.Cleanup(func() { _ = c.Wait() })
+	for end := time.Now().Add(10 * time.Second); !ending(c.Process.Pid) && time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+	}
+	return c.Process.Pid
+}
+
+// A process that is killed counts as gone at once, however long the kernel takes over it.
+func TestKilledIsGone(t *testing.T) {
+	for range 20 {
+		c := exec.Command("sleep", "60")
+		if err := c.Start(); err != nil {
+			t.Skip(err)
+		}
+		holder := strings.Split(identity(), "/")
+		holder[2], holder[3] = processID(c.Process.Pid), startTime(c.Process.Pid)
+		if gone(strings.Join(holder, "/")) {
+			t.Error("gone while it sleeps")
+		}
+		_ = c.Process.Kill()
+		if !gone(strings.Join(holder, "/")) {
+			t.Error("killed, and not gone")
+		}
+		_ = c.Wait()
+	}
 }
 
 func TestStartTime(t *testing.T) {
