@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	corev1 "k8s.io/api/core/v1"
 	utilversion "k8s.io/apimachinery/pkg/util/version"
 )
 
@@ -13,6 +14,11 @@ import (
 // images of the kube-apiserver pods. While a control plane is being upgraded they differ, and a kubelet must not be
 // newer than the oldest.
 func (c *Cluster) ServerVersion(ctx context.Context) (oldest, newest string, err error) {
+	return c.ServerVersions(ctx, c.pods.all())
+}
+
+// ServerVersions is the same by pods that the caller has read: Start isn't needed.
+func (c *Cluster) ServerVersions(ctx context.Context, pods []*corev1.Pod) (oldest, newest string, err error) {
 	body, err := c.core.RESTClient().Get().AbsPath("/version").Do(ctx).Raw()
 	if err != nil {
 		return "", "", explain("ask the API server's version", err)
@@ -22,7 +28,7 @@ func (c *Cluster) ServerVersion(ctx context.Context) (oldest, newest string, err
 		return "", "", fmt.Errorf("ask the API server's version: not understood: %.80q", body)
 	}
 	var images []string
-	for _, p := range c.pods.all() {
+	for _, p := range pods {
 		if p.Namespace == "kube-system" && p.Labels["component"] == "kube-apiserver" && !finished(p) {
 			for _, container := range p.Spec.Containers {
 				images = append(images, container.Image)

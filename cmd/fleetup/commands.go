@@ -16,7 +16,7 @@ func (a *app) commands() []*cobra.Command {
 	return []*cobra.Command{
 		a.runCommand(), a.planCommand(), a.checkCommand(), a.statusCommand(), a.reportCommand(), a.abortCommand(), a.rollbackCommand(),
 		a.pauseCommand(), a.resumeCommand(), a.nodeCommand(),
-		a.powerCommand(), a.diagnoseCommand(), a.swapCommand(),
+		a.powerCommand(), a.diagnoseCommand(), a.auditCommand(), a.swapCommand(),
 		a.execCommand(), a.sshCommand(), a.trustCommand(), a.playbooksCommand(), a.gatesCommand(), a.jobCommand(), a.demoCommand(), a.versionCommand(),
 	}
 }

@@ -31,7 +31,7 @@ func many(n int) []diagnosed {
 func printed(all []diagnosed, width int) []string {
 	var out bytes.Buffer
 	a := &app{out: &out, getenv: func(string) string { return "" }}
-	s := screen{a, width, len(all) > manyNodes}
+	s := screen{app: a, width: width, tight: len(all) > manyNodes}
 	a.diagnosisOn(s, diagnosis{nodes: all})
 	return strings.Split(strings.TrimRight(out.String(), "\n"), "\n")
 }

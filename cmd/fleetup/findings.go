@@ -11,14 +11,19 @@ import (
 // screen is what findings and numbers are printed on: how wide it is, and whether it is to be kept within forty lines.
 type screen struct {
 	app   *app
-	width int  // 0: no terminal, lines stay whole
-	tight bool // many nodes: a finding is told in three lines, and only the worst are
+	width int             // 0: no terminal, lines stay whole
+	tight bool            // many nodes: a finding is told in three lines, and only the worst are
+	kinds int             // how many of them are told then; 0: mostKinds
+	shown map[string]bool // commands that stand there already; nil: they are repeated
+	most  string          // where all commands are that there was no room for; "": nowhere, one stands for all of its kind
 }
 
 // manyNodes are more than are told one by one.
 const manyNodes = 24
 
-func (a *app) screen(nodes int) screen { return screen{a, columns(a.out), nodes > manyNodes} }
+func (a *app) screen(nodes int) screen {
+	return screen{app: a, width: columns(a.out), tight: nodes > manyNodes}
+}
 
 // line prints one after an indent: broken between words on a terminal, or cut where lines are few.
 func (s screen) line(indent, text string) {
@@ -45,6 +50,7 @@ type alike struct {
 	finding.Finding
 	objects  []string
 	evidence []string // of each object
+	commands []string // distinct ones
 }
 
 // gather puts findings of one kind together, the worst first, then the kinds that most have.
@@ -67,6 +73,9 @@ func gather(list []finding.Finding) []alike {
 		g := &all[i]
 		g.evidence = append(g.evidence, f.Evidence)
 		g.objects = append(g.objects, f.Object)
+		if f.Command != "" && !slices.Contains(g.commands, f.Command) {
+			g.commands = append(g.commands, f.Command)
+		}
 	}
 	slices.SortStableFunc(all, func(a, b alike) int {
 		if a.Severity != b.Severity {
@@ -102,13 +111,14 @@ func (g alike) who() string {
 const (
 	mostEvidence = 3
 	mostKinds    = 7
+	mostCommand  = 12 // lines
 )
 
 // findings prints them: what was seen, what it means, what to do.
 func (s screen) findings(list []finding.Finding) {
 	kinds := gather(list)
 	for i, g := range kinds {
-		if s.tight && i == mostKinds {
+		if s.tight && i == max(s.kinds, mostKinds) {
 			s.rest(kinds[i:])
 			return
 		}
@@ -127,29 +137,59 @@ func (s screen) finding(g alike) {
 	if s.width > 0 && s.width < 60 {
 		indent = "  "
 	}
-	most := mostEvidence
-	if s.tight {
-		most = 1
-	}
-	for i, e := range g.evidence[:min(len(g.evidence), most)] {
-		who := ""
-		if len(slices.Compact(slices.Clone(g.objects))) > 1 {
-			who = strings.TrimPrefix(g.objects[i], "node ") + ": "
-		}
-		more := ""
-		if left := len(g.evidence) - most; i == most-1 && left > 0 {
-			more = fmt.Sprintf("; and %d more", left)
-		}
-		s.line(indent, who+e+more)
-	}
+	s.evidence(indent, g)
 	if !s.tight {
 		s.line(indent, g.Meaning)
 	}
 	s.line(indent, "do: "+g.Action)
-	if g.Command != "" && !s.tight {
-		for line := range strings.SplitSeq(strings.TrimRight(g.Command, "\n"), "\n") {
-			fmt.Fprintln(s.app.out, indent+"    "+line) // whole: it is to be copied
+	s.commands(indent+"    ", g.commands)
+}
+
+// evidence tells what was seen, the same of several objects once.
+func (s screen) evidence(indent string, g alike) {
+	var seen outputs
+	for i, e := range g.evidence {
+		seen.add(strings.TrimPrefix(g.objects[i], "node "), e)
+	}
+	most := mostEvidence
+	if s.tight {
+		most = 1
+	}
+	list := seen.sorted()
+	for i, e := range list[:min(len(list), most)] {
+		who := ""
+		if len(list) > 1 && len(slices.Compact(slices.Clone(g.objects))) > 1 {
+			who = clip(fold(slices.Compact(seen.hosts[e])), widestNames) + ": "
 		}
+		more := ""
+		if left := len(list) - most; i == most-1 && left > 0 {
+			more = fmt.Sprintf("; and %d more", left)
+		}
+		s.line(indent, who+e+more)
+	}
+}
+
+// commands prints what mends: one stands for all of its kind, unless there is a place where all of them are.
+func (s screen) commands(indent string, list []string) {
+	if s.tight || len(list) == 0 {
+		return
+	}
+	if s.shown != nil && strings.HasPrefix(list[0], "[") { // lines of the inventory, that stand there once
+		if s.shown[list[0]] {
+			s.line(indent, "as above, in the inventory")
+			return
+		}
+		s.shown[list[0]] = true
+	}
+	if lines := strings.Count(list[0], "\n"); s.most != "" && lines > mostCommand {
+		s.line(indent, s.most)
+		return
+	}
+	for line := range strings.SplitSeq(strings.TrimRight(list[0], "\n"), "\n") {
+		fmt.Fprintln(s.app.out, indent+line) // whole: it is to be copied
+	}
+	if left := len(list) - 1; left > 0 && s.most != "" {
+		s.line(indent, fmt.Sprintf("and %d more: %s", left, s.most))
 	}
 }
 

@@ -193,15 +193,9 @@ func (c *cluster) targets(checks []inventory.HTTPCheck) []runner.Target {
 // openCluster opens the API and starts the watches; both end with ctx. A cluster that doesn't answer is an error
 // within the time that people wait for one.
 func (a *app) openCluster(ctx context.Context, f *inventory.Fleet, extra ...kube.Rule) (*kube.Cluster, error) {
-	k, err := kube.Open(kube.Config{
-		Kubeconfig: f.Cluster.Kubeconfig, Context: f.Cluster.Context, Namespace: f.Cluster.Namespace, Dial: a.dial,
-		Boottime: a.boottime, Extra: extra,
-	})
-	if errors.Is(err, fs.ErrNotExist) && f.Cluster.Kubeconfig != "" {
-		return nil, exitWith(exitFailed, fmt.Errorf("cluster: kubeconfig %s: there is no such file; put it there, or name another under [cluster]", f.Cluster.Kubeconfig))
-	}
+	k, err := a.reachCluster(f, extra...)
 	if err != nil {
-		return nil, exitWith(exitFailed, fmt.Errorf("cluster: %w", err))
+		return nil, err
 	}
 	if a.terminal() { // an API that is away takes half a minute
 		fmt.Fprint(a.err, "asking the cluster's API ")
@@ -215,6 +209,21 @@ func (a *app) openCluster(ctx context.Context, f *inventory.Fleet, extra ...kube
 		return nil, exitWith(exitFailed, shortURL(err))
 	}
 	context.AfterFunc(ctx, stop)
+	return k, nil
+}
+
+// reachCluster prepares the way to the inventory's cluster. Nothing is sent, and no watch begun.
+func (a *app) reachCluster(f *inventory.Fleet, extra ...kube.Rule) (*kube.Cluster, error) {
+	k, err := kube.Open(kube.Config{
+		Kubeconfig: f.Cluster.Kubeconfig, Context: f.Cluster.Context, Namespace: f.Cluster.Namespace, Dial: a.dial,
+		Boottime: a.boottime, Extra: extra,
+	})
+	if errors.Is(err, fs.ErrNotExist) && f.Cluster.Kubeconfig != "" {
+		return nil, exitWith(exitFailed, fmt.Errorf("cluster: kubeconfig %s: there is no such file; put it there, or name another under [cluster]", f.Cluster.Kubeconfig))
+	}
+	if err != nil {
+		return nil, exitWith(exitFailed, fmt.Errorf("cluster: %w", err))
+	}
 	return k, nil
 }
 

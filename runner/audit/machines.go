@@ -145,9 +145,25 @@ func broken(w *world) []hit {
 	})
 }
 
-// drift compares each machine with those of the same groups, and its firmware with those of the same groups and model.
+// drift compares each machine with those of the same groups, and its firmware with those of the same groups and model. The
+// packages in which a machine differs are one finding: there may be hundreds.
 func drift(w *world) (hits []hit) {
-	hits = w.differ(func(h Host, m Machine) (string, map[string]string) { return strings.Join(h.Groups, ","), m.Alike })
+	alike := w.differ(func(h Host, m Machine) (string, map[string]string) { return strings.Join(h.Groups, ","), m.Alike })
+	packages := map[string][]string{}
+	for _, h := range alike {
+		if text, ok := strings.CutPrefix(h.evidence, "package "); ok {
+			if packages[h.object] = append(packages[h.object], text); len(packages[h.object]) > 1 {
+				continue
+			}
+		}
+		hits = append(hits, h)
+	}
+	for i, h := range hits {
+		if list := packages[h.object]; strings.HasPrefix(h.evidence, "package ") && len(list) > 1 {
+			hits[i].evidence = fmt.Sprintf("%d packages: %s", len(list), short(list))
+			hits[i].command = "[upgrade]\nos-patches = {}"
+		}
+	}
 	return append(hits, w.differ(func(h Host, m Machine) (string, map[string]string) {
 		return strings.Join(h.Groups, ",") + "/" + m.Model, m.Firmware
 	})...)

@@ -1,0 +1,102 @@
+package audit
+
+import (
+	"context"
+	"crypto/x509"
+	_ "embed" // the script
+	"encoding/pem"
+	"errors"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+)
+
+//go:embed machine.sh
+var machineScript string
+
+// machineTime bounds the whole of it: a package database on a disk that is busy takes a while.
+const machineTime = time.Minute
+
+// Look asks a machine what can age or drift on it. run runs a script there as root and returns what it printed. It changes
+// nothing there. What the kubelet's files say is for where the API doesn't tell its live configuration: nil where they
+// don't tell either.
+func Look(ctx context.Context, run func(ctx context.Context, script string) (string, error)) (Machine, *Kubelet, error) {
+	ctx, cancel := context.WithTimeout(ctx, machineTime)
+	defer cancel()
+	out, err := run(ctx, machineScript)
+	if err != nil {
+		return Machine{}, nil, err
+	}
+	if !strings.Contains(out, mark+"end") {
+		return Machine{}, nil, errors.New("what the machine told is cut off")
+	}
+	m, k := parseMachine(out)
+	return m, k, nil
+}
+
+// mark begins the line before each part of the script's output.
+const mark = "#fleetup "
+
+// reserving are the flags that outrank the kubelet's files: with them the files alone say nothing sure.
+var reserving = regexp.MustCompile(`--(kube-reserved|system-reserved|eviction-[a-z-]+|max-pods)\b`)
+
+func parseMachine(out string) (Machine, *Kubelet) {
+	m := Machine{Alike: map[string]string{}, Firmware: map[string]string{}}
+	var files [][]byte
+	flags := false
+	for text := range strings.SplitSeq(out, "\n"+mark) {
+		head, body, _ := strings.Cut(text, "\n")
+		name, arg, _ := strings.Cut(strings.TrimSpace(head), " ")
+		body = strings.TrimSpace(body)
+		switch name {
+		case "uptime":
+			seconds, _ := strconv.ParseInt(body, 10, 64)
+			m.Uptime = time.Duration(min(seconds, 1<<32)) * time.Second
+		case "kernel":
+			m.Alike["kernel"] = body
+		case "packages", "sysctl":
+			for line := range strings.Lines(body) {
+				key, value, ok := strings.Cut(strings.TrimSpace(line), " ")
+				if !ok {
+					continue
+				}
+				if name == "sysctl" {
+					m.Alike["sysctl "+strings.ReplaceAll(key, "/", ".")] = strings.Join(strings.Fields(value), " ")
+				} else {
+					m.Alike["package "+key] = value
+				}
+			}
+		case "certificate":
+			if end, ok := firstExpiry([]byte(body)); ok {
+				m.Certificates = append(m.Certificates, Certificate{arg, end})
+			}
+		case "flags":
+			flags = reserving.MatchString(body)
+		case "kubelet":
+			files = append(files, []byte(body))
+		}
+	}
+	if len(files) == 0 || flags {
+		return m, nil
+	}
+	k, err := ParseKubeletFiles(files...)
+	if err != nil {
+		return m, nil
+	}
+	return m, &k
+}
+
+// firstExpiry is when the first of a file's certificates expires.
+func firstExpiry(text []byte) (end time.Time, ok bool) {
+	for {
+		var block *pem.Block
+		if block, text = pem.Decode(text); block == nil {
+			return end, ok
+		}
+		c, err := x509.ParseCertificate(block.Bytes)
+		if err == nil && (!ok || c.NotAfter.Before(end)) {
+			end, ok = c.NotAfter, true
+		}
+	}
+}
