@@ -28,7 +28,7 @@ given back as it was found. One that isn't stays cordoned, and is said: nothing 
 func (a *app) abort(ctx context.Context, path string) error {
 	return a.working(ctx, path, false, func(ctx context.Context, rec *record, stop <-chan struct{}) error {
 		if !rec.unfinished() {
-			fmt.Fprintln(a.out, "nothing to do: no run is unfinished")
+			fmt.Fprintln(paper(a.out), "nothing to do: no run is unfinished")
 			return nil
 		}
 		claimed := rec.s.claimedBy(rec.run)
@@ -91,13 +91,13 @@ func (s *session) giveBack(ctx context.Context, rec *record, claimed []string, s
 	if err := rec.end(end, r.Progress, s.summary(rec.run, end, r.Progress, nil, 0)); err != nil {
 		return err
 	}
-	fmt.Fprintf(s.app.out, "run %s: aborted; %s given back\n", rec.run, plural(len(claimed)-len(left), "node"))
+	fmt.Fprintf(paper(s.app.out), "run %s: aborted; %s given back\n", rec.run, plural(len(claimed)-len(left), "node"))
 	for _, n := range slices.Sorted(maps.Keys(left)) {
-		fmt.Fprintln(s.app.out, indent(n+" stays cordoned: ", left[n]))
+		fmt.Fprintln(paper(s.app.out), n+" stays cordoned: "+strings.ReplaceAll(left[n], "\n", "\n    "))
 	}
 	unselected := s.unselected(rec.run)
 	for _, n := range unselected {
-		fmt.Fprintln(s.app.out, n+" stays cordoned: it belongs to this run and isn't selected; abort again without --limit")
+		fmt.Fprintln(paper(s.app.out), n+" stays cordoned: it belongs to this run and isn't selected; abort again without --limit")
 	}
 	if len(left)+len(unselected) > 0 {
 		return exitWith(exitFailed, errors.New("not all nodes could be given back; see above"))

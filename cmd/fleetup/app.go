@@ -97,7 +97,7 @@ func (a *app) main(ctx context.Context, args []string) int {
 	code := exitCode(err)
 	var s silent
 	if err != nil && !errors.As(err, &s) {
-		fmt.Fprintln(a.err, indent("fleetup: ", err.Error()))
+		under(a.err, "fleetup: ", err.Error())
 	}
 	return code
 }

@@ -73,22 +73,22 @@ func (a *app) checkText(hosts int, shown []runner.Finding, known, refused int) {
 	shown = together(shown)
 	for _, f := range shown {
 		if f.Refuse {
-			fmt.Fprintln(a.out, indent("refused  ", f.String()))
+			under(a.out, "refused  ", f.String())
 		}
 	}
 	for _, f := range shown {
 		if !f.Refuse {
-			fmt.Fprintln(a.out, indent("note     ", f.String()))
+			under(a.out, "note     ", f.String())
 		}
 	}
 	if known > 0 {
-		fmt.Fprintf(a.out, "%s as last time\n", plural(known, "finding"))
+		fmt.Fprintf(paper(a.out), "%s as last time\n", plural(known, "finding"))
 	}
 	if refused == 0 {
-		fmt.Fprintf(a.out, "%s looked at: nothing stands against a run\n", plural(hosts, "host"))
+		fmt.Fprintf(paper(a.out), "%s looked at: nothing stands against a run\n", plural(hosts, "host"))
 		return
 	}
-	fmt.Fprintf(a.out, "%s looked at: a run would be refused for %s\n", plural(hosts, "host"), plural(refused, "reason"))
+	fmt.Fprintf(paper(a.out), "%s looked at: a run would be refused for %s\n", plural(hosts, "host"), plural(refused, "reason"))
 }
 
 // nonNil makes an empty list [] in JSON.

@@ -35,13 +35,15 @@ func (a *app) playbooksCommand() *cobra.Command {
 				_, err = a.out.Write(text)
 				return err
 			}
+			var rows [][]string
 			for _, name := range playbooks.Names() {
 				p, err := playbooks.Load("", name)
 				if err != nil {
 					return err
 				}
-				fmt.Fprintf(a.out, "%-12s %s\n", name, p.Description)
+				rows = append(rows, []string{name, p.Description})
 			}
+			fmt.Fprint(a.out, table(rows, columns(a.out)))
 			return nil
 		},
 	}

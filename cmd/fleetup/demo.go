@@ -51,14 +51,14 @@ func (a *app) demo(ctx context.Context, dir string) error {
 	if err != nil {
 		return fmt.Errorf("demo: %w", err)
 	}
-	fmt.Fprintf(a.err, "six simulated machines, upgraded as `fleetup run %s` would\n\n", path)
+	fmt.Fprintf(paper(a.err), "six simulated machines, upgraded as `fleetup run %s` would\n\n", path)
 	a.dial, a.vanishes = b.Dial, true
 	a.flags.yes, a.flags.stateDir = true, filepath.Join(b.Dir, "state")
 	if err := a.run(ctx, path, runFlags{}); err != nil {
 		return err
 	}
 	if !a.json() {
-		fmt.Fprintf(a.out, "\nThe inventory that was used: %s\n", path)
+		fmt.Fprintf(paper(a.out), "\nThe inventory that was used: %s\n", path)
 	}
 	return nil
 }

@@ -278,7 +278,7 @@ func (d *display) heldUp(why string) {
 	case why == d.held:
 		return
 	case why != "":
-		d.print("nothing new begins: " + why)
+		d.print(d.broken("nothing new begins: " + why))
 	default:
 		d.print("going on")
 	}
@@ -289,8 +289,16 @@ func (d *display) heldUp(why string) {
 func (d *display) note(text string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.print("note: " + text)
+	d.print(d.broken("note: " + text))
 	d.render()
+}
+
+// broken is text as lines of the terminal.
+func (d *display) broken(text string) string {
+	if d.bar == nil {
+		return text
+	}
+	return wrap(text, d.width())
 }
 
 // print writes a line above the bar.

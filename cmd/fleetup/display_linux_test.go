@@ -85,7 +85,7 @@ func TestConfirmAfterCtrlC(t *testing.T) {
 
 // A terminal tells its width and gets lines broken to it; anything else gets them whole.
 func TestSay(t *testing.T) {
-	terminal, _ := openTerminal(t, 60)
+	terminal, user := openTerminal(t, 60)
 	if got := columns(terminal); got != 60 {
 		t.Errorf("a terminal of 60 columns has %d", got)
 	}
@@ -94,5 +94,11 @@ func TestSay(t *testing.T) {
 	(&app{out: &file}).say("%s", line)
 	if file.String() != line+"\n" {
 		t.Errorf("a pipe got %q", file.String())
+	}
+	(&app{out: terminal}).say("%s", line)
+	screen := make([]byte, 200)
+	n, err := user.Read(screen)
+	if want := "  shop/web had 2 of 3 endpoints ready at least, at 01:12:13\r\n    while n1, n2 and n3 were worked on\r\n"; err != nil || string(screen[:n]) != want {
+		t.Errorf("a terminal got %q, %v", screen[:n], err)
 	}
 }

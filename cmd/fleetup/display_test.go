@@ -77,27 +77,6 @@ func TestDisplayStatus(t *testing.T) {
 	})
 }
 
-func TestWrap(t *testing.T) {
-	for _, c := range []struct {
-		text  string
-		width int
-		want  string
-	}{
-		{"short", 40, "short"},
-		{"a line of words that is wider than the terminal", 30, "a line of words that is wider\n    than the terminal"},
-		{strings.Repeat("x", 50), 30, strings.Repeat("x", 50)},
-		{"switched to " + strings.Repeat("x", 40) + " and more words than one line", 30,
-			"switched to\n    " + strings.Repeat("x", 40) + "\n    and more words than one\n    line"},
-		{"two\nlines", 40, "two\nlines"},
-		{"→ → → → → → → → → → → → → → → → → →", 30, "→ → → → → → → → → → → → → → →\n    → → →"},
-		{"anything at all in a terminal of no width", -3, "anything at all in a terminal\n    of no width"},
-	} {
-		if got := wrap(c.text, c.width); got != c.want {
-			t.Errorf("wrap(%q, %d) = %q", c.text, c.width, got)
-		}
-	}
-}
-
 func TestClip(t *testing.T) {
 	if got := clip("drain waits: budget shop/web\nmore", 12); got != "drain waits…" {
 		t.Error(got)

@@ -97,7 +97,7 @@ func (a *app) showAnswers(answers []answer) error {
 		a.foldAnswers(answers)
 	}
 	if failed > 0 {
-		fmt.Fprintf(a.err, "%d of %s failed\n", failed, plural(len(answers), "host"))
+		fmt.Fprintf(paper(a.err), "%d of %s failed\n", failed, plural(len(answers), "host"))
 		return silent(exitFailed)
 	}
 	return nil

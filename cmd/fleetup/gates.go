@@ -26,14 +26,16 @@ An inventory takes one over with use = "NAME" in a [[gate]] of its own, and may 
 				_, err = fmt.Fprint(a.out, text)
 				return err
 			}
+			var rows [][]string
 			for _, name := range inventory.ReadyGates() {
 				text, err := inventory.ReadyGate(name)
 				if err != nil {
 					return err
 				}
 				about, _, _ := strings.Cut(strings.TrimPrefix(text, "# "), "\n")
-				fmt.Fprintf(a.out, "%-14s %s\n", name, about)
+				rows = append(rows, []string{name, about})
 			}
+			fmt.Fprint(a.out, table(rows, columns(a.out)))
 			return nil
 		},
 	}

@@ -40,11 +40,11 @@ func (a *app) jobOf(f *inventory.Fleet, hosts []inventory.Host, jf jobFlags) (ma
 		case s.File != "":
 			j.Secrets = append(j.Secrets, in.mounted(jf.secret, s.File))
 		default:
-			fmt.Fprintf(a.err, "note: the secret of the command %s: the image has to hold that program\n", s.Command[0])
+			fmt.Fprintf(paper(a.err), "note: the secret of the command %s: the image has to hold that program\n", s.Command[0])
 		}
 	}
 	if programs := ownPrograms(f); len(programs) > 0 {
-		fmt.Fprintf(a.err, "note: the image has to hold the programs of hooks and gates: %s\n", strings.Join(programs, ", "))
+		fmt.Fprintf(paper(a.err), "note: the image has to hold the programs of hooks and gates: %s\n", strings.Join(programs, ", "))
 	}
 	if ca := f.Prometheus.CAFile; ca != "" {
 		j.Secrets = append(j.Secrets, in.mounted(jf.secret, ca))
@@ -209,6 +209,6 @@ func (a *app) jobNeeds(j manifests.Job) {
 	for _, secret := range slices.Sorted(maps.Keys(keys)) {
 		list := keys[secret]
 		slices.Sort(list)
-		fmt.Fprintf(a.err, "note: the Secret %s/%s has to hold: %s\n", j.Namespace, secret, strings.Join(slices.Compact(list), ", "))
+		fmt.Fprintf(paper(a.err), "note: the Secret %s/%s has to hold: %s\n", j.Namespace, secret, strings.Join(slices.Compact(list), ", "))
 	}
 }

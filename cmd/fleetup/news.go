@@ -37,7 +37,7 @@ func (s *session) news(kind string, findings []runner.Finding) (fresh []runner.F
 		err = json.Unmarshal(text, &last)
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		fmt.Fprintf(s.app.err, "note: %s can't be read, so all is new: %v\n", file, err)
+		fmt.Fprintf(paper(s.app.err), "note: %s can't be read, so all is new: %v\n", file, err)
 	}
 	lasting := slices.DeleteFunc(slices.Clone(findings), func(f runner.Finding) bool { return f.What == "gate" && !f.Refuse })
 	for _, f := range lasting {
@@ -62,7 +62,7 @@ func (s *session) tellNews(kind string, fresh []runner.Finding) {
 	if len(fresh) == 0 {
 		return
 	}
-	people := s.teller(func(text string) { fmt.Fprintln(s.app.err, "note: "+text) })
+	people := s.teller(func(text string) { fmt.Fprintln(paper(s.app.err), "note: "+text) })
 	lines := make([]string, len(fresh))
 	for i, f := range fresh {
 		lines[i] = f.String()

@@ -70,7 +70,7 @@ func (s *session) retryNode(_ context.Context, rec *record, node string) error {
 	if err := rec.add(runner.Event{Event: runner.EventRetried, Node: node, Message: "by " + username()}); err != nil {
 		return err
 	}
-	fmt.Fprintf(s.app.out, "%s is tried again, first and alone, by the next `fleetup run`\n", node)
+	fmt.Fprintf(paper(s.app.out), "%s is tried again, first and alone, by the next `fleetup run`\n", node)
 	return nil
 }
 
@@ -82,7 +82,7 @@ func (s *session) skipNode(_ context.Context, rec *record, node string) error {
 	if err := rec.add(runner.Event{Event: runner.EventSkipped, Node: node, Message: "by " + username(), Data: map[string]string{"by": username()}}); err != nil {
 		return err
 	}
-	fmt.Fprintf(s.app.out, "%s is left alone for the rest of run %s\n", node, rec.run)
+	fmt.Fprintf(paper(s.app.out), "%s is left alone for the rest of run %s\n", node, rec.run)
 	return nil
 }
 
@@ -112,6 +112,6 @@ func (s *session) releaseNode(ctx context.Context, rec *record, node string) err
 	if err := rec.add(runner.Event{Event: runner.EventSkipped, Node: node, Message: "given back by " + username(), Data: map[string]string{"by": username()}}); err != nil {
 		return err
 	}
-	fmt.Fprintf(s.app.out, "%s is given back as it was found, and left alone for the rest of run %s; `fleetup node retry` takes it again\n", node, rec.run)
+	fmt.Fprintf(paper(s.app.out), "%s is given back as it was found, and left alone for the rest of run %s; `fleetup node retry` takes it again\n", node, rec.run)
 	return nil
 }

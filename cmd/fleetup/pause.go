@@ -19,7 +19,7 @@ func (a *app) pauseCommand() *cobra.Command {
 				if err := k.Pause(c.Context(), "by "+username()); err != nil {
 					return exitWith(exitFailed, err)
 				}
-				fmt.Fprintln(a.out, "paused: nothing new is started, within five seconds; `fleetup resume` goes on"+runOf(was))
+				fmt.Fprintln(paper(a.out), "paused: nothing new is started, within five seconds; `fleetup resume` goes on"+runOf(was))
 				return nil
 			})
 		},
@@ -34,7 +34,7 @@ func (a *app) resumeCommand() *cobra.Command {
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.onLease(c.Context(), args[0], func(k *kube.Cluster, was kube.LeaseStatus) error {
 				if was.Paused == "" && was.Halt == "" {
-					fmt.Fprintln(a.out, "nothing to do: neither paused nor halted"+runOf(was))
+					fmt.Fprintln(paper(a.out), "nothing to do: neither paused nor halted"+runOf(was))
 					return nil
 				}
 				if err := k.Pause(c.Context(), ""); err != nil {
@@ -43,7 +43,7 @@ func (a *app) resumeCommand() *cobra.Command {
 				if err := k.Unhalt(c.Context()); err != nil {
 					return exitWith(exitFailed, err)
 				}
-				fmt.Fprintln(a.out, "resumed"+runOf(was))
+				fmt.Fprintln(paper(a.out), "resumed"+runOf(was))
 				return nil
 			})
 		},

@@ -130,10 +130,10 @@ func (s *session) showPlan(p savedPlan, found map[string]*runner.Surveyed, fc fo
 	if s.app.json() {
 		return json.NewEncoder(s.app.out).Encode(p)
 	}
-	s.planText(s.app.out, p.Plan, found, fc, true)
+	s.planText(paper(s.app.out), p.Plan, found, fc, true)
 	for _, f := range together(p.Findings) {
 		if !f.Refuse {
-			fmt.Fprintln(s.app.out, "note: "+f.String())
+			fmt.Fprintln(paper(s.app.out), "note: "+f.String())
 		}
 	}
 	return nil

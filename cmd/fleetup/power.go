@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"strings"
 	"sync"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -243,20 +242,14 @@ func (a *app) showPower(all []powered) error {
 			return err
 		}
 	} else {
-		w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
+		var rows [][]string
 		for _, r := range all {
-			text := r.Power
-			if r.Error != "" {
-				text += "\t" + r.Error
-			}
-			fmt.Fprintf(w, "%s\t%s\n", r.Host, text)
+			rows = append(rows, []string{r.Host, r.Power, r.Error})
 		}
-		if err := w.Flush(); err != nil {
-			return err
-		}
+		fmt.Fprint(a.out, table(rows, columns(a.out)))
 	}
 	if failed > 0 {
-		fmt.Fprintf(a.err, "%d of %s failed\n", failed, plural(len(all), "machine"))
+		fmt.Fprintf(paper(a.err), "%d of %s failed\n", failed, plural(len(all), "machine"))
 		return silent(exitFailed)
 	}
 	return nil

@@ -49,7 +49,7 @@ func (a *app) report(inventory, run, file string) error {
 		return errors.New(path + " holds no whole event: nothing had begun")
 	}
 	if note != "" {
-		fmt.Fprintln(a.err, "note: "+note)
+		fmt.Fprintln(paper(a.err), "note: "+note)
 	}
 	r := report.From(events)
 	write := map[string]func(io.Writer) error{"text": r.HTML, "json": r.JSON, "markdown": r.Markdown}[a.flags.output]
@@ -66,7 +66,7 @@ func (a *app) report(inventory, run, file string) error {
 	if err := renameio.WriteFile(file, b.Bytes(), 0o600); err != nil { // as the journal: whoever made it gives it to others
 		return fmt.Errorf("report: %w", err)
 	}
-	fmt.Fprintln(a.out, file)
+	fmt.Fprintln(paper(a.out), file)
 	return nil
 }
 

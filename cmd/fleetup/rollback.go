@@ -67,7 +67,7 @@ func (s *session) nothingToRollBack(why string) error {
 		(&display{app: s.app}).object(sum)
 		return nil
 	}
-	fmt.Fprintln(s.app.out, "nothing to roll back: "+why)
+	fmt.Fprintln(paper(s.app.out), "nothing to roll back: "+why)
 	return nil
 }
 
@@ -85,7 +85,7 @@ func (s *session) goBack(ctx context.Context, rec *record, back target, stop <-c
 	if err != nil {
 		return exitWith(exitFailed, err)
 	}
-	s.backText(s.app.err, plan, found, stays, back)
+	s.backText(paper(s.app.err), plan, found, stays, back)
 	if err := refusal(findings); err != nil {
 		return err
 	}

@@ -200,18 +200,18 @@ func (s *session) showNext(rec *record, end runner.End) {
 		return
 	}
 	if path, ok := runner.JournalPath(rec.dir, rec.run); ok {
-		fmt.Fprintln(s.app.err, "journal: "+path)
+		fmt.Fprintln(paper(s.app.err), "journal: "+path)
 	}
 	switch {
 	case end.Finished:
 	case s.app.vanishes:
-		fmt.Fprintln(s.app.err, "next: `fleetup demo` begins anew, for its machines are gone; on real ones `fleetup run` would go on")
+		fmt.Fprintln(paper(s.app.err), "next: `fleetup demo` begins anew, for its machines are gone; on real ones `fleetup run` would go on")
 	default:
 		command := "run"
 		if runner.IsRollback(rec.run) {
 			command = "rollback"
 		}
-		fmt.Fprintf(s.app.err, "next: `fleetup %s %s` goes on, `fleetup abort %[2]s` gives back what is safe to give back\n", command, s.fleet.Path)
+		fmt.Fprintf(paper(s.app.err), "next: `fleetup %s %s` goes on, `fleetup abort %[2]s` gives back what is safe to give back\n", command, s.fleet.Path)
 	}
 }
 
@@ -219,7 +219,7 @@ func (s *session) showNext(rec *record, end runner.End) {
 func (s *session) warn(findings []runner.Finding) {
 	for _, f := range together(findings) {
 		if !f.Refuse {
-			fmt.Fprintln(s.app.err, "note: "+f.String())
+			fmt.Fprintln(paper(s.app.err), "note: "+f.String())
 		}
 	}
 }
@@ -237,12 +237,12 @@ func idle(found map[string]*runner.Surveyed) bool {
 // ask shows the plan's summary on a terminal and asks once.
 func (s *session) ask(ctx context.Context, plan runner.Plan, found map[string]*runner.Surveyed, rec *record) error {
 	if rec.unfinished() {
-		fmt.Fprintf(s.app.err, "run %s is unfinished%s: going on with it\n", rec.run, rec.why())
+		fmt.Fprintf(paper(s.app.err), "run %s is unfinished%s: going on with it\n", rec.run, rec.why())
 	}
 	if !s.app.terminal() || s.app.flags.yes {
 		return nil
 	}
-	s.planText(s.app.err, plan, found, s.forecast(plan, found), false)
+	s.planText(paper(s.app.err), plan, found, s.forecast(plan, found), false)
 	return s.app.confirm(ctx, "go ahead")
 }
 
@@ -267,7 +267,7 @@ func (a *app) signals(cancel context.CancelCauseFunc) (<-chan struct{}, func()) 
 					once = true
 					a.stopping.Store(true)
 					close(stop)
-					fmt.Fprintln(a.err, a.freshLine()+"interrupted: what is in flight is finished, nothing more is started; once more parks it")
+					fmt.Fprintln(paper(a.err), a.freshLine()+"interrupted: what is in flight is finished, nothing more is started; once more parks it")
 					continue
 				}
 				cancel(fmt.Errorf("%w (%s)", errSignal, sig))

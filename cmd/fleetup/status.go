@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -69,7 +68,7 @@ func (a *app) status(ctx context.Context, path string) error {
 		st.Nodes = append(st.Nodes, stands(h, nodes, p))
 	}
 	if kerr != nil {
-		fmt.Fprintf(a.err, "note: from the journal alone: %v\n", kerr)
+		fmt.Fprintf(paper(a.err), "note: from the journal alone: %v\n", kerr)
 	}
 	return a.showStatus(st)
 }
@@ -86,7 +85,7 @@ func (a *app) journaled(f *inventory.Fleet, st *standing) (runner.Progress, bool
 	}
 	_, p, _, err := runner.ReadJournal(path)
 	if err != nil {
-		fmt.Fprintf(a.err, "note: %v\n", err)
+		fmt.Fprintf(paper(a.err), "note: %v\n", err)
 		return runner.Progress{}, false
 	}
 	st.From = append(st.From, "journal")
@@ -190,18 +189,20 @@ func (a *app) showStatus(st standing) error {
 		return json.NewEncoder(a.out).Encode(st)
 	}
 	if st.Run == "" {
-		fmt.Fprintln(a.out, "no run is known")
+		fmt.Fprintln(paper(a.out), "no run is known")
 	} else {
-		fmt.Fprintf(a.out, "run %s: %s%s\n", st.Run, st.State, because(st))
+		fmt.Fprintf(paper(a.out), "run %s: %s%s\n", st.Run, st.State, because(st))
 	}
-	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
+	var rows [][]string
 	for _, n := range st.Nodes {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", n.Node, n.Cluster, n.Kubelet, n.Run, firstLine(n.Why))
+		where := n.Cluster
+		if st.Run != "" { // which was just named
+			where = strings.ReplaceAll(where, "claimed by "+st.Run, "claimed")
+		}
+		rows = append(rows, []string{n.Node, where, n.Kubelet, n.Run, firstLine(n.Why)})
 	}
-	if err := w.Flush(); err != nil {
-		return err
-	}
-	fmt.Fprintf(a.out, "(from the %s)\n", strings.Join(st.From, " and the "))
+	fmt.Fprint(a.out, table(rows, columns(a.out)))
+	fmt.Fprintf(paper(a.out), "(from the %s)\n", strings.Join(st.From, " and the "))
 	return nil
 }
 

@@ -252,8 +252,8 @@ func (s *session) nothingToDo(found map[string]*runner.Surveyed) error {
 		return nil
 	}
 	for _, name := range runner.SortedNames(found) {
-		fmt.Fprintln(a.out, name+" up to date")
+		fmt.Fprintln(paper(a.out), name+" up to date")
 	}
-	fmt.Fprintln(a.out, "nothing to do")
+	fmt.Fprintln(paper(a.out), "nothing to do")
 	return nil
 }

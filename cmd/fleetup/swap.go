@@ -117,7 +117,7 @@ func (a *app) swapBegin(ctx context.Context, path, node string, o swapOptions) e
 	}
 	defer w.close()
 	if w.hold.Off {
-		fmt.Fprintf(a.out, "%s is %s\n", w.host.Node, w.hold)
+		fmt.Fprintf(paper(a.out), "%s is %s\n", w.host.Node, w.hold)
 		return nil
 	}
 	if w.run == "" {
@@ -132,7 +132,7 @@ func (a *app) swapBegin(ctx context.Context, path, node string, o swapOptions) e
 	if err := w.carry(ctx, runner.OrderSwapBegin); err != nil {
 		return err
 	}
-	fmt.Fprintf(a.out, "%s is off and held; when the work is done: fleetup swap finish %s %s\n", w.host.Node, path, w.host.Name)
+	fmt.Fprintf(paper(a.out), "%s is off and held; when the work is done: `fleetup swap finish %s %s`\n", w.host.Node, path, w.host.Name)
 	return nil
 }
 
@@ -156,14 +156,14 @@ func (a *app) swapEnd(ctx context.Context, path, node string, o swapOptions, ord
 	if order == runner.OrderSwapFinish && !w.hold.Off {
 		return exitWith(exitFailed, fmt.Errorf("node %s: the work was begun and cut off before the machine was off: `fleetup swap begin` goes on with it, `fleetup swap cancel` gives it back", w.host.Node))
 	}
-	fmt.Fprintf(a.err, "%s is %s\n", w.host.Node, w.hold)
+	fmt.Fprintf(paper(a.err), "%s is %s\n", w.host.Node, w.hold)
 	if err := a.confirm(ctx, fmt.Sprintf("turn %s on and give it back", w.host.Node)); err != nil {
 		return err
 	}
 	if err := w.carry(ctx, order); err != nil {
 		return err
 	}
-	fmt.Fprintf(a.out, "%s %s\n", w.host.Node, text)
+	fmt.Fprintf(paper(a.out), "%s %s\n", w.host.Node, text)
 	return nil
 }
 
@@ -221,7 +221,7 @@ func (w *swapping) lock(ctx context.Context) error {
 		return lockError(err)
 	}
 	if took := w.lease.Took(); took != "" {
-		fmt.Fprintln(s.app.err, "note: "+took)
+		fmt.Fprintln(paper(s.app.err), "note: "+took)
 	}
 	return nil
 }
@@ -324,7 +324,7 @@ func (a *app) trustNew(ctx context.Context, n *remote.Net, o offered) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", o.login.Name, err)
 	}
-	fmt.Fprintf(a.out, "%s: kept in %s\n", o.login.Name, files[0])
+	fmt.Fprintf(paper(a.out), "%s: kept in %s\n", o.login.Name, files[0])
 	return nil
 }
 
@@ -340,17 +340,17 @@ func (w *swapping) foretell(ctx context.Context) error {
 			return exitWith(exitFailed, fmt.Errorf("refused before anything was touched: %w", err))
 		}
 	} else {
-		fmt.Fprintf(a.err, "note: the inventory names no BMC for %s: nobody can see whether it is off, and somebody has to turn it on\n", node)
+		fmt.Fprintf(paper(a.err), "note: the inventory names no BMC for %s: nobody can see whether it is off, and somebody has to turn it on\n", node)
 	}
 	if w.options.outOfService && (w.host.BMC.IsZero() || w.host.BMC.Type == "wol") {
 		return usage("--out-of-service needs a BMC that can tell that %s is off", w.host.Name)
 	}
 	d := w.s.cluster.PlanDrain(node, w.s.cluster.options(node))
 	for _, text := range append(d.Warnings, storageOn(d)...) {
-		fmt.Fprintf(a.err, "note: %s\n", text)
+		fmt.Fprintf(paper(a.err), "note: %s\n", text)
 	}
 	for _, text := range w.askMachine(ctx) {
-		fmt.Fprintf(a.err, "note: %s\n", text)
+		fmt.Fprintf(paper(a.err), "note: %s\n", text)
 	}
 	var refused []string
 	for _, p := range d.Refuse {

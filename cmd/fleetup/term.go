@@ -1,11 +1,9 @@
 package main
 
 import (
-	"fmt"
 	"io"
 	"os"
 	"strings"
-	"unicode/utf8"
 
 	"golang.org/x/term"
 )
@@ -21,37 +19,6 @@ func columns(w io.Writer) int {
 		return 0
 	}
 	return width
-}
-
-// say prints lines on stdout, broken between words where that is a terminal: a file or a pipe gets them whole.
-func (a *app) say(format string, args ...any) {
-	text := fmt.Sprintf(format, args...)
-	if width := columns(a.out); width > 0 {
-		text = wrap(text, width)
-	}
-	fmt.Fprintln(a.out, text)
-}
-
-// wrap breaks lines between words, so that none is wider than width; what follows is indented under the first.
-func wrap(text string, width int) string {
-	width = max(width, 30)
-	var lines []string
-	for line := range strings.SplitSeq(text, "\n") {
-		for utf8.RuneCountInString(line) > width {
-			cut := strings.LastIndexByte(string([]rune(line)[:width+1]), ' ')
-			if cut <= 4 { // one long word
-				next := strings.IndexByte(line[4:], ' ')
-				if next < 0 {
-					break
-				}
-				cut = next + 4
-			}
-			lines = append(lines, line[:cut])
-			line = "    " + strings.TrimLeft(line[cut:], " ")
-		}
-		lines = append(lines, line)
-	}
-	return strings.Join(lines, "\n")
 }
 
 // freshLine is what clears the terminal's line, with the bar and a ^C on it; "" without a terminal.

@@ -16,10 +16,10 @@ func (s *session) tidy(ctx context.Context, run string) {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	if err := s.cluster.Pend(ctx, run, nil); err != nil {
-		fmt.Fprintf(s.app.err, "note: an earlier run's taint fleetup.io/pending stays for now, which keeps nothing away: %v\n", err)
+		fmt.Fprintf(paper(s.app.err), "note: an earlier run's taint fleetup.io/pending stays for now, which keeps nothing away: %v\n", err)
 	}
 	if err := s.cluster.SweepProbes(ctx); err != nil {
-		fmt.Fprintf(s.app.err, "note: an earlier run's probe pod stays; delete those with the label %s: %v\n", kube.LabelProbe, err)
+		fmt.Fprintf(paper(s.app.err), "note: an earlier run's probe pod stays; delete those with the label %s: %v\n", kube.LabelProbe, err)
 	}
 }
 

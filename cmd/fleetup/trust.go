@@ -88,7 +88,7 @@ func (a *app) trustAll(ctx context.Context, n *remote.Net, logins []remote.Login
 		if err != nil {
 			return fmt.Errorf("%s: %w", o.login.Name, err)
 		}
-		fmt.Fprintf(a.out, "%s: kept in %s\n", o.login.Name, files[0])
+		fmt.Fprintf(paper(a.out), "%s: kept in %s\n", o.login.Name, files[0])
 	}
 	return failed
 }
@@ -121,7 +121,7 @@ func (a *app) showOffers(n *remote.Net, all []offered) (fresh []offered, failed 
 		}
 	}
 	for _, why := range lost.sorted() {
-		fmt.Fprintln(a.err, indent(fold(lost.hosts[why])+": ", why))
+		under(a.err, fold(lost.hosts[why])+": ", why)
 	}
 	return fresh, failed
 }
@@ -134,7 +134,7 @@ func (a *app) showOffer(n *remote.Net, o offered) bool {
 		lines = []string{"known"}
 	}
 	for _, line := range lines {
-		fmt.Fprintf(a.out, "%s: %s\n", o.login.Name, line)
+		fmt.Fprintf(paper(a.out), "%s: %s\n", o.login.Name, line)
 	}
 	return fresh
 }

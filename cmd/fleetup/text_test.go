@@ -1,0 +1,53 @@
+package main
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestWrap(t *testing.T) {
+	for _, c := range []struct {
+		text  string
+		width int
+		want  string
+	}{
+		{"short", 40, "short"},
+		{"a line of words that is wider than the terminal", 30, "a line of words that is wider\n    than the terminal"},
+		{strings.Repeat("x", 50), 30, strings.Repeat("x", 50)},
+		{"switched to " + strings.Repeat("x", 40) + " and more words than one line", 30,
+			"switched to\n    " + strings.Repeat("x", 40) + "\n    and more words than one\n    line"},
+		{"two\nlines", 40, "two\nlines"},
+		{"   kubelet: 1.36.4 → 1.37.2, kubectl too", 30, "   kubelet: 1.36.4 → 1.37.2,\n     kubectl too"},
+		{"     $ apt-get install containerd=2.1.4-1", 30, "     $ apt-get install containerd=2.1.4-1"},
+		{"next: `fleetup run prod-east.toml` goes on with it", 30, "next:\n    `fleetup run prod-east.toml`\n    goes on with it"},
+		{"it's one ` alone that quotes nothing at all", 30, "it's one ` alone that quotes\n    nothing at all"},
+		{"\033[32mdone\033[0m: containerd 2.1.4-1, x", 30, "\033[32mdone\033[0m: containerd 2.1.4-1, x"},
+		{"\r\033[Kinterrupted: what is in flight ends", 30, "\r\033[Kinterrupted: what is in\n    flight ends"},
+		{"→ → → → → → → → → → → → → → → → → →", 30, "→ → → → → → → → → → → → → → →\n    → → →"},
+		{"anything at all in a terminal of no width", -3, "anything at all in a terminal\n    of no width"},
+	} {
+		if got := wrap(c.text, c.width); got != c.want {
+			t.Errorf("wrap(%q, %d) = %q", c.text, c.width, got)
+		}
+	}
+}
+
+// Cells stand under one another; a row that is wider than the terminal is broken under its last cell, or as a whole.
+func TestTable(t *testing.T) {
+	rows := [][]string{
+		{"n1", "Ready", "v1.37.2", "", ""},
+		{"n10", "Ready, cordoned", "v1.36.4", "", "held for hardware work by root: new DIMM"},
+	}
+	for width, want := range map[int]string{
+		0:  "n1   Ready            v1.37.2\nn10  Ready, cordoned  v1.36.4  held for hardware work by root: new DIMM\n",
+		60: "n1   Ready            v1.37.2\nn10  Ready, cordoned  v1.36.4  held for hardware work by\n                               root: new DIMM\n",
+		40: "n1   Ready            v1.37.2\nn10  Ready, cordoned  v1.36.4  held for\n    hardware work by root: new DIMM\n",
+	} {
+		if got := table(rows, width); got != want {
+			t.Errorf("%d columns:\n%s", width, got)
+		}
+	}
+	if got := table([][]string{{"n1", "", ""}, {"n2"}}, 80); got != "n1\nn2\n" {
+		t.Errorf("%q", got)
+	}
+}
