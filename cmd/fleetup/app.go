@@ -172,21 +172,31 @@ func (a *app) root() *cobra.Command {
 		}
 		return nil
 	}
-	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return usage("%w; `%s --help` lists the flags", err, c.CommandPath())
-	})
+	root.SetFlagErrorFunc(flagError)
+	root.SetHelpFunc(func(c *cobra.Command, _ []string) { a.help(c) })
 	f := root.PersistentFlags()
-	f.StringVar(&a.flags.limit, "limit", "", "only these: hosts, ranges, @groups, comma between, ! before what is left out")
-	f.StringArrayVar(&a.flags.set, "set", nil, "KEY=VALUE of the inventory for this run, as drain.grace_period=60s")
+	f.StringVar(&a.flags.limit, "limit", "", "only these `HOSTS`: names, ranges, @groups, comma between, ! before what is left out")
+	f.StringArrayVar(&a.flags.set, "set", nil, "`KEY=VALUE` of the inventory for this run, as drain.grace_period=60s")
 	f.BoolVarP(&a.flags.yes, "yes", "y", false, "answer yes to what would be asked")
-	f.StringVar(&a.flags.output, "output", "text", "text or json")
+	f.StringVar(&a.flags.output, "output", "text", "`FORMAT`: text or json")
 	f.BoolVar(&a.flags.noColor, "no-color", false, "no colours (also NO_COLOR)")
 	f.BoolVarP(&a.flags.verbose, "verbose", "v", false, "say more")
-	f.StringVar(&a.flags.stateDir, "state-dir", "", "where journals are kept (default $XDG_STATE_HOME/fleetup)")
-	root.AddCommand(a.commands()...)
+	f.StringVar(&a.flags.stateDir, "state-dir", "", "`DIR` in which journals are kept (default $XDG_STATE_HOME/fleetup)")
+	for _, g := range a.commands() {
+		root.AddGroup(&cobra.Group{ID: g.title, Title: g.title})
+		for _, c := range g.commands {
+			c.GroupID, c.SuggestFor = g.title, otherNames[c.Name()]
+			root.AddCommand(c)
+		}
+	}
+	other := root.Groups()[len(root.Groups())-1].ID
+	root.SetCompletionCommandGroupID(other)
+	root.SetHelpCommandGroupID(other)
 	root.InitDefaultCompletionCmd()
 	if c, _, err := root.Find([]string{"completion"}); err == nil { // which would answer a shell it doesn't know with its help
-		c.Args, c.RunE = cobra.NoArgs, func(c *cobra.Command, _ []string) error { return c.Help() }
+		chooses(c)
+		c.Short = "Print what makes a shell complete commands, inventories, hosts and groups"
+		c.Long = c.Short + ".\n\n  source <(fleetup completion bash)    for this shell; in ~/.bashrc for every one"
 	}
 	strict(root)
 	a.complete(root)

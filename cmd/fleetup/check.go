@@ -17,6 +17,8 @@ func (a *app) checkCommand() *cobra.Command {
 		Short: "Look for what would stop a run, and change nothing",
 		Long: `Look for what would stop a run, and change nothing: reachability, host keys, sudo, package locks, disk space,
 package versions, version skew, quorum, rights, clocks, whether each drain could succeed now, and what each gate reads.`,
+		Example: `  fleetup check prod.toml
+  fleetup check prod.toml --limit @workers --output json`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error { return a.check(c.Context(), args[0], onlyNew) },
 	}

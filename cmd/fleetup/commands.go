@@ -11,13 +11,19 @@ import (
 	"github.com/fleetup/fleetup/playbooks"
 )
 
+// group is commands that belong together.
+type group struct {
+	title    string
+	commands []*cobra.Command
+}
+
 // commands are all commands, in the order in which help lists them.
-func (a *app) commands() []*cobra.Command {
-	return []*cobra.Command{
-		a.runCommand(), a.planCommand(), a.checkCommand(), a.statusCommand(), a.reportCommand(), a.abortCommand(), a.rollbackCommand(),
-		a.pauseCommand(), a.resumeCommand(), a.nodeCommand(),
-		a.powerCommand(), a.diagnoseCommand(), a.auditCommand(), a.swapCommand(),
-		a.execCommand(), a.sshCommand(), a.trustCommand(), a.playbooksCommand(), a.gatesCommand(), a.jobCommand(), a.demoCommand(), a.versionCommand(),
+func (a *app) commands() []group {
+	return []group{
+		{"The main job, in this order:", []*cobra.Command{a.trustCommand(), a.checkCommand(), a.planCommand(), a.runCommand(), a.rollbackCommand()}},
+		{"A run, from any machine:", []*cobra.Command{a.statusCommand(), a.pauseCommand(), a.resumeCommand(), a.abortCommand(), a.nodeCommand(), a.reportCommand()}},
+		{"Machines:", []*cobra.Command{a.diagnoseCommand(), a.auditCommand(), a.execCommand(), a.sshCommand(), a.swapCommand(), a.powerCommand()}},
+		{"More:", []*cobra.Command{a.jobCommand(), a.playbooksCommand(), a.gatesCommand(), a.demoCommand(), a.versionCommand()}},
 	}
 }
 

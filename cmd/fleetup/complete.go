@@ -33,12 +33,13 @@ func (a *app) complete(root *cobra.Command) {
 func (a *app) completer(usage []string) cobra.CompletionFunc {
 	return func(c *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 		name := strings.Trim(usage[min(len(args), len(usage)-1)], "[]")
-		switch name, many := strings.CutSuffix(name, "…"); {
+		switch name, many := strings.CutSuffix(name, "..."); {
 		case len(args) >= len(usage) && !many:
 		case name == "INVENTORY":
 			return []string{"toml"}, cobra.ShellCompDirectiveFilterFileExt
 		case name == "NODE":
-			return a.hostNames(args), cobra.ShellCompDirectiveNoFileComp
+			named := func(host string) bool { return slices.Contains(args[1:], host) }
+			return slices.DeleteFunc(a.hostNames(args), named), cobra.ShellCompDirectiveNoFileComp
 		case name == "NAME" && c.Name() == "playbooks":
 			return playbooks.Names(), cobra.ShellCompDirectiveNoFileComp
 		case name == "NAME" && c.Name() == "gates":

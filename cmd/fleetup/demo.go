@@ -24,7 +24,7 @@ outside of it is touched, except the folder in which the inventory is left for r
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return a.demo(c.Context(), dir) },
 	}
-	c.Flags().StringVar(&dir, "dir", "demo-fleet", "where the inventory, the keys and the journal are left")
+	c.Flags().StringVar(&dir, "dir", "demo-fleet", "`DIR` in which the inventory, the keys and the journal are left")
 	return c
 }
 

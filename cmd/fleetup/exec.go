@@ -21,7 +21,9 @@ import (
 func (a *app) execCommand() *cobra.Command {
 	var timeout time.Duration
 	c := &cobra.Command{
-		Use:   "exec INVENTORY [flags] -- COMMAND",
+		Use: "exec INVENTORY [flags] -- COMMAND",
+		Example: `  fleetup exec prod.toml -- uname -r
+  fleetup exec prod.toml --limit @workers,!node007 -- 'systemctl is-active kubelet | sort'`,
 		Short: "Run one command on many hosts, equal answers folded together",
 		Long: `Run one command on many hosts, as the login user. Hosts that answered alike are shown together. The exit code is 1
 when a host failed or couldn't be reached. Several words are joined with spaces, as ssh does.`,
@@ -32,7 +34,7 @@ when a host failed or couldn't be reached. Several words are joined with spaces,
 			return a.exec(ctx, args[0], strings.Join(args[1:], " "))
 		},
 	}
-	c.Flags().DurationVar(&timeout, "timeout", 5*time.Minute, "for all hosts together")
+	c.Flags().DurationVar(&timeout, "timeout", 5*time.Minute, "`TIME` for all hosts together")
 	return c
 }
 
@@ -148,9 +150,10 @@ func line(text string) string {
 
 func (a *app) sshCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "ssh INVENTORY NODE",
-		Short: "Open a shell on one host, with the inventory's keys and jumps",
-		Args:  cobra.ExactArgs(2),
+		Use:     "ssh INVENTORY NODE",
+		Example: "  fleetup ssh prod.toml node007",
+		Short:   "Open a shell on one host, with the inventory's keys and jumps",
+		Args:    cobra.ExactArgs(2),
 		RunE: func(c *cobra.Command, args []string) error {
 			f, host, err := a.loadOne(args[0], args[1])
 			if err != nil {

@@ -31,7 +31,9 @@ type jobFlags struct {
 func (a *app) jobCommand() *cobra.Command {
 	var jf jobFlags
 	c := &cobra.Command{
-		Use:   "job INVENTORY --image IMAGE",
+		Use: "job INVENTORY --image IMAGE",
+		Example: `  fleetup job prod.toml --image registry.example.com/fleetup:1.0 | less
+  fleetup job prod.toml --image registry.example.com/fleetup:1.0 --apply`,
 		Short: "Print or apply what makes runs inside the cluster, in the inventory's windows",
 		Long: `Print the objects that make runs inside the cluster, or apply them: a CronJob for each [[window]], a ServiceAccount with
 exactly the rights that this inventory needs, a ConfigMap with the inventory and its playbooks, and a claim for the journals.
@@ -47,16 +49,16 @@ halted, and exits 3, until "fleetup resume".
 	f := c.Flags()
 	f.BoolVar(&jf.apply, "apply", false, "apply the objects to the cluster, by server-side apply")
 	f.BoolVar(&jf.dryRun, "dry-run", false, "with --apply: let the API server judge them, and keep nothing")
-	f.StringVar(&jf.image, "image", "", "the container image that holds fleetup (see cmd/fleetup/Dockerfile)")
-	f.StringVar(&jf.name, "name", "", "of the objects (default fleetup-NAME, as the inventory is named)")
-	f.StringVar(&jf.namespace, "namespace", "", "of the objects (default the Lease's)")
-	f.StringVar(&jf.command, "command", "run", "run, or check for regular checks")
-	f.StringVar(&jf.schedule, "schedule", "", "cron line, instead of the inventory's windows")
-	f.StringVar(&jf.zone, "timezone", "", "of --schedule (default the cluster's)")
-	f.StringVar(&jf.sshSecret, "ssh-secret", "", "the Secret with SSH keys and known_hosts (default fleetup-NAME-ssh)")
-	f.StringVar(&jf.secret, "secret", "", "the Secret with all others that the inventory names (default fleetup-NAME)")
-	f.StringVar(&jf.claim, "claim", "", `the PersistentVolumeClaim for journals (default fleetup-NAME; "none": they go with the pod)`)
-	f.StringVar(&jf.size, "claim-size", "1Gi", "of the claim")
+	f.StringVar(&jf.image, "image", "", "container `IMAGE` that holds fleetup (see cmd/fleetup/Dockerfile)")
+	f.StringVar(&jf.name, "name", "", "`NAME` of the objects (default fleetup-NAME, as the inventory is named)")
+	f.StringVar(&jf.namespace, "namespace", "", "`NAMESPACE` of the objects (default the Lease's)")
+	f.StringVar(&jf.command, "command", "run", "`COMMAND`: run, or check for regular checks")
+	f.StringVar(&jf.schedule, "schedule", "", "`CRON` line, instead of the inventory's windows")
+	f.StringVar(&jf.zone, "timezone", "", "`ZONE` of --schedule (default the cluster's)")
+	f.StringVar(&jf.sshSecret, "ssh-secret", "", "`SECRET` with SSH keys and known_hosts (default fleetup-NAME-ssh)")
+	f.StringVar(&jf.secret, "secret", "", "`SECRET` with all others that the inventory names (default fleetup-NAME)")
+	f.StringVar(&jf.claim, "claim", "", "`CLAIM`, a PersistentVolumeClaim, for journals (default fleetup-NAME; \"none\": they go with the pod)")
+	f.StringVar(&jf.size, "claim-size", "1Gi", "`SIZE` of the claim")
 	return c
 }
 

@@ -14,12 +14,9 @@ import (
 
 func (a *app) nodeCommand() *cobra.Command {
 	c := &cobra.Command{
-		Use:   "node",
-		Short: "Decide about one failed or held node of an unfinished run",
-		Args:  cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
-			return usage("say what: retry, release or skip\nusage: %s", c.UseLine())
-		},
+		Use:     "node",
+		Example: "  fleetup node retry prod.toml node007",
+		Short:   "Decide about one failed or held node of an unfinished run",
 	}
 	for _, d := range decisions {
 		c.AddCommand(&cobra.Command{
@@ -27,7 +24,7 @@ func (a *app) nodeCommand() *cobra.Command {
 			RunE: func(c *cobra.Command, args []string) error { return a.decide(c.Context(), d, args[0], args[1]) },
 		})
 	}
-	return c
+	return chooses(c)
 }
 
 // decision is what a human may decide about a node. It holds the lease and the open journal when do is called.

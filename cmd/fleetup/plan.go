@@ -21,12 +21,17 @@ func (a *app) planCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "plan INVENTORY",
 		Short: "Show what a run would do, and change nothing",
-		Args:  cobra.ExactArgs(1),
+		Long: `Show what a run would do, and change nothing: every node in the order in which it is taken, what differs there and which
+commands would run, what bounds the run, and how long it takes, by what the last runs took.`,
+		Example: `  fleetup plan prod.toml
+  fleetup plan prod.toml --limit @workers --set strategy.max_unavailable=3
+  fleetup plan prod.toml -o plan.json && fleetup run prod.toml --plan plan.json`,
+		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.plan(c.Context(), args[0], save, detailed)
 		},
 	}
-	c.Flags().StringVarP(&save, "out", "o", "", "save the plan in this file, for run --plan")
+	c.Flags().StringVarP(&save, "out", "o", "", "save the plan in this `FILE`, for run --plan")
 	c.Flags().BoolVar(&detailed, "detailed-exitcode", false, "exit 2 when there is something to do")
 	return c
 }

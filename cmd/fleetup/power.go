@@ -32,17 +32,15 @@ var powerOrders = []powerOrder{
 
 func (a *app) powerCommand() *cobra.Command {
 	c := &cobra.Command{
-		Use:   "power",
+		Use: "power",
+		Example: `  fleetup power status prod.toml node007
+  fleetup power cycle prod.toml node007`,
 		Short: "Ask and switch machines' power through their BMCs",
-		Args:  cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
-			return usage("say what: status, on, off or cycle\nusage: %s", c.UseLine())
-		},
 	}
 	for _, o := range powerOrders {
 		c.AddCommand(a.powerOrderCommand(o))
 	}
-	return c
+	return chooses(c)
 }
 
 func (a *app) powerOrderCommand(o powerOrder) *cobra.Command {

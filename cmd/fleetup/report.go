@@ -27,8 +27,8 @@ asked. With --output json or markdown the same as a document.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error { return a.report(args[0], run, file) },
 	}
-	c.Flags().StringVarP(&file, "file", "o", "", "where to write it; - is stdout (default NAME-RUN.html; stdout for json and markdown)")
-	c.Flags().StringVar(&run, "run", "", "the run's id (default: the newest)")
+	c.Flags().StringVarP(&file, "file", "o", "", "`FILE` to write; - is stdout (default NAME-RUN.html; stdout for json and markdown)")
+	c.Flags().StringVar(&run, "run", "", "`ID` of the run (default: the newest)")
 	return c
 }
 

@@ -36,10 +36,13 @@ func (a *app) runCommand() *cobra.Command {
 
 An unfinished run of the inventory is picked up: nodes that were in flight first, then those that failed, one by one,
 then the others. Ctrl-C once ends after what is in flight; twice parks it where it is. Either way, run again goes on.`,
+		Example: `  fleetup run prod.toml
+  fleetup run prod.toml --limit node007        # try one node first; the others are taken by the next run
+  fleetup run prod.toml --yes --output json    # in a pipeline`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error { return a.run(c.Context(), args[0], rf) },
 	}
-	c.Flags().StringVar(&rf.plan, "plan", "", "carry out the plan in this file (fleetup plan -o FILE), or refuse if it is stale")
+	c.Flags().StringVar(&rf.plan, "plan", "", "carry out the plan in this `FILE` (fleetup plan -o FILE), or refuse if it is stale")
 	rf.allowed.flags(c)
 	c.Flags().BoolVar(&rf.wait, "wait", false, "wait for the next window where one closes with work left, instead of exit 5")
 	c.Flags().BoolVar(&rf.waitLock, "wait-lock", false, "wait while another run holds the lease")
@@ -49,9 +52,9 @@ then the others. Ctrl-C once ends after what is in flight; twice parks it where 
 
 // flags are those by which a command is told what it may do to workloads.
 func (c *consent) flags(of *cobra.Command) {
-	of.Flags().StringArrayVar(&c.pastBudget, "past-budget", nil, "NS/PDB that may be violated in this run, after its refusal")
+	of.Flags().StringArrayVar(&c.pastBudget, "past-budget", nil, "`NS/PDB` that may be violated in this run, after its refusal")
 	of.Flags().StringArrayVar(&c.acceptDowntime, "accept-downtime", nil,
-		"NS/NAME of a Service, or of a workload, that may have no endpoint while a pod moves that nothing else can spare")
+		"`NS/NAME` of a Service, or of a workload, that may have no endpoint while a pod moves that nothing else can spare")
 }
 
 // valid finds names that can't be any.

@@ -17,8 +17,10 @@ func (a *app) statusCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "status INVENTORY",
 		Short: "Where every node stands, from the cluster and the journal",
-		Args:  cobra.ExactArgs(1),
-		RunE:  func(c *cobra.Command, args []string) error { return a.status(c.Context(), args[0]) },
+		Example: `  fleetup status prod.toml
+  watch -n 5 fleetup status prod.toml`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error { return a.status(c.Context(), args[0]) },
 	}
 }
 

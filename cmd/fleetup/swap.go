@@ -27,16 +27,14 @@ type swapOptions struct {
 
 func (a *app) swapCommand() *cobra.Command {
 	c := &cobra.Command{
-		Use:   "swap",
+		Use: "swap",
+		Example: `  fleetup swap begin prod.toml node007 --reason "new DIMM"
+  fleetup swap finish prod.toml node007`,
 		Short: "Hardware work on one node: empty it and turn it off; turn it on, compare, give it back",
 		Long: `Hardware work on one node. begin drains the node, writes down its hardware, stops it and turns it off; from then on it
 is held, for hours or days, by no process: ` + "`fleetup status`" + ` shows it, and other runs leave it alone. finish turns it on, compares
 the hardware with before and with what was announced, and gives the node back; or says what is wrong and keeps holding.
 cancel gives it back whatever is different.`,
-		Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
-			return usage("say what: begin, finish or cancel\nusage: %s", c.UseLine())
-		},
 	}
 	var o swapOptions
 	add := func(name, short string, do func(context.Context, string, string, swapOptions) error) *cobra.Command {
@@ -58,12 +56,12 @@ cancel gives it back whatever is different.`,
 	begin := add("begin", "Empty a node, write down its hardware, turn it off and hold it", a.swapBegin)
 	finish := add("finish", "Turn a held node on, compare its hardware, and give it back if it is as it should be", a.swapFinish)
 	add("cancel", "Give a held node back, whatever is different", a.swapCancel)
-	begin.Flags().StringVar(&o.reason, "reason", "", "why, for whoever asks meanwhile")
+	begin.Flags().StringVar(&o.reason, "reason", "", "`TEXT`: why, for whoever asks meanwhile")
 	begin.Flags().BoolVar(&o.outOfService, "out-of-service", false, "once it is surely off, let Kubernetes free its volumes (taint node.kubernetes.io/out-of-service)")
 	for _, sub := range []*cobra.Command{begin, finish} {
-		sub.Flags().StringArrayVar(&o.expect, "expect", nil, "a change of the hardware: "+hardware.HowExpect)
+		sub.Flags().StringArrayVar(&o.expect, "expect", nil, "`CHANGE` of the hardware: "+hardware.HowExpect)
 	}
-	return c
+	return chooses(c)
 }
 
 // swapping is one command of hardware work under way.

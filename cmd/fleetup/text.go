@@ -137,7 +137,7 @@ func table(rows [][]string, width int) string {
 		text := strings.TrimRight(line.String(), " ")
 		switch room := width - hang; {
 		case width == 0 || visible(text) <= width:
-		case room < 24:
+		case room < 30:
 			text = wrap(strings.Join(slices.DeleteFunc(slices.Clone(row), func(c string) bool { return c == "" }), "  "), width)
 		default:
 			text = strings.TrimSuffix(text, last) + strings.ReplaceAll(wrap(last, room), "\n    ", "\n"+strings.Repeat(" ", hang))

@@ -1,0 +1,125 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+func init() { cobra.EnableCommandSorting = false } // help lists commands in the order of their use
+
+// help prints what a command is for and how it is used, as wide as the terminal, up to what reads well.
+func (a *app) help(c *cobra.Command) {
+	width := min(cmp.Or(columns(a.out), 100), 100)
+	fmt.Fprintf(a.out, "%s\n\nUsage:\n", fill(cmp.Or(c.Long, c.Short), width))
+	if c.Runnable() && !c.HasAvailableSubCommands() {
+		fmt.Fprintf(a.out, "  %s\n", c.UseLine())
+	} else {
+		fmt.Fprintf(a.out, "  %s COMMAND\n", c.CommandPath())
+	}
+	if c.Example != "" {
+		fmt.Fprintf(a.out, "\nExamples:\n%s\n", c.Example)
+	}
+	a.helpCommands(c, width)
+	if c.LocalFlags().HasAvailableFlags() {
+		fmt.Fprintf(a.out, "\nFlags:\n%s", c.LocalFlags().FlagUsagesWrapped(width))
+	}
+	if c.InheritedFlags().HasAvailableFlags() {
+		fmt.Fprintf(a.out, "\nFlags of every command:\n%s", c.InheritedFlags().FlagUsagesWrapped(width))
+	}
+	if c.HasAvailableSubCommands() {
+		fmt.Fprintf(a.out, "\n%s\n", wrap(fmt.Sprintf("`%s COMMAND --help` tells more of one.", c.CommandPath()), width))
+	}
+}
+
+// helpCommands lists a command's commands, by groups where it has some.
+func (a *app) helpCommands(c *cobra.Command, width int) {
+	groups := c.Groups()
+	if len(groups) == 0 && c.HasAvailableSubCommands() {
+		groups = []*cobra.Group{{Title: "Commands:"}}
+	}
+	for _, g := range groups {
+		var rows [][]string
+		for _, sub := range c.Commands() {
+			if sub.IsAvailableCommand() && sub.GroupID == g.ID {
+				rows = append(rows, []string{"  " + sub.Name(), sub.Short})
+			}
+		}
+		fmt.Fprintf(a.out, "\n%s\n%s", g.Title, table(rows, width))
+	}
+}
+
+// fill breaks paragraphs anew; indented lines, as of commands, stay as they are.
+func fill(text string, width int) string {
+	var paragraphs []string
+	for p := range strings.SplitSeq(text, "\n\n") {
+		if !strings.HasPrefix(p, " ") {
+			p = strings.ReplaceAll(wrap(strings.ReplaceAll(p, "\n", " "), width), "\n    ", "\n")
+		}
+		paragraphs = append(paragraphs, p)
+	}
+	return strings.Join(paragraphs, "\n\n")
+}
+
+// chooses makes c a command that only its own commands do something for.
+func chooses(c *cobra.Command) *cobra.Command {
+	c.Args = cobra.ArbitraryArgs
+	c.RunE = func(c *cobra.Command, args []string) error {
+		var names []string
+		for _, sub := range c.Commands() {
+			names = append(names, sub.Name())
+		}
+		if len(args) > 0 {
+			if near := c.SuggestionsFor(args[0]); len(near) > 0 {
+				return usage("%s has no %q; did you mean `%[1]s %[3]s`?", c.CommandPath(), args[0], strings.Join(near, " or "))
+			}
+		}
+		_, arguments, _ := strings.Cut(c.Commands()[0].Use, " ")
+		return usage("say what: %s\nusage: %s", oneOf(names), strings.TrimSpace(c.CommandPath()+" "+strings.Join(names, "|")+" "+arguments))
+	}
+	return c
+}
+
+// oneOf joins names for people: "on, off or cycle".
+func oneOf(names []string) string {
+	last := len(names) - 1
+	if last < 1 {
+		return strings.Join(names, "")
+	}
+	return strings.Join(names[:last], ", ") + " or " + names[last]
+}
+
+// otherNames are what people who come from other tools call a command.
+var otherNames = map[string][]string{
+	"run": {"upgrade", "update", "apply", "start", "up", "go"}, "plan": {"diff", "preview", "dry-run", "template"},
+	"check": {"preflight", "validate", "lint", "verify", "ping", "doctor"}, "status": {"ls", "list", "get", "nodes", "progress"},
+	"trust": {"keyscan", "ssh-keyscan", "accept"}, "abort": {"cancel", "stop", "kill"}, "pause": {"suspend", "hold"},
+	"resume": {"continue", "unpause"}, "rollback": {"undo", "revert", "downgrade"}, "swap": {"hardware", "replace", "maintenance", "drain"},
+	"node": {"retry", "release", "skip"}, "exec": {"cmd", "command", "shell"}, "ssh": {"login", "connect"}, "report": {"html", "history", "log", "logs"},
+	"power": {"bmc", "ipmi", "redfish"}, "job": {"cronjob", "schedule", "install"}, "demo": {"try", "example"},
+}
+
+// flagError names what a flag that isn't there was most likely meant to be.
+func flagError(c *cobra.Command, err error) error {
+	var unknown *pflag.NotExistError
+	if !errors.As(err, &unknown) {
+		return usage("%w; `%s --help` lists the flags", err, c.CommandPath())
+	}
+	name := unknown.GetSpecifiedName()
+	if slices.Contains([]string{"dry-run", "dryrun", "n", "diff", "noop", "check"}, name) && c.Name() != "job" {
+		return usage("%w; `fleetup plan INVENTORY` shows what would be done, and changes nothing", err)
+	}
+	flags := &cobra.Command{Use: "flags", SuggestionsMinimumDistance: 2}
+	c.Flags().VisitAll(func(f *pflag.Flag) {
+		flags.AddCommand(&cobra.Command{Use: f.Name, Run: func(*cobra.Command, []string) {}})
+	})
+	if near := flags.SuggestionsFor(name); len(near) > 0 && len(name) > 1 {
+		return usage("%w; did you mean --%s?", err, strings.Join(near, " or --"))
+	}
+	return usage("%w; `%s --help` lists the flags", err, c.CommandPath())
+}
