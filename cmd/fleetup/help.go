@@ -74,13 +74,14 @@ func chooses(c *cobra.Command) *cobra.Command {
 		for _, sub := range c.Commands() {
 			names = append(names, sub.Name())
 		}
+		what := "say what: " + oneOf(names)
 		if len(args) > 0 {
 			if near := c.SuggestionsFor(args[0]); len(near) > 0 {
-				return usage("%s has no %q; did you mean `%[1]s %[3]s`?", c.CommandPath(), args[0], strings.Join(near, " or "))
+				what = fmt.Sprintf("unknown command %q; did you mean %s?", c.CommandPath()+" "+args[0], oneOf(near))
 			}
 		}
 		_, arguments, _ := strings.Cut(c.Commands()[0].Use, " ")
-		return usage("say what: %s\nusage: %s", oneOf(names), strings.TrimSpace(c.CommandPath()+" "+strings.Join(names, "|")+" "+arguments))
+		return usage("%s\nusage: %s", what, strings.TrimSpace(c.CommandPath()+" "+strings.Join(names, "|")+" "+arguments))
 	}
 	return c
 }

@@ -40,7 +40,7 @@ func TestTable(t *testing.T) {
 	}
 	for width, want := range map[int]string{
 		0:  "n1   Ready            v1.37.2\nn10  Ready, cordoned  v1.36.4  held for hardware work by root: new DIMM\n",
-		60: "n1   Ready            v1.37.2\nn10  Ready, cordoned  v1.36.4  held for hardware work by\n                               root: new DIMM\n",
+		64: "n1   Ready            v1.37.2\nn10  Ready, cordoned  v1.36.4  held for hardware work by root:\n                               new DIMM\n",
 		40: "n1   Ready            v1.37.2\nn10  Ready, cordoned  v1.36.4  held for\n    hardware work by root: new DIMM\n",
 	} {
 		if got := table(rows, width); got != want {
