@@ -63,6 +63,7 @@ type Cluster struct {
 	told     eventSender // Events on their way
 	owned    sync.WaitGroup
 	stop     context.CancelFunc // ends what is owned
+	started  time.Time          // when the watches had all there is, by the API server's clock
 }
 
 type clients struct {

@@ -18,7 +18,7 @@ import (
 // tables is all that the run watches.
 type tables struct {
 	nodes       *table[*corev1.Node]
-	pods        *table[*corev1.Pod] // grouped by onNode, inNamespace, ofHand and probeGroup
+	pods        *table[*corev1.Pod] // grouped by onNode, inNamespace, ofHand, probeGroup and inTrouble
 	budgets     *table[*policyv1.PodDisruptionBudget]
 	services    *table[*corev1.Service]
 	slices      *table[*discoveryv1.EndpointSlice] // grouped by Service, "namespace/name"
@@ -35,6 +35,9 @@ func newTables() tables {
 			groups := append(handsOf(p), onNode(p.Spec.NodeName), inNamespace(p.Namespace))
 			if _, ok := p.Labels[LabelProbe]; ok {
 				groups = append(groups, probeGroup)
+			}
+			if what, _ := troubleOf(p); what != "" {
+				groups = append(groups, inTrouble)
 			}
 			return groups
 		}),
@@ -121,6 +124,7 @@ func (c *Cluster) Start(ctx context.Context) error {
 		}
 	}
 	c.proof.begin()
+	c.started = c.ServerTime().Truncate(time.Second) // as the API tells times
 	return nil
 }
 

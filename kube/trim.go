@@ -81,12 +81,16 @@ func trimInit(list []corev1.Container) []corev1.Container {
 	return out
 }
 
-// trimStatuses keeps why a container waits.
+// trimStatuses keeps why a container waits, and that it ran out of memory.
 func trimStatuses(list []corev1.ContainerStatus) []corev1.ContainerStatus {
 	var out []corev1.ContainerStatus
 	for _, c := range list {
-		if !c.Ready {
-			out = append(out, corev1.ContainerStatus{Name: c.Name, State: c.State, RestartCount: c.RestartCount})
+		last := c.LastTerminationState
+		if last.Terminated == nil || last.Terminated.Reason != oomKilled {
+			last = corev1.ContainerState{}
+		}
+		if !c.Ready || last.Terminated != nil {
+			out = append(out, corev1.ContainerStatus{Name: c.Name, Ready: c.Ready, State: c.State, RestartCount: c.RestartCount, LastTerminationState: last})
 		}
 	}
 	return out

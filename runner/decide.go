@@ -29,7 +29,8 @@ const backoff = time.Minute
 //  9. A node is started only while a window is open, and only if it will be ready before that closes; with nothing else in
 //     flight a closed window ends the run for this process, or is waited for.
 //  10. Each start must fit into every limit, together with all that is down in the cluster. Whoever doesn't fit is
-//     passed by, not waited for: there are no batches.
+//     passed by, not waited for: there are no batches. None starts while pods that were evicted find no node, nor within
+//     two minutes of a node elsewhere turning NotReady, or losing a pod to its kubelet or for want of memory.
 //  11. With nothing in flight and nothing to start, the run ends, or waits for what only the world can change. Limits
 //     that are filled for good, by failed or unreachable nodes, halt it.
 func Decide(plan Plan, progress Progress, observed Observed, now time.Time) Decision {

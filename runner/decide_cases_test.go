@@ -52,6 +52,13 @@ func TestDecideCases(t *testing.T) {
 		{"with stranded pods nothing new starts", Plan{Nodes: []PlanNode{{Name: "n1"}}}, nil,
 			Observed{Nodes: map[string]NodeObserved{"n1": well}, Stranded: []string{"a/1", "a/2", "a/3", "a/4"}},
 			"n1 waits: pods a/1, a/2, a/3 and 1 more, which were evicted, can't be scheduled; no node starts until they are"},
+		{"while something went wrong elsewhere just now nothing new starts", Plan{Nodes: []PlanNode{{Name: "n1"}}}, nil,
+			Observed{Nodes: map[string]NodeObserved{"n1": well}, Troubles: []Trouble{
+				{"n8", "turned NotReady", (time.Time{}).Add(-90 * time.Second)}, {"n7", "pod shop/web was evicted: memory", (time.Time{}).Add(-30 * time.Second)}}},
+			"n1 waits: on n7 pod shop/web was evicted: memory; no node starts before " + (time.Time{}).Add(90*time.Second).Local().Format(time.TimeOnly) + ", unless more goes wrong"},
+		{"what went wrong elsewhere and is past stops nothing", Plan{Nodes: []PlanNode{{Name: "n1"}}}, nil,
+			Observed{Nodes: map[string]NodeObserved{"n1": well}, Troubles: []Trouble{{"n8", "turned NotReady", (time.Time{}).Add(-2 * time.Minute)}}},
+			"start n1 upgrade"},
 		{"a failed node that a human told to skip fills its limit for good", Plan{Nodes: []PlanNode{{Name: "n1"}, {Name: "n2"}}, Limits: one},
 			map[string]NodeProgress{"n1": {State: Skipped}},
 			Observed{Nodes: map[string]NodeObserved{"n1": failedThere, "n2": well}},

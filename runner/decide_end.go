@@ -285,6 +285,10 @@ func strandedWait(pods []string) string {
 	return "pods " + few(pods) + ", which were evicted, can't be scheduled; no node starts until they are"
 }
 
+func troubleWait(t Trouble, until time.Time) string {
+	return "on " + t.Node + " " + t.What + "; no node starts before " + until.Local().Format(time.TimeOnly) + ", unless more goes wrong"
+}
+
 func foreignWait(run string) string {
 	return "held by run " + run + "; that run must finish it, or `fleetup abort` give it back"
 }

@@ -3,6 +3,7 @@ package runner
 import (
 	"cmp"
 	"slices"
+	"time"
 )
 
 // places finds which stage has more for each node, and the first stage that isn't over.
@@ -135,7 +136,15 @@ func (s *scene) barred(retries []int) string {
 		s.hold(retries, why)
 		return why
 	}
-	if order := s.plan.Stages[s.stage].Order; len(s.observed.Stranded) == 0 || order == OrderOpen || order == OrderWake {
+	order := s.plan.Stages[s.stage].Order
+	if order == OrderOpen || order == OrderWake {
+		return ""
+	}
+	if why := s.troubled(); why != "" {
+		s.hold(retries, why)
+		return why
+	}
+	if len(s.observed.Stranded) == 0 {
 		return ""
 	}
 	why := strandedWait(s.observed.Stranded)
@@ -146,6 +155,26 @@ func (s *scene) barred(retries []int) string {
 		}
 	}
 	return why
+}
+
+// quiet is how long nothing may have gone wrong elsewhere before another node is closed: what one drain did to the others shows
+// within that.
+const quiet = 2 * time.Minute
+
+// troubled says what went wrong elsewhere just now, and looks again when that is no longer fresh; "" where nothing did.
+func (s *scene) troubled() string {
+	var newest *Trouble
+	for i, t := range s.observed.Troubles {
+		if s.now.Before(t.At.Add(quiet)) && (newest == nil || t.At.After(newest.At)) {
+			newest = &s.observed.Troubles[i]
+		}
+	}
+	if newest == nil {
+		return ""
+	}
+	until := newest.At.Add(quiet)
+	s.again(until)
+	return troubleWait(*newest, until)
 }
 
 // beginRetry starts one node that failed before if nothing else is in flight, and reports whether the others have to

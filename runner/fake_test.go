@@ -264,6 +264,8 @@ func (w *fakeWorld) Facts(node string) map[string]string {
 	return map[string]string{"kubelet": "v" + w.see(node).version, "cpu": "4"}
 }
 
+func (w *fakeWorld) Troubles() []Trouble { return nil }
+
 func (w *fakeWorld) Observe() (map[string]NodeObserved, []string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -161,6 +161,8 @@ type Observed struct {
 	Nodes map[string]NodeObserved
 	// Stranded are pods that this run evicted and that can't be scheduled; no node starts while there is one.
 	Stranded []string
+	// Troubles are what went wrong on nodes that this run doesn't work on; no node starts while one is fresh.
+	Troubles []Trouble
 	// Stop: somebody asked to end after what is in flight. Paused: start nothing new, wait.
 	Stop, Paused bool
 	// Hold says why this process may start nothing new for now ("the journal's disk is full"); "" it may.
@@ -169,6 +171,14 @@ type Observed struct {
 	Wait bool
 	// Pods are the pods that each node carries which belong to no DaemonSet.
 	Pods map[string]int
+}
+
+// Trouble is something that went wrong on a node that no run works on: it turned NotReady, a pod there ran out of memory or
+// was evicted by its kubelet.
+type Trouble struct {
+	Node string
+	What string
+	At   time.Time
 }
 
 // NodeObserved is one node as the API shows it.

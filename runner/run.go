@@ -77,6 +77,7 @@ func settledNow(d Decision) bool { return len(d.Skip) > 0 || len(d.Tell) > 0 || 
 func (r *Runner) decide() Decision {
 	var o Observed
 	o.Nodes, o.Stranded = r.Cluster.Observe()
+	o.Troubles = r.Cluster.Troubles()
 	if r.Plan.soaks() {
 		o.Pods = r.Cluster.Carried()
 	}

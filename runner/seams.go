@@ -114,6 +114,8 @@ type Watch interface {
 	Facts(node string) map[string]string
 	// Observe returns all nodes, and the pods that this run evicted and that can't be placed.
 	Observe() (map[string]NodeObserved, []string)
+	// Troubles are what went wrong lately on nodes that this run doesn't work on.
+	Troubles() []Trouble
 	// Carried counts the pods that run on each node and belong to no DaemonSet.
 	Carried() map[string]int
 	// Changed returns a channel that is closed when Observe would return something new.

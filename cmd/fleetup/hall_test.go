@@ -116,14 +116,15 @@ func (s *hall) event(args []string) (string, error) {
 	})
 }
 
-// podIs puts the first pod of a name into a state.
+// podIs puts the first pod of a name, or its first on a node, into a state.
 func (s *hall) podIs(args []string) (string, error) {
 	namespace, prefix, _ := strings.Cut(args[0], "/")
 	for _, p := range kubetest.List[*corev1.Pod](s.box.API, namespace) {
-		if strings.HasPrefix(p.Name, prefix) {
+		if strings.HasPrefix(p.Name, prefix) && (len(args) < 3 || p.Spec.NodeName == args[2]) {
 			return "", kubetest.Change(s.box.API, namespace, p.Name, func(p *corev1.Pod) {
 				if args[1] == "evicted" {
 					p.Status.Phase, p.Status.Reason, p.Status.Message = corev1.PodFailed, "Evicted", "The node was low on resource: memory."
+					p.Status.Conditions = append(p.Status.Conditions, corev1.PodCondition{Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue, LastTransitionTime: metav1.Now()})
 					return
 				}
 				at := metav1.NewTime(time.Now().Add(-time.Hour))
@@ -250,7 +251,7 @@ var steps = map[string]step{
 		return nil
 	})},
 	"event":          {"REASON NODE MESSAGE", (*hall).event},
-	"pod-is":         {"NS/NAME-PREFIX evicted|terminating", (*hall).podIs},
+	"pod-is":         {"NS/NAME-PREFIX evicted|terminating [NODE]", (*hall).podIs},
 	"shows":          {"NODE PATH FILE", (*hall).shows},
 	"hold-dpkg-lock": {"NODE PROGRAM", onMachine(func(m *remotetest.Machine, v string) error { m.HoldDpkgLock(v, 4711); return nil })},
 	"machine":        {"NODE", (*hall).machine},

@@ -155,6 +155,16 @@ func (c *cluster) Observe() (map[string]runner.NodeObserved, []string) {
 	return seen, c.Stranded()
 }
 
+// Troubles implements runner.Watch.
+func (c *cluster) Troubles() []runner.Trouble {
+	var list []runner.Trouble
+	ahead, _ := c.ClockOffset()
+	for _, t := range c.Cluster.Troubles() {
+		list = append(list, runner.Trouble{Node: t.Node, What: t.What, At: t.At.Add(-ahead)}) // by our clock
+	}
+	return list
+}
+
 // Event implements runner.Watch.
 func (c *cluster) Event(ctx context.Context, node, reason, message string, warning bool) {
 	c.Cluster.Event(ctx, node, c.run, reason, message, warning)
