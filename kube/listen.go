@@ -2,7 +2,9 @@ package kube
 
 import (
 	"context"
+	"fmt"
 	"sync"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -76,4 +78,39 @@ func pages(ask func(metav1.ListOptions) (next string, err error)) error {
 			return err
 		}
 	}
+}
+
+// LogOptions say which lines of a pod's container are wanted.
+type LogOptions struct {
+	Container string    // "": its only one
+	Previous  bool      // of the container before its last restart
+	Since     time.Time // zero: all that the node keeps
+	Lines     int64     // the last so many
+}
+
+// PodLog reads a container's log, each line with its time before it. A pod with several containers, of which none is named, is
+// an error that names them.
+func (c *Cluster) PodLog(ctx context.Context, namespace, pod string, o LogOptions) (string, error) {
+	options := &corev1.PodLogOptions{Container: o.Container, Previous: o.Previous, TailLines: &o.Lines, Timestamps: true}
+	if !o.Since.IsZero() {
+		since := metav1.NewTime(o.Since)
+		options.SinceTime = &since
+	}
+	text, err := c.core.Pods(namespace).GetLogs(pod, options).DoRaw(ctx)
+	if err != nil {
+		return "", explain("read the log of pod "+namespace+"/"+pod, err)
+	}
+	return string(text), nil
+}
+
+// PodNode is the node that a pod is on.
+func (c *Cluster) PodNode(ctx context.Context, namespace, pod string) (string, error) {
+	p, err := c.core.Pods(namespace).Get(ctx, pod, metav1.GetOptions{})
+	if err != nil {
+		return "", explain("read pod "+namespace+"/"+pod, err)
+	}
+	if p.Spec.NodeName == "" {
+		return "", fmt.Errorf("pod %s/%s is on no node yet: %s", namespace, pod, p.Status.Phase)
+	}
+	return p.Spec.NodeName, nil
 }

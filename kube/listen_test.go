@@ -1,11 +1,14 @@
 package kube
 
 import (
+	"strings"
 	"testing"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/fleetup/fleetup/kube/kubetest"
 )
 
 func TestListen(t *testing.T) {
@@ -19,6 +22,27 @@ func TestListen(t *testing.T) {
 		w.Refuse(true)
 		if _, err := w.c.Listen(w.ctx); err == nil {
 			t.Error("an API server that is away said something")
+		}
+	})
+}
+
+func TestPodLogAndNode(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.Runs(func(*corev1.Pod) kubetest.Ran { return kubetest.Ran{Log: "one\ntwo\n"} })
+		w.must(w.Add(&corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "job"}, Spec: corev1.PodSpec{
+			NodeName: "n2", RestartPolicy: corev1.RestartPolicyNever, Containers: []corev1.Container{{Name: "job"}}}}))
+	}, func(w *world) {
+		text, err := w.c.PodLog(w.ctx, "shop", "job", LogOptions{Lines: 10, Since: time.Now().Add(-time.Hour)})
+		w.must(err)
+		if !strings.Contains(text, "two") {
+			t.Errorf("log: %q", text)
+		}
+		node, err := w.c.PodNode(w.ctx, "shop", "job")
+		if err != nil || node != "n2" {
+			t.Errorf("on %q, %v", node, err)
+		}
+		if _, err := w.c.PodNode(w.ctx, "shop", "gone"); err == nil || !strings.Contains(err.Error(), "read pod shop/gone") {
+			t.Errorf("a pod that isn't there: %v", err)
 		}
 	})
 }

@@ -18,12 +18,18 @@ import (
 	"github.com/fleetup/fleetup/runner/remote"
 )
 
-// asked is what a command line of diagnose asks for.
+// diagnoseFlags are what a command line of diagnose asks for.
 type diagnoseFlags struct {
 	parts      bool
 	since      time.Duration
 	thresholds string
 	show       bool
+
+	perf      time.Duration
+	pid       int
+	logs, pod string // NAMESPACE/POD
+	container string
+	previous  bool
 }
 
 func (a *app) diagnoseCommand() *cobra.Command {
@@ -41,7 +47,20 @@ From where on something is a finding stands in one file: --show-thresholds print
 			return nil
 		},
 		RunE: func(c *cobra.Command, args []string) error {
+			var command []string
+			if at := c.ArgsLenAtDash(); at >= 0 {
+				args, command = args[:at], args[at:]
+			}
+			if err := o.check(args, command); err != nil {
+				return err
+			}
 			switch {
+			case o.perf > 0:
+				return a.diagnosePerf(c.Context(), args[0], args[1:], o)
+			case o.pod != "":
+				return a.diagnosePod(c.Context(), args[0], args[1:], o, command)
+			case o.logs != "":
+				return a.diagnoseLogs(c.Context(), args[0], o)
 			case o.show:
 				fmt.Fprint(a.out, diagnose.DefaultThresholds)
 				return nil
@@ -55,8 +74,51 @@ From where on something is a finding stands in one file: --show-thresholds print
 	f.BoolVar(&o.parts, "hardware", false, "instead: CPUs, memory modules, disks and their health, network cards, PCI, firmware, and what the BMC says")
 	f.DurationVar(&o.since, "since", 0, "of logs: no older than that, as 2h (default: since the boot)")
 	f.StringVar(&o.thresholds, "thresholds", "", "a TOML file with thresholds of your own")
+	f.DurationVar(&o.perf, "perf", 0, "instead: sample for so long what the cores do, with perf, or with strace where a process is named")
+	f.IntVar(&o.pid, "pid", 0, "with --perf: of this process alone")
+	f.StringVar(&o.logs, "logs", "", "instead: the log of a pod, NAMESPACE/POD, grouped by what its lines say, then its last lines")
+	f.StringVar(&o.pod, "pod", "", "instead: run a command in a pod, NAMESPACE/POD, through its node's runtime: --pod shop/web-0 -- CMD")
+	f.StringVar(&o.container, "container", "", "with --logs or --pod: which container")
+	f.BoolVar(&o.previous, "previous", false, "with --logs: of the container before its last restart")
 	f.BoolVar(&o.show, "show-thresholds", false, "print the thresholds, to be copied and changed")
 	return c
+}
+
+// check refuses flags that don't belong together.
+func (o diagnoseFlags) check(args, command []string) error {
+	modes := 0
+	for _, on := range []bool{o.parts, o.perf > 0, o.logs != "", o.pod != ""} {
+		if on {
+			modes++
+		}
+	}
+	switch {
+	case o.show:
+		return nil
+	case len(args) == 0:
+		return usage("name an inventory")
+	case modes > 1:
+		return usage("--hardware, --perf, --logs and --pod look at different things: one at a time")
+	case o.pid != 0 && o.perf == 0:
+		return usage("--pid says of which process --perf takes samples: give --perf 10s too")
+	case o.pid != 0 && len(args) != 2:
+		return usage("--pid is a process of one machine: name that one")
+	case o.perf != 0 && (o.perf < time.Second || o.perf > time.Hour):
+		return usage("--perf %s: from a second to an hour", o.perf)
+	case o.pod != "" && len(command) == 0:
+		return usage("--pod runs a command: put it after --")
+	case o.pod == "" && len(command) > 0:
+		return usage("what stands after -- is run in a pod: name it with --pod NAMESPACE/POD")
+	case o.container != "" && o.logs == "" && o.pod == "", o.previous && o.logs == "":
+		return usage("--container goes with --logs or --pod, --previous with --logs")
+	}
+	for _, name := range []string{o.logs, o.pod} {
+		namespace, pod, ok := strings.Cut(name, "/")
+		if name != "" && (!ok || namespace == "" || pod == "" || strings.Contains(pod, "/")) {
+			return usage("%q: a pod is named NAMESPACE/POD", name)
+		}
+	}
+	return nil
 }
 
 // diagnosed is what is known of one node.
@@ -127,16 +189,13 @@ func (a *app) listenTo(ctx context.Context, f *inventory.Fleet, hosts []inventor
 	if f.Require(false, true) != nil {
 		return diagnosis{gaps: []string{"the cluster's API, which the inventory doesn't name ([cluster])"}}
 	}
-	ctx, cancel := context.WithTimeout(ctx, apiTime)
-	defer cancel()
-	k, err := kube.Open(kube.Config{Kubeconfig: f.Cluster.Kubeconfig, Context: f.Cluster.Context, Namespace: f.Cluster.Namespace, Dial: a.dial, Boottime: a.boottime})
 	var heard kube.Heard
-	if err == nil {
-		defer k.Close()
+	err := a.askAPI(ctx, f, func(ctx context.Context, k *kube.Cluster) (err error) {
 		heard, err = k.Listen(ctx)
-	}
+		return err
+	})
 	if err != nil {
-		return diagnosis{more: []finding.Finding{{Severity: finding.Critical, Rule: "api", Object: "the cluster's API", Evidence: oneLine(shortURL(err)),
+		return diagnosis{more: []finding.Finding{{Severity: finding.Critical, Rule: "api", Object: "the cluster's API", Evidence: oneLine(err),
 			Meaning: "nothing is known of nodes, pods and events", Action: "see whether the control plane is up, and what this user may list (nodes, pods, events)"}}}
 	}
 	var names []string
