@@ -34,7 +34,7 @@ func (b *builder) fleetLimit() Limit {
 		nodes = len(b.selected)
 	}
 	why, atMost := describe(b.fleet.Strategy.MaxUnavailable, nodes)
-	return Limit{Why: why, AtMost: atMost}
+	return Limit{Why: why, AtMost: atMost, Setting: "strategy.max_unavailable"}
 }
 
 // controlPlaneLimit lets one member of the control plane be down at once, whoever took it down.
@@ -76,7 +76,7 @@ func (b *builder) groupLimits() []Limit {
 			continue
 		}
 		why, atMost := describe(b.fleet.GroupLimits[group], selected)
-		limits = append(limits, Limit{Why: "group " + group + ": " + why, Members: members, AtMost: atMost})
+		limits = append(limits, Limit{Why: "group " + group + ": " + why, Members: members, AtMost: atMost, Setting: "groups." + group + ".max_unavailable"})
 	}
 	return limits
 }
@@ -92,7 +92,8 @@ func (b *builder) spread(key string, atMost int) []Limit {
 			continue
 		}
 		at[value] = len(limits)
-		limits = append(limits, Limit{Why: fmt.Sprintf("%s %s: spread %d", key, value, atMost), Members: map[string]string{}, AtMost: atMost})
+		limits = append(limits, Limit{Why: fmt.Sprintf("%s %s: spread %d", key, value, atMost), Members: map[string]string{}, AtMost: atMost,
+			Setting: "strategy.spread." + key})
 	}
 	for node, labels := range b.labels {
 		if l, known := at[labels[key]]; known {
@@ -110,7 +111,7 @@ func (b *builder) domains(key string, atMost int) Limit {
 			members[node] = labels[key]
 		}
 	}
-	return Limit{Why: fmt.Sprintf("domains: %s %d", key, atMost), Members: members, AtMost: atMost}
+	return Limit{Why: fmt.Sprintf("domains: %s %d", key, atMost), Members: members, AtMost: atMost, Setting: "strategy.domains." + key}
 }
 
 // describe puts a max_unavailable into words and into a count: "max_unavailable 10% of 30 nodes: 3".

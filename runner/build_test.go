@@ -66,7 +66,7 @@ func TestBuildPlain(t *testing.T) {
 	p := build(t, f, worldOf(f))
 	want := Plan{
 		Nodes:     []PlanNode{{Name: "worker-1", Host: "n1", OnBlocked: "requeue"}, {Name: "n2", Host: "n2", OnBlocked: "requeue"}},
-		Limits:    []Limit{{Why: "max_unavailable 1", AtMost: 1}},
+		Limits:    []Limit{{Why: "max_unavailable 1", AtMost: 1, Setting: "strategy.max_unavailable"}},
 		OnFailure: "stop", MaxFailures: 1, Requeues: 2, Cordoned: "skip",
 		Stages: []Stage{{Name: "nodes", Order: OrderUpgrade, Nodes: []string{"worker-1", "n2"}}},
 	}
@@ -141,12 +141,12 @@ func TestBuildLimits(t *testing.T) {
 		return members
 	}
 	want := []Limit{
-		{Why: "max_unavailable 50% of 3 nodes: 1", AtMost: 1},
+		{Why: "max_unavailable 50% of 3 nodes: 1", AtMost: 1, Setting: "strategy.max_unavailable"},
 		{Why: "control plane: one at a time", Members: own("cp1", "x2"), AtMost: 1},
-		{Why: "group gpu: max_unavailable 10% of 2 nodes: 1", Members: own("n1", "n3"), AtMost: 1},
-		{Why: "rack a: spread 1", Members: own("n1", "n3", "x1"), AtMost: 1},
-		{Why: "rack b: spread 1", Members: own("n2"), AtMost: 1},
-		{Why: "domains: rack 2", Members: map[string]string{"n1": "a", "n2": "b", "n3": "a", "n4": "c", "x1": "a"}, AtMost: 2},
+		{Why: "group gpu: max_unavailable 10% of 2 nodes: 1", Members: own("n1", "n3"), AtMost: 1, Setting: "groups.gpu.max_unavailable"},
+		{Why: "rack a: spread 1", Members: own("n1", "n3", "x1"), AtMost: 1, Setting: "strategy.spread.rack"},
+		{Why: "rack b: spread 1", Members: own("n2"), AtMost: 1, Setting: "strategy.spread.rack"},
+		{Why: "domains: rack 2", Members: map[string]string{"n1": "a", "n2": "b", "n3": "a", "n4": "c", "x1": "a"}, AtMost: 2, Setting: "strategy.domains.rack"},
 	}
 	if diff := cmp.Diff(want, p.Limits); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)

@@ -48,6 +48,7 @@ const (
 	EventHalted      Kind = "halted"      // Message: why; nothing more is started until the next run. Data: by
 	EventEndpoints   Kind = "endpoints"   // Data: by Service, the least ready endpoints since the event before, where that changed
 	EventProof       Kind = "proof"       // Data: one line of what this process proved: the verdict, a Service's least, or a target's answers
+	EventForeseen    Kind = "foreseen"    // Data: how long the run, and each node and phase, would take when it began; for the report
 	EventInterrupted Kind = "interrupted" // the process was asked to stop with work left
 	EventFinished    Kind = "finished"    // Data: exit, counts, proof; the run is over and won't be picked up
 )

@@ -85,6 +85,8 @@ type Limit struct {
 	// domains, where two nodes of a rack count once. Nil: every node of the cluster counts, as itself.
 	Members map[string]string `json:"members,omitempty"`
 	AtMost  int               `json:"at_most"`
+	// Setting is the key of the inventory that sets it, "strategy.max_unavailable"; "": it isn't for anybody to set.
+	Setting string `json:"setting,omitempty"`
 }
 
 // ends is the kind of event with which an order of the plan ends well. halted says that the run was halted before.

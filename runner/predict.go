@@ -1,16 +1,33 @@
 package runner
 
 import (
+	"cmp"
 	"maps"
+	"slices"
 	"time"
 )
 
-// Predict says how long a run of the plan takes that begins at from, if each upgrade takes as long as took says, nothing
-// fails and all gates are good: it plays the run through Decide, so limits, stages, soaks, windows and skipped nodes count
-// as they will. A node that took doesn't name has nothing to do. ok is false where the run can't end as things stand: a
-// limit that is full, pods that can't be placed, a window that is too short.
-func Predict(plan Plan, took map[string]time.Duration, o Observed, from time.Time) (total time.Duration, ok bool) {
-	p := &prediction{plan: plan, took: took, o: o, now: from, ends: map[Order]time.Time{}}
+// Forecast is a run that was played ahead.
+type Forecast struct {
+	Total time.Duration // of all of it
+	// Ends is false where the run can't end as things stand: a limit that is full, pods that can't be placed, a window that is
+	// too short. Total is then 0.
+	Ends  bool
+	Turns []Played // in the order in which they begin
+}
+
+// Played is one order of a forecast, and when it would be carried out.
+type Played struct {
+	Order
+	At    time.Duration // since the forecast's begin
+	Takes time.Duration
+}
+
+// Predict plays a run of the plan that begins at from, if each upgrade takes as long as took says, nothing fails and all
+// gates are good: through Decide, so that limits, stages, soaks, windows and skipped nodes count as they will. A node that took
+// doesn't name has nothing to do.
+func Predict(plan Plan, took map[string]time.Duration, o Observed, from time.Time) Forecast {
+	p := &prediction{plan: plan, took: took, o: o, from: from, now: from, ends: map[Order]time.Time{}}
 	p.o.Wait, p.o.Nodes, p.o.Pods = true, maps.Clone(o.Nodes), map[string]int{}
 	for _, s := range plan.Stages {
 		for _, n := range plan.Nodes {
@@ -21,13 +38,13 @@ func Predict(plan Plan, took map[string]time.Duration, o Observed, from time.Tim
 	for range (len(plan.Stages) + 2) * (len(plan.Nodes) + 1) * turnsANode {
 		d := Decide(plan, p.progress, p.o, p.now)
 		switch {
-		case d.End != nil:
-			return p.now.Sub(from), d.End.Exit == 0
-		case d.Halt != "" || !p.next(d):
-			return 0, false
+		case d.End != nil && d.End.Exit == 0:
+			return Forecast{p.now.Sub(from), true, p.turns}
+		case d.End != nil || d.Halt != "" || !p.next(d):
+			return Forecast{Turns: p.turns}
 		}
 	}
-	return 0, false
+	return Forecast{Turns: p.turns}
 }
 
 // turnsANode bounds how often a prediction decides for each node of a stage.
@@ -39,7 +56,9 @@ type prediction struct {
 	took     map[string]time.Duration
 	o        Observed
 	progress Progress
+	from     time.Time
 	now      time.Time
+	turns    []Played
 	ends     map[Order]time.Time // of what is in flight
 }
 
@@ -59,6 +78,7 @@ func (p *prediction) next(d Decision) bool {
 	for _, start := range d.Start {
 		p.apply(Event{Event: EventOrder, Node: start.Node, Order: start.Name, Stage: start.Stage})
 		p.ends[start] = p.now.Add(p.takes(start))
+		p.turns = append(p.turns, Played{start, p.now.Sub(p.from), p.takes(start)})
 	}
 	if d.Ask != nil {
 		for _, g := range p.plan.Gates {
@@ -68,11 +88,20 @@ func (p *prediction) next(d Decision) bool {
 	if len(d.Skip)+len(d.Tell)+len(d.Start) > 0 || d.Ask != nil {
 		return true
 	}
+	var over []Order
 	first := earliest(p.ends)
 	switch at, flying := p.ends[first]; {
 	case flying && (d.Again.IsZero() || !d.Again.Before(at)):
 		p.now = at
-		p.end(first)
+		for order, ends := range p.ends { // all that end now at once: a large fleet is decided about seldom enough to be quick
+			if ends.Equal(at) {
+				over = append(over, order)
+			}
+		}
+		slices.SortFunc(over, func(a, b Order) int { return cmp.Compare(a.Node, b.Node) })
+		for _, order := range over {
+			p.end(order)
+		}
 	case d.Again.After(p.now):
 		p.now = d.Again
 	default:
@@ -113,24 +142,4 @@ func earliest(ends map[Order]time.Time) (first Order) {
 		}
 	}
 	return first
-}
-
-// Took returns how long each node's last order took that changed something, by the events of a journal.
-func Took(events []Event) map[string]time.Duration {
-	began, changed, took := map[string]time.Time{}, map[string]bool{}, map[string]time.Duration{}
-	for _, e := range events {
-		switch e.Event {
-		case EventOrder:
-			began[e.Node], changed[e.Node] = e.Time, false
-		case EventResumed: // an order that a crash cut in two tells of the crash
-			clear(began)
-		case EventChanged:
-			changed[e.Node] = true
-		case EventDone, EventThrough:
-			if at, known := began[e.Node]; known && changed[e.Node] {
-				took[e.Node] = e.Time.Sub(at)
-			}
-		}
-	}
-	return took
 }

@@ -48,22 +48,28 @@ func TestPredict(t *testing.T) {
 			if c.change != nil {
 				c.change(&p, took, o)
 			}
-			if got, ok := Predict(p, took, o, time.Time{}); got != c.want || ok != c.ok {
-				t.Errorf("%s, %v; want %s, %v", got, ok, c.want, c.ok)
+			if got := Predict(p, took, o, time.Time{}); got.Total != c.want || got.Ends != c.ok {
+				t.Errorf("%s, %v; want %s, %v", got.Total, got.Ends, c.want, c.ok)
 			}
 		})
 	}
 }
 
-func TestTook(t *testing.T) {
-	at := func(m int) time.Time { return time.Date(2026, 11, 23, 1, m, 0, 0, time.UTC) }
-	got := Took([]Event{
-		{Event: EventOrder, Node: "n1", Time: at(0)}, {Event: EventChanged, Node: "n1", Time: at(3)}, {Event: EventDone, Node: "n1", Time: at(7)},
-		{Event: EventOrder, Node: "n2", Time: at(7)}, {Event: EventDone, Node: "n2", Time: at(8)}, // up to date
-		{Event: EventOrder, Node: "n3", Time: at(8)}, {Event: EventChanged, Node: "n3", Time: at(9)}, {Event: EventResumed, Time: at(40)},
-		{Event: EventDone, Node: "n3", Time: at(41)},
-	})
-	if d := cmp.Diff(map[string]time.Duration{"n1": 7 * time.Minute}, got); d != "" {
+// TestPredictTurns: when each order begins, and how long it goes on.
+func TestPredictTurns(t *testing.T) {
+	p := Plan{OnFailure: "stop", Cordoned: "skip", Limits: []Limit{{Why: "max_unavailable", AtMost: 1}}}
+	o := Observed{Nodes: map[string]NodeObserved{}}
+	for _, name := range []string{"n1", "n2"} {
+		p.Nodes = append(p.Nodes, PlanNode{Name: name, Host: name})
+		o.Nodes[name] = NodeObserved{Ready: true}
+	}
+	p.Stages = oneStage(p)
+	got := Predict(p, map[string]time.Duration{"n1": 3 * time.Minute, "n2": 2 * time.Minute}, o, time.Time{})
+	var told []string
+	for _, turn := range got.Turns {
+		told = append(told, fmt.Sprintf("%s %s at %s for %s", turn.Node, turn.Name, turn.At, turn.Takes))
+	}
+	if d := cmp.Diff([]string{"n1 upgrade at 0s for 3m0s", "n2 upgrade at 3m0s for 2m0s"}, told); d != "" {
 		t.Error(d)
 	}
 }

@@ -13,6 +13,9 @@ type Finding struct {
 	Refuse bool   `json:"refuse"`         // the run doesn't begin with this; else it is a warning
 }
 
+// WouldWait begins what is said of a drain that would have to wait at this moment, whatever the run does before it.
+const WouldWait = "would wait now: "
+
 // String is the finding on one line.
 func (f Finding) String() string {
 	if f.Node == "" {
@@ -103,7 +106,7 @@ func judgeNode(node string, v *Surveyed, s Situation, kubeadm, unreachable strin
 		add(!seen.Ours, "drain", why)
 	}
 	for _, why := range seen.Blockers {
-		add(false, "drain", "would wait now: "+why)
+		add(false, "drain", WouldWait+why)
 	}
 	for _, why := range seen.Warnings {
 		add(false, "drain", why)

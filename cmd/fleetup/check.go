@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -16,7 +18,10 @@ func (a *app) checkCommand() *cobra.Command {
 		Use:   "check INVENTORY",
 		Short: "Look for what would stop a run, and change nothing",
 		Long: `Look for what would stop a run, and change nothing: reachability, host keys, sudo, package locks, disk space,
-package versions, version skew, quorum, rights, clocks, whether each drain could succeed now, and what each gate reads.`,
+package versions, version skew, quorum, rights, clocks, what each gate reads, and the run itself, played ahead on what the
+cluster holds now: every drain in the run's order, against budgets, requests, taints, affinities and what nodes have room
+for. It says which pods would have nowhere to go, which drain would be blocked and why, how long all takes, whether that
+fits the window, and which limit would make it faster. It exits 1 where a run would be refused, or a drain blocked.`,
 		Example: `  fleetup check prod.toml
   fleetup check prod.toml --limit @workers --output json`,
 		Args: cobra.ExactArgs(1),
@@ -37,6 +42,14 @@ func (a *app) check(ctx context.Context, path string, onlyNew bool) error {
 		return err
 	}
 	findings = append(findings, s.askGates(ctx)...)
+	ahead, err := s.ahead(found)
+	if err != nil && refusals(findings) == 0 {
+		findings = append(findings, runner.Finding{What: "plan", Why: err.Error(), Refuse: true})
+	}
+	if len(ahead.turns) > 0 { // which knows better than a look at this moment
+		findings = slices.DeleteFunc(findings, func(f runner.Finding) bool { return strings.HasPrefix(f.Why, runner.WouldWait) })
+		findings = append(findings, ahead.findings()...)
+	}
 	shown, known := findings, 0
 	if onlyNew {
 		if shown, known, err = s.news("check", findings); err != nil {
@@ -45,17 +58,33 @@ func (a *app) check(ctx context.Context, path string, onlyNew bool) error {
 		s.tellNews("check", shown)
 	}
 	if a.json() {
-		err = json.NewEncoder(a.out).Encode(map[string]any{"version": 1, "hosts": len(found), "findings": nonNil(shown)})
+		err = json.NewEncoder(a.out).Encode(map[string]any{"version": 1, "hosts": len(found), "findings": nonNil(shown), "foreseen": ahead.foreseenJSON()})
 	} else {
-		a.checkText(len(found), shown, known, refusals(findings))
+		a.checkText(shown, known)
+		ahead.text(a.out)
+		a.checkEnd(len(found), refusals(findings), failing(ahead.drains))
 	}
 	if err != nil {
 		return err
 	}
-	if refusals(findings) > 0 {
+	if refusals(findings)+failing(ahead.drains) > 0 {
 		return silent(exitFailed)
 	}
 	return nil
+}
+
+// ahead is the run played ahead; the error is why no plan can be made.
+func (s *session) ahead(found map[string]*runner.Surveyed) (foresight, error) {
+	if idle(found) {
+		return foresight{}, nil
+	}
+	plan, err := s.build(found, s.unfinished())
+	if err != nil {
+		return foresight{}, err
+	}
+	f := s.foresee(plan, found)
+	f.faster = s.wouldBeFaster(plan, found, f)
+	return f, nil
 }
 
 // refusals counts what stands against a run.
@@ -69,28 +98,47 @@ func refusals(findings []runner.Finding) int {
 	return n
 }
 
-// checkText prints what stands against a run first, then what only wants to be known. Those that are known from
-// last time are counted alone.
-func (a *app) checkText(hosts int, shown []runner.Finding, known, refused int) {
+// checkText prints what stands against a run first, then which drains would be blocked, then what only wants to be known.
+// Those that are known from last time are counted alone.
+func (a *app) checkText(shown []runner.Finding, known int) {
 	shown = together(shown)
-	for _, f := range shown {
-		if f.Refuse {
-			under(a.out, "refused  ", f.String())
-		}
-	}
-	for _, f := range shown {
-		if !f.Refuse {
-			under(a.out, "note     ", f.String())
+	for _, label := range []string{"refused", areaBlocked, "note"} {
+		for _, f := range shown {
+			if labelOf(f) != label {
+				continue
+			}
+			line := f.String()
+			if label == areaBlocked {
+				line = f.Node + ": " + f.Why
+			}
+			under(a.out, fmt.Sprintf("%-9s", label), line)
 		}
 	}
 	if known > 0 {
 		fmt.Fprintf(paper(a.out), "%s as last time\n", plural(known, "finding"))
 	}
-	if refused == 0 {
-		fmt.Fprintf(paper(a.out), "%s looked at: nothing stands against a run\n", plural(hosts, "host"))
-		return
+}
+
+func labelOf(f runner.Finding) string {
+	switch {
+	case f.Refuse:
+		return "refused"
+	case f.What == areaBlocked:
+		return areaBlocked
 	}
-	fmt.Fprintf(paper(a.out), "%s looked at: a run would be refused for %s\n", plural(hosts, "host"), plural(refused, "reason"))
+	return "note"
+}
+
+// checkEnd is the last line.
+func (a *app) checkEnd(hosts, refused, blocked int) {
+	end := "nothing stands against a run"
+	switch {
+	case refused > 0:
+		end = "a run would be refused for " + plural(refused, "reason")
+	case blocked > 0:
+		end = "a run would leave " + plural(blocked, "node") + " undone"
+	}
+	fmt.Fprintf(paper(a.out), "%s looked at: %s\n", plural(hosts, "host"), end)
 }
 
 // nonNil makes an empty list [] in JSON.

@@ -85,7 +85,7 @@ func size(n int64) string {
 var quiet = map[runner.Kind]bool{runner.EventOrder: true, runner.EventChanged: true}
 
 // kept are the events that are kept for the report, and that no line tells of.
-var kept = map[runner.Kind]bool{runner.EventEndpoints: true, runner.EventProof: true}
+var kept = map[runner.Kind]bool{runner.EventEndpoints: true, runner.EventProof: true, runner.EventForeseen: true}
 
 // shownPhases are the phases that are worth a line, in the words of the people who read it.
 var shownPhases = map[string]string{

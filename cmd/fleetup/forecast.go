@@ -1,8 +1,6 @@
 package main
 
 import (
-	"maps"
-	"slices"
 	"time"
 
 	"github.com/fleetup/fleetup/runner"
@@ -19,39 +17,54 @@ const (
 
 // forecast is how long a run will take.
 type forecast struct {
-	took  map[string]time.Duration // by node, of those that have something to do
-	known bool                     // from a run before, not guessed
-	total time.Duration            // of all, under the plan's limits
-	ends  bool                     // the run would end, as things stand
+	took  map[string]runner.Spent // by node, of those that have something to do
+	known bool                    // from a run before, not guessed
+	total time.Duration           // of all, under the plan's limits
+	ends  bool                    // the run would end, as things stand
+	turns []runner.Played
 }
 
 // takes is how long each node will take that has something to do: as its own last time, else the median of the fleet's, which
 // known says, else a guess.
-func (s *session) takes(found map[string]*runner.Surveyed) (took map[string]time.Duration, known bool) {
+func (s *session) takes(found map[string]*runner.Surveyed) (took map[string]runner.Spent, known bool) {
 	past := s.past()
-	typical := median(slices.Collect(maps.Values(past)))
-	took = map[string]time.Duration{}
+	typical, known := runner.Typical(past)
+	took = map[string]runner.Spent{}
 	for name, v := range found {
+		own, again := past[name]
 		switch {
 		case v.NothingToDo():
-		case past[name] > 0:
-			took[name] = past[name]
-		case typical > 0:
+		case again:
+			took[name] = own
+		case known:
 			took[name] = typical
 		default:
 			took[name] = s.guess(name, v)
 		}
 	}
-	return took, typical > 0
+	return took, known
 }
 
 // forecast plays the run through the scheduler.
 func (s *session) forecast(plan runner.Plan, found map[string]*runner.Surveyed) forecast {
-	var fc forecast
-	fc.took, fc.known = s.takes(found)
+	took, known := s.takes(found)
+	return s.play(plan, took, known, time.Now())
+}
+
+// play is forecast where it is known how long each node takes.
+func (s *session) play(plan runner.Plan, took map[string]runner.Spent, known bool, now time.Time) forecast {
 	nodes, stranded := s.cluster.Observe()
-	fc.total, fc.ends = runner.Predict(plan, fc.took, runner.Observed{Nodes: nodes, Stranded: stranded}, time.Now())
-	return fc
+	f := runner.Predict(plan, whole(took), runner.Observed{Nodes: nodes, Stranded: stranded}, now)
+	return forecast{took, known, f.Total, f.Ends, f.Turns}
+}
+
+// whole leaves the phases out.
+func whole(took map[string]runner.Spent) map[string]time.Duration {
+	all := make(map[string]time.Duration, len(took))
+	for name, s := range took {
+		all[name] = s.All
+	}
+	return all
 }
 
 // inAll puts into words how long all will take, and what that rests on.
@@ -66,7 +79,7 @@ func (fc forecast) inAll() string {
 }
 
 // past is how long nodes took in the newest journal of this inventory that tells.
-func (s *session) past() map[string]time.Duration {
+func (s *session) past() map[string]runner.Spent {
 	dir, err := s.app.stateDir(s.fleet.Name)
 	if err != nil {
 		return nil
@@ -82,30 +95,26 @@ func (s *session) past() map[string]time.Duration {
 	return runner.Took(events)
 }
 
-func (s *session) guess(node string, v *runner.Surveyed) time.Duration {
-	d := guessVerify
+func (s *session) guess(node string, v *runner.Surveyed) runner.Spent {
+	phases := map[string]time.Duration{"verify": guessVerify}
 	reboot := v.Work.RebootPolicy == "always"
 	for _, i := range v.Items {
 		if !i.Status.Clean {
-			d += guessStep
+			phases["apply"] += guessStep
 			reboot = reboot || i.Status.Reboot && v.Work.RebootPolicy != "never"
 		}
 	}
 	if v.Work.NeedsDrain(v.Items) {
-		d += guessDrain + s.cluster.PlanDrain(node, s.cluster.options(node)).Grace
+		phases["drain"] = guessDrain + s.cluster.PlanDrain(node, s.cluster.options(node)).Grace
 	}
 	if reboot {
-		d += guessReboot
+		phases["reboot"] = guessReboot
 	}
-	return d
-}
-
-func median(list []time.Duration) time.Duration {
-	if len(list) == 0 {
-		return 0
+	all := time.Duration(0)
+	for _, d := range phases {
+		all += d
 	}
-	slices.Sort(list)
-	return list[len(list)/2]
+	return runner.Spent{All: all, Phases: phases}
 }
 
 // roughly rounds a forecast to what it is worth: "about 4m", "under a minute".

@@ -17,15 +17,6 @@ func TestRoughly(t *testing.T) {
 	}
 }
 
-func TestMedian(t *testing.T) {
-	if got := median([]time.Duration{9, 1, 5}); got != 5 {
-		t.Error(got)
-	}
-	if got := median(nil); got != 0 {
-		t.Error(got)
-	}
-}
-
 func TestForecastInWords(t *testing.T) {
 	for want, fc := range map[string]forecast{
 		"about 5 minutes (as the last run took)":             {total: 5 * time.Minute, known: true, ends: true},

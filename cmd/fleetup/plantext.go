@@ -14,7 +14,7 @@ type planTold struct {
 	s        *session
 	w        io.Writer
 	found    map[string]*runner.Surveyed
-	took     map[string]time.Duration
+	took     map[string]runner.Spent
 	nodes    map[string]runner.PlanNode
 	commands bool
 	n        int      // nodes told that have something to do
@@ -107,7 +107,7 @@ func (t *planTold) node(name, order string) {
 		return
 	}
 	t.n++
-	fmt.Fprintf(t.w, "%d. %s  %s, %s\n", t.n, name, how(v, order), roughly(t.took[name]))
+	fmt.Fprintf(t.w, "%d. %s  %s, %s\n", t.n, name, how(v, order), roughly(t.took[name].All))
 	for _, i := range v.Items {
 		planStep(t.w, i, t.commands)
 	}

@@ -261,6 +261,20 @@ func (r *record) begin(plan runner.Plan) error {
 	return r.adopt()
 }
 
+// foresee writes down what is foreseen of the run, for the report: what then happens is held against it.
+func (r *record) foresee(plan runner.Plan, found map[string]*runner.Surveyed) error {
+	events, err := r.s.foresee(plan, found).journaled()
+	if err != nil {
+		return err
+	}
+	for _, e := range events {
+		if err := r.add(e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // adopt writes down the nodes that the cluster says are claimed by this run, and that the journal doesn't know.
 func (r *record) adopt() error {
 	nodes := r.s.cluster.Nodes()

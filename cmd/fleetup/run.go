@@ -137,6 +137,9 @@ func (s *session) carryOut(ctx context.Context, rec *record, rf runFlags, stop <
 	if err := rec.begin(plan); err != nil {
 		return err
 	}
+	if err := rec.foresee(plan, found); err != nil {
+		return err
+	}
 	r := &runner.Runner{Plan: plan, Pending: s.toClose(plan, found), Gates: s.judges(web), HTTP: web, Stop: stop, Wait: rf.wait}
 	return s.watched(ctx, rec, r)
 }

@@ -211,7 +211,8 @@ func (s *session) build(found map[string]*runner.Surveyed, p runner.Progress) (r
 // world is what the scheduler's plan needs of the cluster. p is the run that is gone on with.
 func (s *session) world(found map[string]*runner.Surveyed, p runner.Progress) runner.World {
 	w := runner.World{Nodes: map[string]runner.WorldNode{}, Unreachable: map[string]string{}, Idle: map[string]bool{}, Wakeable: map[string]bool{}}
-	w.Takes, _ = s.takes(found)
+	took, _ := s.takes(found)
+	w.Takes = whole(took)
 	w.Gates = runner.PlanGates(s.judges(nil))
 	for name, n := range s.cluster.Nodes() {
 		w.Nodes[name] = runner.WorldNode{Labels: n.Labels, ControlPlane: n.ControlPlane, Ready: n.Ready,

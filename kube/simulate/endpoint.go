@@ -68,17 +68,16 @@ func (s *state) endpoints(v service, p *pod) (others int, homeless *pod) {
 // replaceFirst has another pod made before the last one goes, whatever its budget says: its Deployment ends it.
 func (s *state) replaceFirst(d *drain, p *pod, now time.Duration) (why string) {
 	from := p.on
-	delete(from.pods, p) // it still takes room, but the new one may not land beside it
-	p.on = nil
+	p.on = nil // it still takes room
 	why = s.place(p)
 	if why != "" {
 		p.on = from
-		from.pods[p] = true
 		return fmt.Sprintf("the last endpoint of its Service, %s, has to be made anew before it goes, and has nowhere to go: %s", p.key(), why)
 	}
-	for name, amount := range p.asks {
-		from.free[name] += amount
-	}
+	to := p.on
+	p.on = from
+	s.take(p)
+	p.on, to.pods[p] = to, true
 	p.moved = true
 	return ""
 }

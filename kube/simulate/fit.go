@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	helpers "k8s.io/component-helpers/scheduling/corev1"
 	"k8s.io/component-helpers/scheduling/corev1/nodeaffinity"
 	"k8s.io/klog/v2"
@@ -78,9 +77,8 @@ func (s *state) asking(p *pod) *asking {
 		}
 	}
 	a.spread, a.rules = s.spreads(p), s.together(p)
-	owner := metav1.GetControllerOfNoCopy(p.Pod)
-	for _, other := range s.in[p.Namespace] {
-		if o := metav1.GetControllerOfNoCopy(other.Pod); owner != nil && o != nil && o.UID == owner.UID && other.on != nil {
+	for _, other := range s.of[p.owner] {
+		if other.on != nil && !p.bare() {
 			a.siblings[other.on]++
 		}
 	}
@@ -203,24 +201,25 @@ func (a *asking) score(n *node) float64 {
 	return score + a.room(n)
 }
 
-// room is the mean share of cpu and memory that stays free, 0 to 100 (NodeResourcesFit, LeastAllocated). A pod without
-// requests counts as a small one.
+// What a pod that asks for nothing counts as (pkg/scheduler/util, DefaultMilliCPURequest).
+const (
+	smallCPU    = 100
+	smallMemory = 200 << 20
+)
+
+// room is the mean share of cpu and memory that stays free, 0 to 100 (NodeResourcesFit, LeastAllocated).
 func (a *asking) room(n *node) float64 {
 	sum, kinds := 0.0, 0
-	for name, small := range map[corev1.ResourceName]int64{corev1.ResourceCPU: 100, corev1.ResourceMemory: 200 << 20} {
+	for name, counts := range a.p.counts {
 		quantity := n.Status.Allocatable[name]
-		has := amountsOf(corev1.ResourceList{name: quantity})[name]
-		if has == 0 {
-			continue
+		has := quantity.Value()
+		if name == corev1.ResourceCPU {
+			has = quantity.MilliValue()
 		}
-		kinds++
-		left := n.free[name] - cmp.Or(a.p.asks[name], small)
-		for other := range n.pods {
-			if other.asks[name] == 0 {
-				left -= small
-			}
+		if has > 0 {
+			kinds++
+			sum += 100 * float64(max(n.scored[name]-counts, 0)) / float64(has)
 		}
-		sum += 100 * float64(max(left, 0)) / float64(has)
 	}
 	if kinds == 0 {
 		return 100 / float64(1+len(n.pods))

@@ -233,3 +233,19 @@ func TestRun(t *testing.T) {
 		})
 	}
 }
+
+// BenchmarkRun plays a run over a thousand nodes with thirty thousand pods, ten nodes at a time.
+func BenchmarkRun(b *testing.B) {
+	c := nodes(1000)
+	var turns []simulate.Turn
+	for i, n := range c.Nodes {
+		n.Status.Allocatable = corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("8"), corev1.ResourcePods: resource.MustParse("110")}
+		c.pods(fmt.Sprintf("app-%d", i), "100m", strings.Repeat(n.Name+" ", 30))
+		turns = append(turns, simulate.Turn{Node: n.Name, At: time.Duration(i/10) * 5 * time.Minute, Takes: 5 * time.Minute})
+	}
+	for b.Loop() {
+		if drains := simulate.Run(c.World, turns); len(drains) != 1000 || drains[999].Fails() {
+			b.Fatalf("%d drains, the last one: %+v", len(drains), drains[len(drains)-1])
+		}
+	}
+}

@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/component-helpers/resource"
 )
 
@@ -18,6 +19,7 @@ type node struct {
 	closed bool
 	taints []corev1.Taint // without those that come and go with a closed or silent node, once it has been opened
 	free   amounts
+	scored amounts // what is free as the scheduler's scores count it: pods that ask for nothing count as small ones
 	pods   map[*pod]bool
 }
 
@@ -27,9 +29,11 @@ type pod struct {
 	on     *node // nil: it has no place
 	ready  bool
 	asks   amounts
-	moved  bool  // the run has moved it
-	back   *node // the closed node that it came back to, which leaves it alone
-	late   bool  // nobody waits for it any more
+	counts amounts   // as asks, with at least a little cpu and memory
+	owner  types.UID // of its controller; "": nothing makes another one
+	moved  bool      // the run has moved it
+	back   *node     // the closed node that it came back to, which leaves it alone
+	late   bool      // nobody waits for it any more
 	gone   bool
 	lacked *homelessness
 }
@@ -73,8 +77,9 @@ type state struct {
 	nodes    []*node
 	byName   map[string]*node
 	pods     []*pod
-	in       map[string][]*pod // by namespace
-	apart    []*pod            // those that keep others away
+	in       map[string][]*pod    // by namespace
+	of       map[types.UID][]*pod // by their owner
+	apart    []*pod               // those that keep others away
 	budgets  map[string][]*budget
 	services map[string][]service
 	starting []*pod // that have a place, and are ready once this round is over
@@ -82,15 +87,16 @@ type state struct {
 }
 
 func newState(w World) *state {
-	s := &state{World: w, byName: map[string]*node{}, in: map[string][]*pod{}, budgets: map[string][]*budget{}, services: map[string][]service{}}
+	s := &state{World: w, byName: map[string]*node{}, in: map[string][]*pod{}, of: map[types.UID][]*pod{}, budgets: map[string][]*budget{}, services: map[string][]service{}}
 	for _, n := range w.Nodes {
-		s.byName[n.Name] = &node{Node: n, closed: n.Spec.Unschedulable, taints: n.Spec.Taints, free: amountsOf(n.Status.Allocatable), pods: map[*pod]bool{}}
+		s.byName[n.Name] = &node{Node: n, closed: n.Spec.Unschedulable, taints: n.Spec.Taints, pods: map[*pod]bool{},
+			free: amountsOf(n.Status.Allocatable), scored: amountsOf(n.Status.Allocatable)}
 		s.nodes = append(s.nodes, s.byName[n.Name])
 	}
 	slices.SortFunc(s.nodes, func(a, b *node) int { return cmp.Compare(a.Name, b.Name) })
 	for _, p := range w.Pods {
 		if !finished(p) {
-			s.add(&pod{Pod: p, ready: isReady(p), asks: asksOf(p)})
+			s.add(newPod(p))
 		}
 	}
 	slices.SortFunc(s.pods, func(a, b *pod) int { return cmp.Compare(a.key(), b.key()) })
@@ -109,7 +115,17 @@ func newState(w World) *state {
 	return s
 }
 
+func newPod(p *corev1.Pod) *pod {
+	out := &pod{Pod: p, ready: isReady(p), asks: asksOf(p)}
+	out.counts = amounts{corev1.ResourceCPU: cmp.Or(out.asks[corev1.ResourceCPU], smallCPU), corev1.ResourceMemory: cmp.Or(out.asks[corev1.ResourceMemory], smallMemory)}
+	if owner := metav1.GetControllerOfNoCopy(p); owner != nil {
+		out.owner = owner.UID
+	}
+	return out
+}
+
 func (s *state) add(p *pod) {
+	s.of[p.owner] = append(s.of[p.owner], p)
 	s.pods = append(s.pods, p)
 	s.in[p.Namespace] = append(s.in[p.Namespace], p)
 	if a := p.Spec.Affinity; a != nil && a.PodAntiAffinity != nil && len(a.PodAntiAffinity.RequiredDuringSchedulingIgnoredDuringExecution) > 0 {
@@ -128,12 +144,18 @@ func (s *state) put(p *pod, n *node) {
 	for name, amount := range p.asks {
 		n.free[name] -= amount
 	}
+	for name, amount := range p.counts {
+		n.scored[name] -= amount
+	}
 }
 
 func (s *state) take(p *pod) {
 	delete(p.on.pods, p)
 	for name, amount := range p.asks {
 		p.on.free[name] += amount
+	}
+	for name, amount := range p.counts {
+		p.on.scored[name] += amount
 	}
 	p.on = nil
 }
@@ -157,7 +179,7 @@ func (n *node) open() {
 func (p *pod) key() string { return p.Namespace + "/" + p.Name }
 
 // bare: nothing makes another one.
-func (p *pod) bare() bool { return metav1.GetControllerOfNoCopy(p.Pod) == nil }
+func (p *pod) bare() bool { return p.owner == "" }
 
 func finished(p *corev1.Pod) bool {
 	return p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed

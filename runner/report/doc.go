@@ -4,13 +4,18 @@
 //	report.From(events).HTML(w)
 //
 // From folds events into a Report of plain values; HTML, JSON and Markdown write one. The page is a single file that
-// asks nothing of the network and runs no script: its timeline is SVG, whatever is long is folded by the browser itself.
+// asks nothing of the network and runs no script: its timeline is SVG, whatever is long is folded by the browser itself. What
+// was foreseen when the run began is held against what then happened.
 //
 // A journal that isn't whole, or that a run still writes, makes a report of what it holds: an order that has no end yet
 // ends at the last event.
 package report
 
-import "time"
+import (
+	"time"
+
+	"github.com/fleetup/fleetup/runner"
+)
 
 // Report is a run as its journal tells it. Times are UTC.
 type Report struct {
@@ -29,11 +34,20 @@ type Report struct {
 	Whole    int       `json:"services_whole"`
 	URLs     []URL     `json:"urls"`
 
+	// Foreseen is what was foreseen of the whole run when it began; nil: the journal holds no forecast.
+	Foreseen *Foreseen `json:"foreseen,omitempty"`
+
 	Nodes    []Node   `json:"nodes"` // by when they were begun; the untouched ones last, by name
 	Gates    []Gate   `json:"gates"`
 	Soaks    []Span   `json:"soaks"`
 	Pickups  []Pickup `json:"pickups"`  // when and how the run was interrupted, halted and picked up
 	Messages []Remark `json:"messages"` // what the run, not a node, said
+}
+
+// Foreseen is a forecast of a whole run.
+type Foreseen struct {
+	Seconds float64 `json:"seconds"`
+	Ends    bool    `json:"ends"` // it could end, as things stood; Seconds is 0 otherwise
 }
 
 // Node is what happened to one node.
@@ -45,6 +59,8 @@ type Node struct {
 	Changes []Change `json:"changes"`
 	Waits   []Wait   `json:"waits"`
 	Remarks []Remark `json:"remarks"`
+	// Foreseen is what was foreseen of it before it was begun; nil: nothing was.
+	Foreseen *runner.Foreseen `json:"foreseen,omitempty"`
 }
 
 // Order is one order on a node, with its phases.

@@ -59,7 +59,33 @@ func (f *folder) take(e runner.Event) {
 		f.endpoints(e)
 	case runner.EventProof:
 		f.proof(e)
+	case runner.EventForeseen:
+		f.foreseen(e)
 	}
+}
+
+// foreseen takes in a forecast: the first one of the whole run, and of each node the last one before it was begun.
+func (f *folder) foreseen(e runner.Event) {
+	total, ends, whole, nodes := runner.ForeseenIn(e)
+	if whole && f.Foreseen == nil {
+		f.Foreseen = &Foreseen{total.Seconds(), ends}
+	}
+	for _, name := range sorted(nodes) { // in one order: a report of the same events has the same bytes
+		foreseen := nodes[name]
+		if n := f.node(name); len(n.Orders) == 0 {
+			foreseen.At += e.Time.Sub(f.Began).Seconds()
+			n.Foreseen = &foreseen
+		}
+	}
+}
+
+func (f *folder) node(name string) *Node {
+	n := f.nodes[name]
+	if n == nil {
+		n = &Node{Name: name, State: string(runner.Waiting)}
+		f.nodes[name], f.order = n, append(f.order, name)
+	}
+	return n
 }
 
 // turn notes that the run began to stand, or goes on. A halt's reason is the report's until the run goes on.

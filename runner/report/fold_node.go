@@ -10,11 +10,7 @@ import (
 
 // ofNode folds an event of a node.
 func (f *folder) ofNode(e runner.Event) {
-	n := f.nodes[e.Node]
-	if n == nil {
-		n = &Node{Name: e.Node, State: string(runner.Waiting)}
-		f.nodes[e.Node], f.order = n, append(f.order, e.Node)
-	}
+	n := f.node(e.Node)
 	switch e.Event {
 	case runner.EventOrder:
 		n.end(e.Time, "")

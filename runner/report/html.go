@@ -21,7 +21,7 @@ func (r Report) HTML(w io.Writer) error {
 	p.printf("<a class=\"skip\" href=\"#timeline\">Skip to the timeline</a>\n")
 	r.head(p)
 	p.printf("<main>\n")
-	for _, section := range []func(Report, *page){Report.troubles, Report.proof, Report.timeline, Report.judged, Report.turns, Report.nodes} {
+	for _, section := range []func(Report, *page){Report.troubles, Report.proof, Report.timeline, Report.foreseen, Report.judged, Report.turns, Report.nodes} {
 		section(r, p)
 	}
 	p.printf("</main>\n<footer><p>Made by <code>fleetup report</code> from the run's journal alone. Times are UTC.</p></footer>\n</body>\n</html>\n")

@@ -31,9 +31,9 @@ func (n Node) told(p *page) {
 		p.printf("</ul>\n")
 	}
 	for _, o := range n.Orders {
-		p.printf("<h3>%s%s, %s to %s</h3>\n<table><thead><tr><th>Phase</th><th>Began</th><th>Took</th></tr></thead><tbody>\n", text(o.Name), text(inStage(o.Stage)), clock(o.Began), clock(o.Ended))
+		p.printf("<h3>%s%s, %s to %s</h3>\n<table><thead><tr><th>Phase</th><th>Began</th><th>Took</th>%s</tr></thead><tbody>\n", text(o.Name), text(inStage(o.Stage)), clock(o.Began), clock(o.Ended), n.foreseenHead())
 		for _, s := range o.Phases {
-			p.printf("<tr><th scope=\"row\">%s</th><td>%s</td><td>%s</td></tr>\n", text(s.Name), clock(s.Began), lasted(s.Took()))
+			p.printf("<tr><th scope=\"row\">%s</th><td>%s</td><td>%s</td>%s</tr>\n", text(s.Name), clock(s.Began), lasted(s.Took()), n.foreseenCell(s.Name))
 		}
 		p.printf("</tbody></table>\n")
 	}
@@ -51,6 +51,25 @@ func (n Node) told(p *page) {
 		}
 		p.printf("</ul>\n")
 	}
+}
+
+// foreseenHead and foreseenCell are the column of what was foreseen, where something was.
+func (n Node) foreseenHead() string {
+	if n.Foreseen == nil || len(n.Foreseen.Phases) == 0 {
+		return ""
+	}
+	return "<th>Predicted</th>"
+}
+
+func (n Node) foreseenCell(phase string) string {
+	if n.foreseenHead() == "" {
+		return ""
+	}
+	s, there := n.Foreseen.Phases[phase]
+	if !there {
+		return "<td>–</td>"
+	}
+	return "<td>" + lasted(seconds(s)) + "</td>"
 }
 
 func inStage(stage string) string {

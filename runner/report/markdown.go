@@ -14,6 +14,7 @@ func (r Report) Markdown(w io.Writer) error {
 	p.printf("| | |\n|---|---|\n| inventory | %s |\n| began | %s |\n| ended | %s (%s) |\n| proof | %s |\n\n",
 		cell(r.Inventory), moment(r.Began), moment(r.Ended), lasted(r.Ended.Sub(r.Began)), cell(r.verdict()))
 	r.markdownProof(p)
+	r.markdownForeseen(p)
 	p.printf("## Nodes\n\n| node | stands | took | what changed | why |\n|---|---|---|---|---|\n")
 	for _, n := range r.Nodes {
 		var changed []string

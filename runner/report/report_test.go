@@ -34,6 +34,8 @@ func night() []event {
 	}
 	events := []event{
 		{Event: runner.EventStarted, Time: at(0), Data: data("inventory", "/srv/prod.toml", "version", "v1.2.0")},
+		{Event: runner.EventForeseen, Time: at(0), Data: data("total_seconds", "160.0", "ends", "true",
+			"nodes", `{"n1":{"at":1,"takes":80,"phases":{"apply":30,"drain":15,"reboot":35}},"n2":{"at":81,"takes":80,"blocked":"budget shop/db needs 2 healthy pods and has 2"}}`)},
 		{Event: runner.EventEndpoints, Time: at(0), Data: data("shop/web", "4", "shop/db", "2")},
 		{Event: runner.EventOrder, Time: at(1), Node: "n1", Order: "upgrade", Stage: "wave 1"},
 		{Event: runner.EventPhase, Time: at(1), Node: "n1", Phase: "check"},
@@ -108,6 +110,29 @@ func TestGolden(t *testing.T) {
 	}
 	if diff := cmp.Diff(forms, written(t, From(night()))); diff != "" {
 		t.Errorf("made twice, and not the same:\n%s", diff)
+	}
+}
+
+// TestForeseen: what was foreseen is held against what happened, by phases and by nodes; what comes once a node was begun is
+// no forecast of it.
+func TestForeseen(t *testing.T) {
+	late := event{Event: runner.EventForeseen, Time: at(300), Data: map[string]string{"total_seconds": "5.0", "ends": "true", "nodes": `{"n1":{"takes":1},"n9":{"at":2,"takes":3}}`}}
+	r := From(append(night(), late))
+	var rows []string
+	for _, h := range append(r.whole(), r.Nodes[0].held()) {
+		rows = append(rows, fmt.Sprintf("%s: %s, %s: %s", h.what, h.foreseen, h.actual, h.off()))
+	}
+	want := []string{"the whole run: 2m40s, 5m0s: +88 %", "drain: 15s, 21s: +40 %", "apply: 30s, 27s: -10 %", "reboot: 35s, 39s: +11 %", "n1: 1m20s, 1m29s: +11 %"}
+	if d := cmp.Diff(want, rows); d != "" {
+		t.Error(d)
+	}
+	if d := cmp.Diff([]string{"n2 was foreseen to be blocked, and wasn't: budget shop/db needs 2 healthy pods and has 2"}, r.surprises()); d != "" {
+		t.Error(d)
+	}
+	for _, n := range r.Nodes {
+		if n.Name == "n9" && (n.Foreseen == nil || n.Foreseen.At != 302) {
+			t.Errorf("n9: %+v", n.Foreseen)
+		}
 	}
 }
 
