@@ -223,6 +223,7 @@ var steps = map[string]step{
 	"replace-host-key": {"NODE", onMachine(func(m *remotetest.Machine, _ string) error { return m.ReplaceHostKey() })},
 	"break-kubelet":    {"NODE VERSION", onMachine(func(m *remotetest.Machine, v string) error { m.BreakKubelet(v); return nil })},
 	"mend-kubelet":     {"NODE VERSION", onMachine(func(m *remotetest.Machine, v string) error { m.MendKubelet(v); return nil })},
+	"static-pods":      {"NODE VERSION", onMachine(func(m *remotetest.Machine, v string) error { return m.ControlPlane(v) })},
 	"break-service": {"NODE SERVICE VERSION", onMachine(func(m *remotetest.Machine, arg string) error {
 		name, version, _ := strings.Cut(arg, " ")
 		m.BreakService(name, version)
