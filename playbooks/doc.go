@@ -43,5 +43,6 @@
 // back, its Apply needs no mirror. Where a type can't be taken back its Undoable says why, for people to read beforehand.
 //
 // Under /var/lib/fleetup/kept on a machine lie the archives of replaced packages, files as they were (by their digest),
-// package sources as they were before a switch, and the marks of steps whose effect shows later or that were begun.
+// package sources as they were before a switch, and the marks of steps whose effect shows later or that were begun. Prune
+// removes the archives that only older runs' ways back would have needed.
 package playbooks

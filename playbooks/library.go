@@ -30,6 +30,8 @@ var (
 	serviceShell shellPart
 	//go:embed sh/files.sh
 	filesShell shellPart
+	//go:embed sh/prune.sh
+	pruneShell shellPart
 	//go:embed sh/trial.sh
 	trialShell shellPart
 )

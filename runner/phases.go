@@ -309,9 +309,26 @@ func (l *life) uncordon(ctx context.Context) error {
 	if err := l.w.Machine.Sweep(ctx, l.r.Run); err != nil {
 		l.say("what earlier runs left on the machine could not be removed: " + err.Error())
 	}
+	l.prune(ctx)
 	l.r.Cluster.Draining(l.w.Node, false)
 	l.r.Cluster.Event(ctx, l.w.Node, "FleetupDone", "verified and given back", false)
 	return nil
+}
+
+// prune removes from the machine what earlier runs have kept there for going back: the node's record is this run's now.
+func (l *life) prune(ctx context.Context) {
+	if l.target != nil || len(l.record) == 0 {
+		return
+	}
+	l.r.mu.Lock()
+	age := time.Since(l.r.Progress.Started)
+	l.r.mu.Unlock()
+	switch gone, err := playbooks.Prune(ctx, l.w.Machine, l.record, age); {
+	case err != nil:
+		l.say(err.Error())
+	case len(gone) > 0:
+		l.say("removed, as no way back needs them any more: " + strings.Join(gone, ", "))
+	}
 }
 
 // letIn opens the node: one that is only lent keeps the record of how it was found, all others are given back.

@@ -25,7 +25,8 @@ keep() {
 	for new in "$all"/*.deb "$all"/*.rpm; do [ ! -s "$new" ] || mv -f "$new" "$kept/"; done
 	rm -rf "$all"
 	while read -r name version arch; do
-		[ -s "$(archive "$name" "$version" "$arch")" ] || lost="$lost $name $version,"
+		file=$(archive "$name" "$version" "$arch")
+		if [ -s "$file" ]; then touch "$file"; else lost="$lost $name $version,"; fi # by its time prune knows that it is wanted
 	done <"$1"
 	[ -z "$lost" ] || say "not kept, no repository has it any more (going back would need its archive):${lost%,}"
 }
