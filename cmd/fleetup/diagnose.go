@@ -25,6 +25,7 @@ type diagnoseFlags struct {
 	thresholds string
 	show       bool
 
+	bundle    string
 	perf      time.Duration
 	pid       int
 	logs, pod string // NAMESPACE/POD
@@ -74,6 +75,7 @@ From where on something is a finding stands in one file: --show-thresholds print
 	f.BoolVar(&o.parts, "hardware", false, "instead: CPUs, memory modules, disks and their health, network cards, PCI, firmware, and what the BMC says")
 	f.DurationVar(&o.since, "since", 0, "of logs: no older than that, as 2h (default: since the boot)")
 	f.StringVar(&o.thresholds, "thresholds", "", "a TOML file with thresholds of your own")
+	f.StringVar(&o.bundle, "bundle", "", "also put all raw outputs, without secrets, into this file (.tar.zst), for a colleague or a vendor")
 	f.DurationVar(&o.perf, "perf", 0, "instead: sample for so long what the cores do, with perf, or with strace where a process is named")
 	f.IntVar(&o.pid, "pid", 0, "with --perf: of this process alone")
 	f.StringVar(&o.logs, "logs", "", "instead: the log of a pod, NAMESPACE/POD, grouped by what its lines say, then its last lines")
@@ -97,6 +99,10 @@ func (o diagnoseFlags) check(args, command []string) error {
 		return nil
 	case len(args) == 0:
 		return usage("name an inventory")
+	case o.bundle != "" && modes > 0:
+		return usage("--bundle goes with the usual look alone")
+	case o.bundle != "" && !strings.HasSuffix(o.bundle, ".tar.zst"):
+		return usage("--bundle %s: it will be a .tar.zst: call it so", o.bundle)
 	case modes > 1:
 		return usage("--hardware, --perf, --logs and --pod look at different things: one at a time")
 	case o.pid != 0 && o.perf == 0:
@@ -127,6 +133,8 @@ type diagnosed struct {
 	Findings []finding.Finding `json:"findings"`
 	Numbers  *diagnose.Look    `json:"numbers,omitempty"`
 	Error    string            `json:"error,omitempty"`
+
+	raw string // what the machine printed
 }
 
 // loadSome reads the inventory and selects from it the nodes that are named; none: all that --limit leaves.
@@ -155,16 +163,27 @@ func (a *app) diagnose(ctx context.Context, path string, nodes []string, o diagn
 	defer cancel(nil)
 	n := a.network(f)
 	defer n.Close()
-	var listened diagnosis
-	var wg sync.WaitGroup
-	wg.Go(func() { listened = a.listenTo(ctx, f, hosts, len(nodes) == 0 && a.flags.limit == "", limits) })
-	all := a.lookAt(ctx, n, f, hosts, o, limits)
-	wg.Wait()
+	d := a.lookAll(ctx, n, f, hosts, len(nodes) == 0 && a.flags.limit == "", o, limits)
 	if ctx.Err() != nil {
 		return silent(exitInterrupted)
 	}
+	if o.bundle != "" {
+		if err := a.bundle(ctx, n, f, hosts, d, o.bundle); err != nil {
+			return err
+		}
+	}
+	return a.showDiagnosis(d)
+}
+
+// lookAll looks into machines and cluster at once; whole: into what belongs to no host of the inventory too.
+func (a *app) lookAll(ctx context.Context, n *remote.Net, f *inventory.Fleet, hosts []inventory.Host, whole bool, o diagnoseFlags, limits diagnose.Thresholds) diagnosis {
+	var listened diagnosis
+	var wg sync.WaitGroup
+	wg.Go(func() { listened = a.listenTo(ctx, f, hosts, whole, limits) })
+	all := a.lookAt(ctx, n, f, hosts, o, limits)
+	wg.Wait()
 	listened.nodes = all
-	return a.showDiagnosis(listened)
+	return listened
 }
 
 // diagnosis is all that one look came to.
@@ -172,6 +191,7 @@ type diagnosis struct {
 	nodes []diagnosed
 	more  []finding.Finding // by what the API says
 	gaps  []string          // what could not be asked at all
+	heard kube.Heard
 }
 
 // findings are all of them.
@@ -202,7 +222,7 @@ func (a *app) listenTo(ctx context.Context, f *inventory.Fleet, hosts []inventor
 	for _, h := range hosts {
 		names = append(names, h.Node)
 	}
-	return diagnosis{more: diagnose.JudgeCluster(diagnose.Cluster(heard), names, whole, limits, time.Now())}
+	return diagnosis{heard: heard, more: diagnose.JudgeCluster(diagnose.Cluster(heard), names, whole, limits, time.Now())}
 }
 
 // apiTime bounds what the API is asked.
@@ -230,8 +250,7 @@ func (a *app) lookAt(ctx context.Context, n *remote.Net, f *inventory.Fleet, hos
 // lookOn looks into one machine. One that can't be asked is a finding too.
 func (a *app) lookOn(ctx context.Context, n *remote.Net, h inventory.Host, q diagnose.Questions, limits diagnose.Thresholds) diagnosed {
 	m := n.Host(a.login(h), remote.Fence{})
-	defer m.Close() //nolint:errcheck // nothing to lose
-	look, err := diagnose.Gather(ctx, m.Run, q)
+	raw, err := diagnose.Ask(ctx, m.Run, q)
 	if err != nil {
 		why := unaddressed(brief(h.Name, oneLine(err)))
 		return diagnosed{Node: h.Node, Error: why, Findings: []finding.Finding{{
@@ -240,7 +259,8 @@ func (a *app) lookOn(ctx context.Context, n *remote.Net, h inventory.Host, q dia
 			Command: "fleetup power status INVENTORY " + h.Node,
 		}}}
 	}
-	return diagnosed{Node: h.Node, Numbers: &look, Findings: diagnose.Judge(h.Node, look, limits, time.Now())}
+	look := diagnose.Parse(raw, q.Since)
+	return diagnosed{Node: h.Node, Numbers: &look, raw: raw.Text, Findings: diagnose.Judge(h.Node, look, limits, time.Now())}
 }
 
 // peersOf are the machines that one is asked to reach: its neighbour in the inventory, and the first of the control plane.

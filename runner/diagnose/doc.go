@@ -1,7 +1,9 @@
 // Package diagnose looks into machines that run: what is wrong with each now, with the evidence, and the numbers below.
 //
-//	look, err := diagnose.Gather(ctx, m.Run, diagnose.Questions{Peers: peers})   // one script over SSH, as root, some 1.5 s
-//	list := diagnose.Judge("n1", look, limits)                                   // findings, by the thresholds
+//	raw, err := diagnose.Ask(ctx, m.Run, diagnose.Questions{Peers: peers})   // one script over SSH, as root, some 1.5 s
+//	look := diagnose.Parse(raw, since)                                       // numbers
+//	list := diagnose.Judge("n1", look, limits, now)                          // findings, by the thresholds
+//	list = diagnose.JudgeCluster(cluster, nodes, whole, limits, now)         // and those that the API knows of
 //
 // One script reads /proc, /sys, the logs and the node's own tools, twice where a rate is wanted, and changes nothing.
 // Parse reads what it printed: parsers are pure, take whatever they are given, and never fail; what a machine can't tell

@@ -59,15 +59,6 @@ func Ask(ctx context.Context, run func(ctx context.Context, script string) (stri
 	return raw, nil
 }
 
-// Gather asks a machine and reads its answer.
-func Gather(ctx context.Context, run func(ctx context.Context, script string) (string, error), q Questions) (Look, error) {
-	raw, err := Ask(ctx, run, q)
-	if err != nil {
-		return Look{}, err
-	}
-	return Parse(raw, q.Since), nil
-}
-
 // mark begins the line before each part of the script's output.
 const mark = "#fleetup "
 
