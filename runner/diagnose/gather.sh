@@ -142,6 +142,8 @@ if command -v journalctl >/dev/null 2>&1 && [ -n "$(journalctl -q --no-pager -n 
 	timeout 15 journalctl -q --no-pager -o short-unix "$from" -k -p warning 2>/dev/null | tail -n $newest
 	part journal errors
 	timeout 15 journalctl -q --no-pager -o short-unix "$from" -p err 2>/dev/null | grep -v -E '^[0-9.]+ [^ ]+ kernel: ' | tail -n $newest
+	part journal killed
+	timeout 15 journalctl -q --no-pager -o short-unix "$from" -p notice _PID=1 2>/dev/null | grep -F 'killed by the OOM killer' | tail -n 50
 	part journal kubernetes
 	timeout 15 journalctl -q --no-pager -o short-unix "$from" -u kubelet -u containerd -u docker -u crio 2>/dev/null |
 		grep -E ': [EF][0-9]{4} |level=(error|fatal|panic)|panic: ' | tail -n $newest

@@ -137,9 +137,13 @@ func (j *judge) oom() {
 	w := told{rule: "oom-kill", meaning: "the machine ran out of memory, and the kernel chose a victim: it may take a kubelet as well",
 		action: "set limits on what grew, and reserve memory for the system (system-reserved); `fleetup audit` says how much"}
 	if last.Cgroup {
-		w.meaning, w.action = "a container reached its own memory limit", "raise the limit, or mend the leak"
+		w.meaning, w.action = "a container or service reached its own memory limit", "raise the limit, or mend the leak"
 	}
-	j.add(severity, w, "%s killed; the last was %s (%d), %s", times(len(j.l.OOMs), "process", "processes"), last.Process, last.PID, ago)
+	who := last.Process
+	if last.PID > 0 {
+		who += fmt.Sprintf(" (%d)", last.PID)
+	}
+	j.add(severity, w, "%s killed; the last was %s, %s", times(len(j.l.OOMs), "process", "processes"), who, ago)
 }
 
 // health is what SMART, ECC and the kernel say of the hardware.

@@ -110,12 +110,15 @@ func shapeOf(text string) string {
 	return text
 }
 
+// unitKilled is what systemd says of a unit, also where the kernel's own log can't be read.
+var unitKilled = regexp.MustCompile(`^(\S+): A process of this unit has been killed by the OOM killer`)
+
 var killed = regexp.MustCompile(`(?i)(memory cgroup )?out of memory: kill(?:ed)? process (\d+) \(([^)]*)\)`)
 
 // grouped counts lines by their shapes, and takes out the kernel's kills. Those before since are left out.
 func grouped(lines []line, since time.Time) ([]Shape, []OOM) {
 	type key struct{ source, shape string }
-	shapes, oom := map[key]*Shape{}, []OOM(nil)
+	shapes, oom, units := map[key]*Shape{}, []OOM(nil), []OOM(nil)
 	for _, l := range lines {
 		if !l.at.IsZero() && l.at.Before(since) {
 			continue
@@ -123,6 +126,10 @@ func grouped(lines []line, since time.Time) ([]Shape, []OOM) {
 		if m := killed.FindStringSubmatch(l.text); m != nil && l.source == "kernel" {
 			pid, _ := strconv.Atoi(m[2]) // digits
 			oom = append(oom, OOM{Time: l.at, PID: pid, Process: m[3], Cgroup: m[1] != ""})
+			continue
+		}
+		if m := unitKilled.FindStringSubmatch(l.text); m != nil && l.source == "systemd" {
+			units = append(units, OOM{Time: l.at, Process: m[1], Cgroup: true})
 			continue
 		}
 		k := key{l.source, shapeOf(l.text)}
@@ -146,6 +153,11 @@ func grouped(lines []line, since time.Time) ([]Shape, []OOM) {
 	slices.SortFunc(all, func(a, b Shape) int {
 		return cmp.Or(cmp.Compare(b.Count, a.Count), b.Last.Compare(a.Last), cmp.Compare(a.Source+a.Shape, b.Source+b.Shape))
 	})
+	for _, u := range units { // of which the kernel didn't tell itself
+		if !slices.ContainsFunc(oom, func(o OOM) bool { return o.Time.Sub(u.Time).Abs() < 10*time.Second }) {
+			oom = append(oom, u)
+		}
+	}
 	slices.SortStableFunc(oom, func(a, b OOM) int { return a.Time.Compare(b.Time) })
 	return all, oom
 }

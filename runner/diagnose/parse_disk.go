@@ -94,12 +94,12 @@ func kept(fs FileSystem) bool {
 	case "squashfs", "iso9660", "udf", "devtmpfs", "proc", "sysfs", "nsfs", "ramfs", "efivarfs", "fuse.lxcfs":
 		return false
 	case "overlay":
-		return fs.Mount == "/"
-	case "tmpfs":
-		return fs.Mount == "/tmp" || fs.Mount == "/run" || fs.Mount == "/var/tmp"
+		if fs.Mount != "/" {
+			return false
+		}
 	}
-	for _, dir := range []string{"/var/lib/kubelet/pods/", "/run/containerd/", "/var/lib/docker/overlay2/", "/run/credentials/", "/var/lib/containers/storage/overlay/"} {
-		if strings.HasPrefix(fs.Mount, dir) {
+	for _, dir := range []string{"/dev/", "/sys/", "/proc/", "/run/host/", "/run/lock/", "/run/user/", "/var/lib/kubelet/pods/", "/run/containerd/", "/var/lib/docker/overlay2/", "/run/credentials/", "/var/lib/containers/storage/overlay/"} {
+		if strings.HasPrefix(fs.Mount+"/", dir) {
 			return false
 		}
 	}

@@ -121,6 +121,19 @@ func TestLogs(t *testing.T) {
 	}
 }
 
+// What systemd says of a kill counts where the kernel's log doesn't tell of it.
+func TestUnitKilled(t *testing.T) {
+	say := func(second int, source, text string) line { return line{time.Unix(int64(second), 0), source, text} }
+	_, got := grouped([]line{
+		say(100, "kernel", "Out of memory: Killed process 7 (java) total-vm:1kB"),
+		say(103, "systemd", "app.service: A process of this unit has been killed by the OOM killer."),
+		say(900, "systemd", "job.service: A process of this unit has been killed by the OOM killer."),
+	}, time.Time{})
+	if len(got) != 2 || got[0].Process != "java" || got[1] != (OOM{Time: time.Unix(900, 0), Process: "job.service", Cgroup: true}) {
+		t.Errorf("kills: %+v", got)
+	}
+}
+
 func TestReadLine(t *testing.T) {
 	want := line{time.Date(2023, 11, 14, 22, 13, 20, 0, time.UTC), "kernel", "I/O error"}
 	for _, raw := range []string{
