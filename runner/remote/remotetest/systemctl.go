@@ -218,7 +218,7 @@ func (m *Machine) show(p *shell.Proc, name string, opts map[string]string) {
 	}
 	exe := strings.TrimSuffix(name, ".service")
 	values := []struct{ key, value string }{
-		{"Id", name}, {"LoadState", load}, {"ActiveState", u.active}, {"SubState", sub}, {"Result", u.result}, {"NRestarts", strconv.Itoa(u.restarts)},
+		{"Id", name}, {"LoadState", load}, {"ActiveState", u.active}, {"SubState", sub}, {"Result", u.result}, {"NRestarts", strconv.Itoa(m.restarts(u))},
 		{"UnitFileState", m.enabled(name)}, {"FragmentPath", fragment}, {"DropInPaths", strings.Join(m.dropIns(name), " ")},
 		{"MainPID", strconv.Itoa(pid)}, {"ExecMainStatus", "0"}, {"NeedDaemonReload", "no"},
 		{"ActiveEnterTimestampMonotonic", strconv.FormatInt(u.since.Microseconds(), 10)},

@@ -17,8 +17,7 @@ type unit struct {
 	name      string // with .service
 	active    string // inactive, active, activating, failed
 	result    string
-	since     time.Duration // uptime when it became active
-	restarts  int
+	since     time.Duration // uptime when it became active, or began to crash
 	transient bool
 	proc      *shell.Proc // of a transient one
 }
@@ -305,4 +304,13 @@ func upstream(version string) string {
 	version, _, _ = strings.Cut(version, "-")
 	version, _, _ = strings.Cut(version, "~")
 	return version
+}
+
+// restarts is how often systemd has restarted a unit that crashes: every ten seconds, as kubelet.service asks for.
+func (m *Machine) restarts(u unit) int {
+	const restartSec = 10 * time.Second
+	if u.active != "activating" || u.transient {
+		return 0
+	}
+	return int((time.Since(m.booted) - u.since) / restartSec)
 }
