@@ -62,7 +62,7 @@ func (a *app) check(ctx context.Context, path string, onlyNew bool) error {
 	} else {
 		a.checkText(shown, known)
 		ahead.text(a.out)
-		a.checkEnd(len(found), refusals(findings), failing(ahead.drains))
+		a.checkEnd(len(found), refusals(together(findings)), failing(ahead.drains))
 	}
 	if err != nil {
 		return err

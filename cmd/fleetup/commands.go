@@ -36,7 +36,7 @@ func (a *app) playbooksCommand() *cobra.Command {
 			if len(args) == 1 {
 				text, err := playbooks.Source(args[0])
 				if err != nil {
-					return usage("%w; `fleetup playbooks` lists them", err)
+					return usage("%w\n`fleetup playbooks` lists them", err)
 				}
 				_, err = a.out.Write(text)
 				return err

@@ -195,6 +195,9 @@ func (d *display) paint(e runner.Event) string {
 		if e.Message == "up to date" {
 			return d.color("32", "up to date")
 		}
+		if e.Message == "done" { // what was changed, an earlier process did
+			return d.color("32", "done")
+		}
 		return d.color("32", "done") + ": " + e.Message
 	case runner.EventThrough:
 		if e.Order == runner.OrderUpgradeClosed && e.Message != "up to date" {

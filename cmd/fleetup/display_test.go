@@ -129,3 +129,13 @@ func TestGateIsSaidOnce(t *testing.T) {
 		}
 	}
 }
+
+// A node whose changes an earlier process made is done, and no more is said.
+func TestDisplayDone(t *testing.T) {
+	d, _ := newTestDisplay(1)
+	for message, want := range map[string]string{"done": "n1  done", "kubelet 1.37.2": "n1  done: kubelet 1.37.2", "up to date": "n1  up to date"} {
+		if got := d.line(runner.Event{Event: runner.EventDone, Node: "n1", Message: message}); got != want {
+			t.Errorf("%q: %q", message, got)
+		}
+	}
+}

@@ -33,7 +33,7 @@ func (s *session) takes(found map[string]*runner.Surveyed) (took map[string]runn
 	for name, v := range found {
 		own, again := past[name]
 		switch {
-		case v.NothingToDo():
+		case v.NothingToDo() && s.inFlight(name) == "":
 		case again:
 			took[name] = own
 		case known:
@@ -54,6 +54,11 @@ func (s *session) forecast(plan runner.Plan, found map[string]*runner.Surveyed) 
 // play is forecast where it is known how long each node takes.
 func (s *session) play(plan runner.Plan, took map[string]runner.Spent, known bool, now time.Time) forecast {
 	nodes, stranded := s.cluster.Observe()
+	for _, pn := range plan.Nodes {
+		if s.inFlight(pn.Name) != "" { // what the run has closed itself doesn't hold it up
+			nodes[pn.Name] = runner.NodeObserved{Ready: true}
+		}
+	}
 	f := runner.Predict(plan, whole(took), runner.Observed{Nodes: nodes, Stranded: stranded}, now)
 	return forecast{took, known, f.Total, f.Ends, f.Turns}
 }

@@ -21,7 +21,7 @@ An inventory takes one over with use = "NAME" in a [[gate]] of its own, and may 
 			if len(args) == 1 {
 				text, err := inventory.ReadyGate(args[0])
 				if err != nil {
-					return usage("%w; `fleetup gates` lists them", err)
+					return usage("%w\n`fleetup gates` lists them", err)
 				}
 				_, err = fmt.Fprint(a.out, text)
 				return err

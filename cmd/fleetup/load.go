@@ -3,6 +3,9 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io/fs"
+	"path/filepath"
+	"strings"
 
 	"github.com/fleetup/fleetup/inventory"
 	"github.com/fleetup/fleetup/runner"
@@ -19,6 +22,9 @@ type needs struct {
 // also what the command would have refused later.
 func (a *app) load(path string, n needs) (*inventory.Fleet, []inventory.Host, error) {
 	f, err := inventory.Load(path, a.flags.set...)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil, usage("inventory %s: no such file; %s", path, instead(filepath.Dir(path)))
+	}
 	var wrong inventory.Problems
 	if err != nil && !errors.As(err, &wrong) {
 		return nil, nil, usage("%w", err)
@@ -41,6 +47,18 @@ func (a *app) load(path string, n needs) (*inventory.Fleet, []inventory.Host, er
 		return nil, nil, exitWith(exitUsage, err)
 	}
 	return f, hosts, nil
+}
+
+// instead is what somebody may have meant who names an inventory that isn't in dir.
+func instead(dir string) string {
+	there, _ := filepath.Glob(filepath.Join(dir, "*.toml")) // its one error is of the pattern
+	switch {
+	case len(there) == 0:
+		return "the least that one holds is [hosts] with n1 = { address = \"10.0.0.1\" }"
+	case len(there) > 5:
+		return fmt.Sprintf("there are %d others in that folder", len(there))
+	}
+	return "there is " + strings.Join(there, ", ")
 }
 
 // misused is what is wrong with the playbooks that the inventory names, and with what it tells them.

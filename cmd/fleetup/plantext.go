@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
@@ -17,14 +18,15 @@ type planTold struct {
 	took     map[string]runner.Spent
 	nodes    map[string]runner.PlanNode
 	commands bool
-	n        int      // nodes told that have something to do
+	n        int // nodes told that have something to do
+	first    alikes
 	same     []string // nodes without
 }
 
 // planText prints the stages, every node in the order in which it will be taken, what differs there and, with commands,
 // what would run; then what bounds the run, and how long it takes.
 func (s *session) planText(w io.Writer, plan runner.Plan, found map[string]*runner.Surveyed, fc forecast, commands bool) {
-	t := &planTold{s: s, w: w, found: found, took: fc.took, commands: commands, nodes: map[string]runner.PlanNode{}}
+	t := &planTold{s: s, w: w, found: found, took: fc.took, commands: commands, nodes: map[string]runner.PlanNode{}, first: alikes{}}
 	for _, n := range plan.Nodes {
 		t.nodes[n.Name] = n
 	}
@@ -32,7 +34,7 @@ func (s *session) planText(w io.Writer, plan runner.Plan, found map[string]*runn
 		t.stage(k, len(plan.Stages), stage)
 	}
 	if len(t.same) > 0 {
-		fmt.Fprintf(w, "up to date: %s\n", strings.Join(t.same, ", "))
+		fmt.Fprintf(w, "up to date: %s\n", strings.ReplaceAll(fold(t.same), ",", ", "))
 	}
 	if t.n == 0 {
 		fmt.Fprintln(w, "nothing to do")
@@ -102,22 +104,46 @@ func (t *planTold) node(name, order string) {
 	case t.s.leftAlone(pn) != "":
 		fmt.Fprintf(t.w, "%s  left alone: %s\n", name, t.s.leftAlone(pn))
 		return
-	case v.NothingToDo():
+	case v.NothingToDo() && t.s.inFlight(name) == "":
 		t.same = append(t.same, name)
 		return
 	}
 	t.n++
-	fmt.Fprintf(t.w, "%d. %s  %s, %s\n", t.n, name, how(v, order), roughly(t.took[name].All))
-	for _, i := range v.Items {
-		planStep(t.w, i, t.commands)
+	what, steps := t.first.tell(name, cmp.Or(t.s.inFlight(name), how(v, order)), planSteps(v, t.commands))
+	fmt.Fprintf(t.w, "%d. %s  %s, %s\n%s", t.n, name, what, roughly(t.took[name].All), steps)
+}
+
+// inFlight says how the unfinished run goes on with a node that it has claimed; "" where it hasn't.
+func (s *session) inFlight(node string) string {
+	n, _ := s.cluster.Node(node)
+	_, held := runner.HoldOf(n.Run, n.State)
+	switch {
+	case n.Run == "" || held || s.cluster.run != "" && !s.ours(n):
+		return ""
+	case n.Failed != "":
+		return "failed in run " + n.Run + ", taken again"
 	}
+	return "in flight in run " + n.Run + ", which goes on there"
+}
+
+// alikes are the nodes that were told in full, by what was told of them.
+type alikes map[string]string
+
+// tell is what to say of a node: how, and its steps; or, where another node was told just so, that it's the same as that one.
+func (t alikes) tell(name, how, steps string) (string, string) {
+	if steps == "" {
+		return how, ""
+	}
+	if same, told := t[how+steps]; told {
+		return "the same as " + same, ""
+	}
+	t[how+steps] = name
+	return how, steps
 }
 
 // bounds prints what keeps the run from going on at its own pace.
 func bounds(w io.Writer, plan runner.Plan) {
-	for _, l := range plan.Limits {
-		fmt.Fprintf(w, "limit: %s\n", l.Why)
-	}
+	limits(w, plan)
 	for _, g := range plan.Gates {
 		fmt.Fprintf(w, "gate: %s, before the first node, after each one and through every soak; no answer for %s halts\n", g.Name, short(g.Deadline))
 	}
@@ -179,6 +205,38 @@ func how(v *runner.Surveyed, order string) string {
 		return text
 	}
 	return text + ", uncordon"
+}
+
+// limits prints how many may be down at once. Those that differ in what they are of alone, as each rack's, share a line.
+func limits(w io.Writer, plan runner.Plan) {
+	of, kinds := map[string][]string{}, []string{}
+	for _, l := range plan.Limits {
+		who, most, split := strings.Cut(l.Why, ": ")
+		if !split {
+			fmt.Fprintf(w, "limit: %s\n", l.Why)
+			continue
+		}
+		if len(of[most]) == 0 {
+			kinds = append(kinds, most)
+		}
+		of[most] = append(of[most], who)
+	}
+	for _, most := range kinds {
+		each := ""
+		if len(of[most]) > 1 {
+			each = " each"
+		}
+		fmt.Fprintf(w, "limit: %s: %s%s\n", strings.ReplaceAll(fold(of[most]), ",", ", "), most, each)
+	}
+}
+
+// planSteps are the lines of what differs on a node.
+func planSteps(v *runner.Surveyed, commands bool) string {
+	var text strings.Builder
+	for _, i := range v.Items {
+		planStep(&text, i, commands)
+	}
+	return text.String()
 }
 
 func planStep(w io.Writer, i runner.Item, commands bool) {

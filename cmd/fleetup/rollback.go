@@ -157,7 +157,7 @@ func (s *session) backText(w io.Writer, plan runner.Plan, found map[string]*runn
 		return
 	}
 	fmt.Fprintf(w, "back to what ran before run %s:\n", back.run)
-	n := 0
+	n, first := 0, alikes{}
 	for _, stage := range plan.Stages {
 		for _, name := range stage.Nodes {
 			v := found[name]
@@ -165,15 +165,11 @@ func (s *session) backText(w io.Writer, plan runner.Plan, found map[string]*runn
 				continue
 			}
 			n++
-			fmt.Fprintf(w, "%d. %s  %s\n", n, name, howBack(v))
-			for _, i := range v.Items {
-				planStep(w, i, s.app.flags.verbose)
-			}
+			what, steps := first.tell(name, howBack(v), planSteps(v, s.app.flags.verbose))
+			fmt.Fprintf(w, "%d. %s  %s\n%s", n, name, what, steps)
 		}
 	}
-	for _, l := range plan.Limits {
-		fmt.Fprintf(w, "limit: %s\n", l.Why)
-	}
+	limits(w, plan)
 	stays.print(w, "stays as it is: ")
 }
 

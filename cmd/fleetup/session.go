@@ -191,7 +191,7 @@ func (s *session) tryProbes(ctx context.Context) []runner.Finding {
 // refusal is the error of a preflight that found something against the run; nil if it didn't.
 func refusal(findings []runner.Finding) error {
 	var lines []string
-	for _, f := range findings {
+	for _, f := range together(findings) {
 		if f.Refuse {
 			lines = append(lines, f.String())
 		}

@@ -191,7 +191,7 @@ func (a *app) showStatus(st standing) error {
 		return json.NewEncoder(a.out).Encode(st)
 	}
 	if st.Run == "" {
-		fmt.Fprintln(paper(a.out), "no run is known")
+		fmt.Fprintf(paper(a.out), "no run is known%s\n", because(st))
 	} else {
 		fmt.Fprintf(paper(a.out), "run %s: %s%s\n", st.Run, st.State, because(st))
 	}
@@ -215,6 +215,9 @@ func because(st standing) string {
 	}
 	if st.Why != "" {
 		text += ": " + st.Why
+	}
+	if strings.HasPrefix(st.Why, "paused: ") {
+		text += "; `fleetup resume` goes on"
 	}
 	return text
 }
