@@ -29,6 +29,7 @@ type auditFlags struct {
 	failOn  string
 	patches bool
 	api     bool
+	onlyNew bool
 }
 
 func (a *app) auditCommand() *cobra.Command {
@@ -54,6 +55,7 @@ critical) or worse.`,
 	c.Flags().StringVar(&flags.failOn, "fail-on", "", "exit 1 from this level on: info, warning or critical")
 	c.Flags().BoolVar(&flags.patches, "patches", false, "print a script of all that mends, and nothing else")
 	c.Flags().BoolVar(&flags.api, "api-only", false, "ask the cluster alone, and log into no machine")
+	c.Flags().BoolVar(&flags.onlyNew, "only-new", false, onlyNewHelp)
 	return c
 }
 
@@ -80,8 +82,17 @@ func (a *app) audit(ctx context.Context, path string, flags auditFlags) error {
 	for i := range list {
 		list[i].Command = strings.ReplaceAll(list[i].Command, "INVENTORY", path)
 	}
-	if err := a.showAudit(path, facts, list, flags.patches); err != nil {
+	shown, more := list, ""
+	if flags.onlyNew {
+		if shown, more, err = a.newFindings(f, "audit", list); err != nil {
+			return err
+		}
+	}
+	if err := a.showAudit(path, facts, shown, flags.patches); err != nil {
 		return err
+	}
+	if more != "" && !a.json() {
+		fmt.Fprintln(paper(a.out), more)
 	}
 	if finding.Worst(list) >= failOn {
 		return silent(exitFailed)

@@ -27,7 +27,7 @@ fits the window, and which limit would make it faster. It exits 1 where a run wo
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error { return a.check(c.Context(), args[0], onlyNew) },
 	}
-	c.Flags().BoolVar(&onlyNew, "only-new", false, "for regular checks: say, and notify, what the last one with this flag didn't find")
+	c.Flags().BoolVar(&onlyNew, "only-new", false, onlyNewHelp)
 	return c
 }
 
@@ -52,10 +52,14 @@ func (a *app) check(ctx context.Context, path string, onlyNew bool) error {
 	}
 	shown, known := findings, 0
 	if onlyNew {
-		if shown, known, err = s.news("check", findings); err != nil {
+		if shown, known, err = news(a, s.fleet, "check", findings, sameCheck); err != nil {
 			return err
 		}
-		s.tellNews("check", shown)
+		var lines []string
+		for _, f := range shown {
+			lines = append(lines, f.String())
+		}
+		a.tellNews(s.fleet, "check", lines)
 	}
 	if a.json() {
 		err = json.NewEncoder(a.out).Encode(map[string]any{"version": 1, "hosts": len(found), "findings": nonNil(shown), "foreseen": ahead.foreseenJSON()})

@@ -24,6 +24,7 @@ type diagnoseFlags struct {
 	since      time.Duration
 	thresholds string
 	show       bool
+	onlyNew    bool
 
 	bundle    string
 	perf      time.Duration
@@ -82,6 +83,7 @@ From where on something is a finding stands in one file: --show-thresholds print
 	f.StringVar(&o.pod, "pod", "", "instead: run a command in a pod, NAMESPACE/POD, through its node's runtime: --pod shop/web-0 -- CMD")
 	f.StringVar(&o.container, "container", "", "with --logs or --pod: which container")
 	f.BoolVar(&o.previous, "previous", false, "with --logs: of the container before its last restart")
+	f.BoolVar(&o.onlyNew, "only-new", false, onlyNewHelp+"; no numbers")
 	f.BoolVar(&o.show, "show-thresholds", false, "print the thresholds, to be copied and changed")
 	return c
 }
@@ -105,6 +107,8 @@ func (o diagnoseFlags) check(args, command []string) error {
 		return usage("--bundle %s: it will be a .tar.zst: call it so", o.bundle)
 	case modes > 1:
 		return usage("--hardware, --perf, --logs and --pod look at different things: one at a time")
+	case modes > 0 && o.onlyNew:
+		return usage("--only-new is of the findings: not with --hardware, --perf, --logs or --pod")
 	case o.pid != 0 && o.perf == 0:
 		return usage("--pid says of which process --perf takes samples: give --perf 10s too")
 	case o.pid != 0 && len(args) != 2:
@@ -172,6 +176,9 @@ func (a *app) diagnose(ctx context.Context, path string, nodes []string, o diagn
 			return err
 		}
 	}
+	if o.onlyNew {
+		return a.showNews(f, d)
+	}
 	return a.showDiagnosis(d)
 }
 
@@ -184,6 +191,35 @@ func (a *app) lookAll(ctx context.Context, n *remote.Net, f *inventory.Fleet, ho
 	wg.Wait()
 	listened.nodes = all
 	return listened
+}
+
+// showNews shows what the last regular diagnosis didn't find, without numbers: nobody looks at those of a job.
+func (a *app) showNews(f *inventory.Fleet, d diagnosis) error {
+	fresh, more, err := a.newFindings(f, "diagnose", d.findings())
+	if err != nil {
+		return err
+	}
+	if a.json() {
+		err = json.NewEncoder(a.out).Encode(map[string]any{"version": 1, "findings": nonNil(fresh), "gaps": nonNil(d.gaps)})
+	} else {
+		s := a.screen(len(d.nodes))
+		if len(fresh) == 0 {
+			s.line("", "nothing new")
+		}
+		s.findings(fresh)
+		if more != "" {
+			s.line("", more)
+		}
+	}
+	if err == nil && d.unreachable() {
+		err = silent(exitFailed)
+	}
+	return err
+}
+
+// unreachable reports whether a machine could not be asked.
+func (d diagnosis) unreachable() bool {
+	return slices.ContainsFunc(d.nodes, func(n diagnosed) bool { return n.Error != "" })
 }
 
 // diagnosis is all that one look came to.
@@ -295,10 +331,8 @@ func (a *app) showDiagnosis(d diagnosis) error {
 	} else {
 		a.diagnosisOn(a.screen(len(d.nodes)), d)
 	}
-	for _, d := range d.nodes {
-		if d.Error != "" {
-			return silent(exitFailed)
-		}
+	if d.unreachable() {
+		return silent(exitFailed)
 	}
 	return nil
 }

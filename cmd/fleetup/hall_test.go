@@ -273,6 +273,7 @@ var steps = map[string]step{
 	"probes":         {"", (*hall).probes},
 	"settle":         {"PODS", (*hall).settle},
 	"rights-none":    {"[RESOURCE]", (*hall).rightsNone},
+	"rights-of":      {"audit|diagnose", (*hall).rightsOf},
 	"api-version":    {"VERSION", func(s *hall, args []string) (string, error) { s.box.API.SetVersion(args[0]); return "", nil }},
 	"answer":         {"CODE [AFTER]", (*hall).answer},
 	"api":            {"up|down", func(s *hall, args []string) (string, error) { s.box.API.Refuse(args[0] == "down"); return "", nil }},
@@ -486,6 +487,17 @@ func (s *hall) settle(args []string) (string, error) {
 func (s *hall) rightsNone(args []string) (string, error) {
 	s.box.API.Authorize(func(_, _, group, resource, _, _ string) bool {
 		return group == "authorization.k8s.io" || len(args) > 0 && resource != args[0]
+	})
+	return "", nil
+}
+
+// rightsOf leaves those rights alone that a job of this command is granted.
+func (s *hall) rightsOf(args []string) (string, error) {
+	rules := kube.LookRules(args[0])
+	s.box.API.Authorize(func(_, verb, group, resource, _, _ string) bool {
+		return slices.ContainsFunc(rules, func(r kube.Rule) bool {
+			return r.Group == group && r.Resource == resource && slices.Contains(r.Verbs, verb)
+		})
 	})
 	return "", nil
 }

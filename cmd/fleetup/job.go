@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -42,7 +43,8 @@ Keys, known_hosts and tokens stay in Secrets that you make; which keys they need
 along. The runner takes the node that it runs on last, and hands over to a pod elsewhere. A run that was halted stays
 halted, and exits 3, until "fleetup resume".
 
---command check --schedule "0 6 * * *" makes regular checks instead: each says, and notifies, what the one before it didn't find.`,
+--command check, audit or diagnose with --schedule "0 6 * * *" makes regular looks instead, by an account that may look alone:
+each says, and notifies, what the one before it didn't find.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error { return a.job(c.Context(), args[0], jf) },
 	}
@@ -52,7 +54,7 @@ halted, and exits 3, until "fleetup resume".
 	f.StringVar(&jf.image, "image", "", "container `IMAGE` that holds fleetup (see cmd/fleetup/Dockerfile)")
 	f.StringVar(&jf.name, "name", "", "`NAME` of the objects (default fleetup-NAME, as the inventory is named)")
 	f.StringVar(&jf.namespace, "namespace", "", "`NAMESPACE` of the objects (default the Lease's)")
-	f.StringVar(&jf.command, "command", "run", "`COMMAND`: run, or check for regular checks")
+	f.StringVar(&jf.command, "command", "run", "`COMMAND`: run; or check, audit or diagnose, regularly")
 	f.StringVar(&jf.schedule, "schedule", "", "`CRON` line, instead of the inventory's windows")
 	f.StringVar(&jf.zone, "timezone", "", "`ZONE` of --schedule (default the cluster's)")
 	f.StringVar(&jf.sshSecret, "ssh-secret", "", "`SECRET` with SSH keys and known_hosts (default fleetup-NAME-ssh)")
@@ -86,13 +88,16 @@ func (a *app) job(ctx context.Context, path string, jf jobFlags) error {
 	return a.applyJob(ctx, f, applied, jf.dryRun)
 }
 
+// jobCommands are what a job may do.
+var jobCommands = []string{"run", "check", "audit", "diagnose"}
+
 // complete fills defaults in, and refuses what can't be meant.
 func (jf *jobFlags) complete(f *inventory.Fleet) error {
 	switch {
 	case jf.image == "":
 		return usage("job: name the image that holds fleetup with --image; cmd/fleetup/Dockerfile makes one")
-	case jf.command != "run" && jf.command != "check":
-		return usage("--command %q: it is run or check", jf.command)
+	case !slices.Contains(jobCommands, jf.command):
+		return usage("--command %q: it is one of %s", jf.command, strings.Join(jobCommands, ", "))
 	case jf.schedule == "" && jf.command != "run":
 		return usage(`--command %s: say when with --schedule "0 6 * * *"`, jf.command)
 	case jf.schedule == "" && len(f.Windows) == 0:

@@ -29,7 +29,7 @@ func (a *app) jobOf(f *inventory.Fleet, hosts []inventory.Host, jf jobFlags) (ma
 	in.home, _ = os.UserHomeDir()
 	j := manifests.Job{
 		Name: jf.name, Namespace: jf.namespace, Image: jf.image, Schedules: schedules, Files: files,
-		Rules: append(kube.Rules(f.Cluster.Namespace), fleetRules(f, hosts)...), Claim: jf.claim, Size: jf.size,
+		Rules: jf.rules(f, hosts), Claim: jf.claim, Size: jf.size,
 		Args: a.jobArgs(f, jf), Env: map[string]string{},
 	}
 	j.Secrets = in.sshFiles(f.Hosts, jf.sshSecret)
@@ -50,6 +50,14 @@ func (a *app) jobOf(f *inventory.Fleet, hosts []inventory.Host, jf jobFlags) (ma
 		j.Secrets = append(j.Secrets, in.mounted(jf.secret, ca))
 	}
 	return j, nil
+}
+
+// rules are what the job's account is granted: what its command asks of the API, and no more.
+func (jf jobFlags) rules(f *inventory.Fleet, hosts []inventory.Host) []kube.Rule {
+	if jf.command == "audit" || jf.command == "diagnose" {
+		return kube.LookRules(jf.command)
+	}
+	return append(kube.Rules(f.Cluster.Namespace), fleetRules(f, hosts)...)
 }
 
 // ownPrograms are those that hooks and gates run on the runner's machine.

@@ -164,7 +164,7 @@ func (s *session) watched(ctx context.Context, rec *record, r *runner.Runner) er
 	defer func() { done(); watching.Wait() }()
 
 	d := s.app.newDisplay(len(r.Plan.Nodes))
-	people := s.teller(d.note)
+	people := s.app.teller(s.fleet, d.note)
 	defer people.close()
 	show := func(e runner.Event) { d.event(e); people.event(e) }
 	for _, e := range rec.first {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/fleetup/fleetup/inventory"
 	"github.com/fleetup/fleetup/runner"
 	"github.com/fleetup/fleetup/runner/notify"
 )
@@ -20,14 +21,14 @@ type teller struct {
 const lastWords = 20 * time.Second
 
 // teller begins to listen; trouble gets what can't be sent.
-func (s *session) teller(trouble func(string)) *teller {
+func (a *app) teller(f *inventory.Fleet, trouble func(string)) *teller {
 	var receivers []notify.Receiver
-	for _, n := range s.fleet.Notify {
+	for _, n := range f.Notify {
 		receivers = append(receivers, notify.Receiver{Name: n.Key, Events: n.Events, URL: func(ctx context.Context) (string, error) {
-			return s.app.secret(ctx, n.Key+".url", n.URL)
+			return a.secret(ctx, n.Key+".url", n.URL)
 		}})
 	}
-	return &teller{notify.Start(receivers, s.app.dial, trouble), s.fleet.Name, s.fleet.Path}
+	return &teller{notify.Start(receivers, a.dial, trouble), f.Name, f.Path}
 }
 
 func (t *teller) close() { t.Close(lastWords) }

@@ -1,0 +1,20 @@
+package kube
+
+// LookRules is what `fleetup audit` and `fleetup diagnose` ask the API, by their names: all of it to list. A kubelet's
+// configuration is not among it, though audit asks for it: nodes/proxy is as good as root on every node, and the machines tell
+// the same over SSH.
+func LookRules(command string) []Rule {
+	list := func(group, why string, resources ...string) (rules []Rule) {
+		for _, r := range resources {
+			rules = append(rules, Rule{Group: group, Resource: r, Verbs: []string{"list"}, Why: why})
+		}
+		return rules
+	}
+	if command == "diagnose" {
+		return list("", "listen to what the cluster says", "nodes", "pods", "events")
+	}
+	const why = "find what will hurt"
+	rules := list("", why, "nodes", "pods", "namespaces", "services", "resourcequotas", "limitranges", "persistentvolumes")
+	rules = append(rules, list("policy", why, "poddisruptionbudgets")...)
+	return append(rules, list("apps", why, "deployments", "statefulsets", "daemonsets", "replicasets")...)
+}
