@@ -95,14 +95,22 @@ const foreseenAtOnce = 200
 const (
 	foreseenTotal = "total_seconds"
 	foreseenEnds  = "ends"
+	foreseenKnown = "known"
 	foreseenNodes = "nodes"
 )
 
+// ForeseenRun is what was foreseen of the whole run.
+type ForeseenRun struct {
+	Total time.Duration
+	Ends  bool // it could end, as things stood; Total is 0 otherwise
+	Known bool // it rests on a run before; else it was guessed
+}
+
 // ForeseenEvents are what the journal keeps of a forecast: the whole run, and each node.
-func ForeseenEvents(total time.Duration, ends bool, nodes map[string]Foreseen) ([]Event, error) {
-	first := Event{Event: EventForeseen, Data: map[string]string{
-		foreseenTotal: strconv.FormatFloat(total.Seconds(), 'f', 1, 64), foreseenEnds: strconv.FormatBool(ends)}}
-	events := []Event{first}
+func ForeseenEvents(run ForeseenRun, nodes map[string]Foreseen) ([]Event, error) {
+	events := []Event{{Event: EventForeseen, Data: map[string]string{
+		foreseenTotal: strconv.FormatFloat(run.Total.Seconds(), 'f', 1, 64),
+		foreseenEnds:  strconv.FormatBool(run.Ends), foreseenKnown: strconv.FormatBool(run.Known)}}}
 	for chunk := range slices.Chunk(slices.Sorted(maps.Keys(nodes)), foreseenAtOnce) {
 		part := map[string]Foreseen{}
 		for _, name := range chunk {
@@ -122,11 +130,11 @@ func ForeseenEvents(total time.Duration, ends bool, nodes map[string]Foreseen) (
 }
 
 // ForeseenIn reads one such event. whole says that it speaks of the whole run too; what can't be read is left out.
-func ForeseenIn(e Event) (total time.Duration, ends, whole bool, nodes map[string]Foreseen) {
+func ForeseenIn(e Event) (run ForeseenRun, whole bool, nodes map[string]Foreseen) {
 	if text, there := e.Data[foreseenTotal]; there {
 		seconds, err := strconv.ParseFloat(text, 64)
-		total, ends, whole = time.Duration(seconds*float64(time.Second)), e.Data[foreseenEnds] == "true", err == nil
+		run, whole = ForeseenRun{time.Duration(seconds * float64(time.Second)), e.Data[foreseenEnds] == "true", e.Data[foreseenKnown] == "true"}, err == nil
 	}
 	_ = json.Unmarshal([]byte(e.Data[foreseenNodes]), &nodes) // absent, or of a later version
-	return total, ends, whole, nodes
+	return run, whole, nodes
 }

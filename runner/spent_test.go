@@ -42,15 +42,15 @@ func TestForeseenEvents(t *testing.T) {
 	for i := range 450 {
 		nodes[fmt.Sprintf("n%d", i)] = Foreseen{At: float64(i), Takes: 60, Phases: map[string]float64{"drain": 12.5}, Blocked: "budget"}
 	}
-	events, err := ForeseenEvents(90*time.Second, true, nodes)
+	events, err := ForeseenEvents(ForeseenRun{90 * time.Second, true, true}, nodes)
 	if err != nil || len(events) != 3 {
 		t.Fatalf("%d events, %v", len(events), err)
 	}
 	got := map[string]Foreseen{}
 	for i, e := range events {
-		total, ends, whole, part := ForeseenIn(e)
-		if whole != (i == 0) || whole && (total != 90*time.Second || !ends) {
-			t.Errorf("event %d: %s, %v, %v", i, total, ends, whole)
+		run, whole, part := ForeseenIn(e)
+		if whole != (i == 0) || whole && run != (ForeseenRun{90 * time.Second, true, true}) {
+			t.Errorf("event %d: %+v, %v", i, run, whole)
 		}
 		for name, f := range part {
 			got[name] = f
@@ -63,7 +63,7 @@ func TestForeseenEvents(t *testing.T) {
 	if d := cmp.Diff(nodes, got); d != "" {
 		t.Error(d)
 	}
-	if _, _, whole, part := ForeseenIn(Event{Data: map[string]string{"nodes": "of a later version"}}); whole || part != nil {
+	if _, whole, part := ForeseenIn(Event{Data: map[string]string{"nodes": "of a later version"}}); whole || part != nil {
 		t.Errorf("%v, %v", whole, part)
 	}
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/fleetup/fleetup/inventory"
 	"github.com/fleetup/fleetup/runner"
+	"github.com/fleetup/fleetup/runner/live"
 )
 
 // app is one invocation: its streams, its flags, and the ways out to the network, which the demo replaces.
@@ -39,6 +40,7 @@ type app struct {
 	asking   atomic.Bool // a question is open: Ctrl-C answers it
 	stopping atomic.Bool // Ctrl-C was pressed once: nothing new begins, and no question either
 
+	page     *live.Server                               // follows the run for people elsewhere; nil: nobody asked
 	transfer func(host, file string, done, total int64) // how far a file is; nil: nobody looks
 
 	flags struct {

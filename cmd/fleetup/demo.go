@@ -15,6 +15,7 @@ import (
 
 func (a *app) demoCommand() *cobra.Command {
 	var dir string
+	var serve serveFlags
 	c := &cobra.Command{
 		Use:   "demo",
 		Short: "The main job on a simulated fleet, in under a minute",
@@ -22,9 +23,10 @@ func (a *app) demoCommand() *cobra.Command {
 the very code that run uses: real SSH, SFTP and HTTP to machines and an API server that live in this process. Nothing
 outside of it is touched, except the folder in which the inventory is left for reading.`,
 		Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error { return a.demo(c.Context(), dir) },
+		RunE: func(c *cobra.Command, _ []string) error { return a.demo(c.Context(), dir, serve) },
 	}
 	c.Flags().StringVar(&dir, "dir", "demo-fleet", "`DIR` in which the inventory, the keys and the journal are left")
+	serve.flags(c)
 	return c
 }
 
@@ -41,7 +43,7 @@ spread          = { rack = 1 }      # … but never two of one rack
 http = [{ service = "shop/web:http", path = "/healthz" }]
 `
 
-func (a *app) demo(ctx context.Context, dir string) error {
+func (a *app) demo(ctx context.Context, dir string, serve serveFlags) error {
 	b, err := demoBox(ctx, dir)
 	if err != nil {
 		return fmt.Errorf("demo: %w", err)
@@ -54,7 +56,7 @@ func (a *app) demo(ctx context.Context, dir string) error {
 	fmt.Fprintf(paper(a.err), "six simulated machines, upgraded as `fleetup run %s` would\n\n", path)
 	a.dial, a.vanishes = b.Dial, true
 	a.flags.yes, a.flags.stateDir = true, filepath.Join(b.Dir, "state")
-	if err := a.run(ctx, path, runFlags{}); err != nil {
+	if err := a.run(ctx, path, runFlags{serve: serve}); err != nil {
 		return err
 	}
 	if !a.json() {

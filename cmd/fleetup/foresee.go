@@ -156,5 +156,5 @@ func (f foresight) journaled() ([]runner.Event, error) {
 			nodes[finding.Node] = n
 		}
 	}
-	return runner.ForeseenEvents(f.total, f.ends, nodes)
+	return runner.ForeseenEvents(runner.ForeseenRun{Total: f.total, Ends: f.ends, Known: f.known}, nodes)
 }

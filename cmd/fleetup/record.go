@@ -245,6 +245,9 @@ func (r *record) begin(plan runner.Plan) error {
 	if err != nil {
 		return err
 	}
+	if err := r.showPast(fresh); err != nil {
+		return err
+	}
 	kind := runner.EventResumed
 	if fresh {
 		kind = runner.EventStarted
@@ -271,6 +274,21 @@ func (r *record) foresee(plan runner.Plan, found map[string]*runner.Surveyed) er
 		if err := r.add(e); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// showPast tells whoever follows the run by its page what it did before this process.
+func (r *record) showPast(fresh bool) error {
+	if fresh || r.s.app.page == nil {
+		return nil
+	}
+	events, _, _, err := runner.ReadJournal(r.journal.Path())
+	if err != nil {
+		return exitWith(exitFailed, err)
+	}
+	for _, e := range events {
+		r.s.app.page.Event(e)
 	}
 	return nil
 }
@@ -316,6 +334,7 @@ func (r *record) add(e runner.Event) error {
 		return exitWith(exitFailed, err)
 	}
 	r.first = append(r.first, e)
+	r.s.app.page.Event(e)
 	return r.progress.Apply(e)
 }
 

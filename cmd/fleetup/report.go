@@ -11,11 +11,13 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/fleetup/fleetup/runner"
+	"github.com/fleetup/fleetup/runner/live"
 	"github.com/fleetup/fleetup/runner/report"
 )
 
 func (a *app) reportCommand() *cobra.Command {
 	var file, run string
+	var grafana bool
 	c := &cobra.Command{
 		Use:   "report INVENTORY",
 		Short: "One self-contained page of a run, from its journal alone",
@@ -23,12 +25,25 @@ func (a *app) reportCommand() *cobra.Command {
 changed, what was waited for, what failed and why. It is made from the journal alone: neither cluster nor machines are
 asked. With --output json or markdown the same as a document.`,
 		Example: `  fleetup report prod.toml                        # the newest run, as NAME-RUN.html
-  fleetup report prod.toml -o - --output markdown | xclip`,
-		Args: cobra.ExactArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error { return a.report(args[0], run, file) },
+  fleetup report prod.toml -o - --output markdown | xclip
+  fleetup report --grafana >dashboard.json        # for the metrics of fleetup run --serve`,
+		Args: func(c *cobra.Command, args []string) error {
+			if grafana {
+				return cobra.NoArgs(c, args)
+			}
+			return cobra.ExactArgs(1)(c, args)
+		},
+		RunE: func(_ *cobra.Command, args []string) error {
+			if grafana {
+				_, err := a.out.Write(live.Grafana)
+				return err
+			}
+			return a.report(args[0], run, file)
+		},
 	}
 	c.Flags().StringVarP(&file, "file", "o", "", "`FILE` to write; - is stdout (default NAME-RUN.html; stdout for json and markdown)")
 	c.Flags().StringVar(&run, "run", "", "`ID` of the run (default: the newest)")
+	c.Flags().BoolVar(&grafana, "grafana", false, "print a Grafana dashboard for the metrics of run --serve, to be imported there")
 	return c
 }
 

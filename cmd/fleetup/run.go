@@ -25,6 +25,7 @@ type runFlags struct {
 	waitLock   bool
 	wait       bool
 	unattended bool
+	serve      serveFlags
 }
 
 func (a *app) runCommand() *cobra.Command {
@@ -44,6 +45,7 @@ then the others. Ctrl-C once ends after what is in flight; twice parks it where 
 	}
 	c.Flags().StringVar(&rf.plan, "plan", "", "carry out the plan in this `FILE` (fleetup plan -o FILE), or refuse if it is stale")
 	rf.allowed.flags(c)
+	rf.serve.flags(c)
 	c.Flags().BoolVar(&rf.wait, "wait", false, "wait for the next window where one closes with work left, instead of exit 5")
 	c.Flags().BoolVar(&rf.waitLock, "wait-lock", false, "wait while another run holds the lease")
 	c.Flags().BoolVar(&rf.unattended, "unattended", false, "for jobs: a run that was halted stays so, exit 3, until fleetup resume lifts it")
@@ -96,6 +98,11 @@ func (a *app) run(ctx context.Context, path string, rf runFlags) error {
 	if err := rf.valid(); err != nil {
 		return err
 	}
+	stop, err := a.serve(ctx, rf.serve)
+	if err != nil {
+		return err
+	}
+	defer stop()
 	return a.working(ctx, path, true, func(ctx context.Context, rec *record, stop <-chan struct{}) error {
 		rec.s.cluster.allow(rf.allowed)
 		return rec.underLease(ctx, rf.waitLock, func() error {
@@ -166,10 +173,11 @@ func (s *session) watched(ctx context.Context, rec *record, r *runner.Runner) er
 	d := s.app.newDisplay(len(r.Plan.Nodes))
 	people := s.app.teller(s.fleet, d.note)
 	defer people.close()
-	show := func(e runner.Event) { d.event(e); people.event(e) }
 	for _, e := range rec.first {
-		show(e)
+		d.event(e)
+		people.event(e)
 	}
+	show := func(e runner.Event) { d.event(e); people.event(e); s.app.page.Event(e) }
 	r.Run, r.Work, r.Cluster, r.Journal, r.Progress = rec.run, s.work, s.cluster, rec.journal, rec.progress
 	r.Show, r.Decided = show, func(dec runner.Decision) { d.heldUp(rec.heldUp()); d.decided(dec) }
 	r.Held, r.Lost, r.Paused = rec.lease.Held, rec.lease.Lost(), rec.paused

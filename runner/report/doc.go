@@ -24,7 +24,8 @@ type Report struct {
 	Inventory string    `json:"inventory"` // its path, as of the run's begin
 	Program   string    `json:"fleetup"`   // the version of fleetup that began it
 	Began     time.Time `json:"began"`
-	Ended     time.Time `json:"ended"`   // of the last event
+	Ended     time.Time `json:"ended"`   // of the last event; of a run that is watched: now
+	Last      time.Time `json:"-"`       // of the last event
 	Outcome   string    `json:"outcome"` // finished, halted, interrupted or unfinished
 	Why       string    `json:"why,omitempty"`
 
@@ -47,7 +48,8 @@ type Report struct {
 // Foreseen is a forecast of a whole run.
 type Foreseen struct {
 	Seconds float64 `json:"seconds"`
-	Ends    bool    `json:"ends"` // it could end, as things stood; Seconds is 0 otherwise
+	Ends    bool    `json:"ends"`  // it could end, as things stood; Seconds is 0 otherwise
+	Known   bool    `json:"known"` // it rests on a run before; else it was guessed
 }
 
 // Node is what happened to one node.

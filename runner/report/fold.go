@@ -10,11 +10,18 @@ import (
 )
 
 // From makes the report of a journal's events. Any prefix of a journal makes one; no events make an empty one.
-func From(events []runner.Event) Report {
+func From(events []runner.Event) Report { return At(events, time.Time{}) }
+
+// At is From for a run that goes on: what has no end yet goes on until now. A zero now is the last event's.
+func At(events []runner.Event, now time.Time) Report {
 	f := folder{nodes: map[string]*Node{}, services: map[string]*Service{}, verdicts: map[string]string{}}
 	f.Version, f.Outcome = 1, "unfinished"
 	for _, e := range events {
 		f.take(e)
+	}
+	f.Last = f.Ended
+	if f.Outcome == "unfinished" && now.After(f.Ended) && len(events) > 0 {
+		f.Ended = now
 	}
 	f.close()
 	return f.Report
@@ -66,9 +73,9 @@ func (f *folder) take(e runner.Event) {
 
 // foreseen takes in a forecast: the first one of the whole run, and of each node the last one before it was begun.
 func (f *folder) foreseen(e runner.Event) {
-	total, ends, whole, nodes := runner.ForeseenIn(e)
+	run, whole, nodes := runner.ForeseenIn(e)
 	if whole && f.Foreseen == nil {
-		f.Foreseen = &Foreseen{total.Seconds(), ends}
+		f.Foreseen = &Foreseen{run.Total.Seconds(), run.Ends, run.Known}
 	}
 	for _, name := range sorted(nodes) { // in one order: a report of the same events has the same bytes
 		foreseen := nodes[name]

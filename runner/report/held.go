@@ -91,9 +91,7 @@ func (r Report) foreseen(p *page) {
 		return
 	}
 	p.printf("<section aria-labelledby=\"foreseen\">\n<h2 id=\"foreseen\">Predicted and actual</h2>\n")
-	if !r.Foreseen.Ends {
-		p.printf("<p>When the run began it was foreseen that it can't end as things stood.</p>\n")
-	}
+	p.printf("<p>%s</p>\n", r.basis())
 	for _, line := range r.surprises() {
 		p.printf("<p class=\"failed\">%s</p>\n", text(line))
 	}
@@ -105,11 +103,22 @@ func (r Report) foreseen(p *page) {
 		}
 	}
 	if len(nodes) > 0 {
-		p.printf("<details><summary>Each node</summary>\n")
+		p.printf("<details id=\"foreseen-nodes\"><summary>Each node</summary>\n")
 		heldTable(p, "Node", nodes)
 		p.printf("</details>\n")
 	}
 	p.printf("</section>\n")
+}
+
+// basis says what the forecast rests on.
+func (r Report) basis() string {
+	switch {
+	case !r.Foreseen.Ends:
+		return "When the run began it was foreseen that it can't end as things stood."
+	case r.Foreseen.Known:
+		return "Predicted as the run began, by how long each phase took in the run before."
+	}
+	return "Predicted as the run began, by guesses for ordinary servers: there was no run before that could tell."
 }
 
 func heldTable(p *page, what string, rows []held) {
@@ -130,7 +139,7 @@ func (r Report) markdownForeseen(p *page) {
 			rows = append(rows, n.held())
 		}
 	}
-	p.printf("## Predicted and actual\n\n| what | predicted | actual | off by |\n|---|---|---|---|\n")
+	p.printf("## Predicted and actual\n\n%s\n\n| what | predicted | actual | off by |\n|---|---|---|---|\n", r.basis())
 	for _, h := range rows {
 		p.printf("| %s | %s | %s | %s |\n", cell(h.what), lasted(h.foreseen), lasted(h.actual), h.off())
 	}

@@ -1,7 +1,9 @@
 package report
 
 import (
+	"crypto/sha256"
 	_ "embed"
+	"encoding/base64"
 	"fmt"
 	"io"
 	"strings"
@@ -10,21 +12,43 @@ import (
 //go:embed style.css
 var style string
 
+//go:embed live.js
+var liveScript string
+
 // HTML writes the report as one page that needs nothing else: no network, no script. Readable on a phone, in print, in the
 // dark, by keyboard and by screen readers: what the pictures show also stands in tables and names.
 func (r Report) HTML(w io.Writer) error {
+	return r.page(w, "default-src 'none'; style-src 'unsafe-inline'; img-src data:", "")
+}
+
+// Live writes the same page for whoever watches a run: its one script, which it brings along, fetches it again as the server
+// beside it says that something has happened.
+func (r Report) Live(w io.Writer) error {
+	sum := sha256.Sum256([]byte(liveScript))
+	policy := fmt.Sprintf("default-src 'none'; style-src 'unsafe-inline'; img-src data:; connect-src 'self'; script-src 'sha256-%s'", base64.StdEncoding.EncodeToString(sum[:]))
+	return r.page(w, policy, liveScript)
+}
+
+func (r Report) page(w io.Writer, policy, script string) error {
 	p := &page{w: w}
 	p.printf("<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n")
 	p.printf("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<meta name=\"color-scheme\" content=\"light dark\">\n")
-	p.printf("<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; img-src data:\">\n")
+	p.printf("<meta http-equiv=\"Content-Security-Policy\" content=\"%s\">\n", policy)
 	p.printf("<link rel=\"icon\" href=\"data:,\">\n<title>fleetup run %s: %s</title>\n<style>\n%s</style>\n</head>\n<body>\n", text(r.Run), text(r.outcome()), style)
 	p.printf("<a class=\"skip\" href=\"#timeline\">Skip to the timeline</a>\n")
+	if script != "" {
+		p.printf("<p id=\"live\" role=\"status\">Live: this page follows the run.</p>\n")
+	}
 	r.head(p)
 	p.printf("<main>\n")
 	for _, section := range []func(Report, *page){Report.troubles, Report.proof, Report.timeline, Report.foreseen, Report.judged, Report.turns, Report.nodes} {
 		section(r, p)
 	}
-	p.printf("</main>\n<footer><p>Made by <code>fleetup report</code> from the run's journal alone. Times are UTC.</p></footer>\n</body>\n</html>\n")
+	p.printf("</main>\n<footer><p>Made by <code>fleetup report</code> from the run's journal alone. Times are UTC.</p></footer>\n")
+	if script != "" {
+		p.printf("<script>%s</script>\n", script)
+	}
+	p.printf("</body>\n</html>\n")
 	return p.err
 }
 

@@ -9,7 +9,7 @@ func (r Report) nodes(p *page) {
 			untouched = append(untouched, n.Name)
 			continue
 		}
-		p.printf("<details><summary><b>%s</b> <span class=\"%s\">%s</span> %s</summary>\n", text(n.Name), class(n.State), text(n.State), lasted(n.took()))
+		p.printf("<details id=\"node-%s\"><summary><b>%s</b> <span class=\"%s\">%s</span> %s</summary>\n", text(n.Name), text(n.Name), class(n.State), text(n.State), lasted(n.took()))
 		n.told(p)
 		p.printf("</details>\n")
 	}

@@ -34,7 +34,7 @@ func night() []event {
 	}
 	events := []event{
 		{Event: runner.EventStarted, Time: at(0), Data: data("inventory", "/srv/prod.toml", "version", "v1.2.0")},
-		{Event: runner.EventForeseen, Time: at(0), Data: data("total_seconds", "160.0", "ends", "true",
+		{Event: runner.EventForeseen, Time: at(0), Data: data("total_seconds", "160.0", "ends", "true", "known", "true",
 			"nodes", `{"n1":{"at":1,"takes":80,"phases":{"apply":30,"drain":15,"reboot":35}},"n2":{"at":81,"takes":80,"blocked":"budget shop/db needs 2 healthy pods and has 2"}}`)},
 		{Event: runner.EventEndpoints, Time: at(0), Data: data("shop/web", "4", "shop/db", "2")},
 		{Event: runner.EventOrder, Time: at(1), Node: "n1", Order: "upgrade", Stage: "wave 1"},
