@@ -85,9 +85,9 @@ type LoginError struct {
 
 // Error lists what was tried.
 func (e *LoginError) Error() string {
-	tried := "no key was found"
+	tried := "no key was found; name one in ssh.identity_files, or ssh-add it"
 	if len(e.Tried) > 0 {
-		tried = "tried " + strings.Join(e.Tried, ", ")
+		tried = "tried " + strings.Join(e.Tried, ", ") + "; is its public half in the authorized_keys of " + e.User + " there?"
 	}
 	text := fmt.Sprintf("host %s: login as %s at %s refused: %s", e.Host, e.User, e.Address, tried)
 	for _, n := range e.Notes {

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 
 	"golang.org/x/crypto/ssh"
 )
@@ -88,7 +89,7 @@ func (k *keyring) load(e endpoint) (files []*keyFile, notes []string, err error)
 		f, err := k.file(name)
 		switch {
 		case errors.Is(err, fs.ErrNotExist) && named && e.only:
-			return nil, nil, fmt.Errorf("identity file %s: %w", name, err)
+			return nil, nil, fmt.Errorf("identity file %s: %w; name another in ssh.identity_files", name, syscall.ENOENT)
 		case errors.Is(err, fs.ErrNotExist):
 		case err != nil && named:
 			return nil, nil, fmt.Errorf("identity file %s: %w", name, err)
@@ -227,12 +228,31 @@ func (k *keyring) file(name string) (*keyFile, error) {
 	if err == nil {
 		err = f.parse(data)
 	}
+	if err == nil && (f.private != nil || f.locked != nil) {
+		if err := private(name); err != nil {
+			return nil, err
+		}
+	}
 	if err != nil && f.readPublic() != nil {
 		return nil, err
 	}
 	f.readCert()
 	k.files[name] = f
 	return f, nil
+}
+
+// private refuses the file of a private key that others than its owner may read, as sshkey_perm_ok of OpenSSH's authfile.c
+// does: one that belongs to somebody else, as in a pod, is that one's business.
+func private(name string) error {
+	info, err := os.Stat(name)
+	if err != nil {
+		return err
+	}
+	owner, known := info.Sys().(*syscall.Stat_t)
+	if mode := info.Mode().Perm(); known && int(owner.Uid) == os.Getuid() && mode&0o077 != 0 {
+		return fmt.Errorf("others may read it (mode %04o), so ssh wouldn't use it either: chmod 600 %s", mode, name)
+	}
+	return nil
 }
 
 func (f *keyFile) parse(data []byte) error {
