@@ -46,12 +46,16 @@ func (c *Cluster) Claim(ctx context.Context, node, run string, facts map[string]
 	critical := c.criticalFacts(node)
 	labels, annotations := c.keepOff()
 	err := c.edit(ctx, node, "claim", func(n *corev1.Node) error {
+		c.holdings.putBack(n, run)
 		var err error
 		if state, err = claim(n, run, facts, critical); err == nil {
 			state = keepClaimed(n, state, labels, annotations)
 		}
 		return err
 	})
+	if err == nil {
+		c.holdings.keep(node, run, state)
+	}
 	return state, err
 }
 
@@ -126,23 +130,29 @@ func inherited(state, facts map[string]string) map[string]string {
 
 // Note adds facts to what our claim records. It is an error where run doesn't hold the node.
 func (c *Cluster) Note(ctx context.Context, node, run string, facts map[string]string) error {
-	return c.edit(ctx, node, "note", func(n *corev1.Node) error {
+	var state map[string]string
+	err := c.edit(ctx, node, "note", func(n *corev1.Node) error {
+		c.holdings.putBack(n, run)
 		if err := mustHold(n, run); err != nil {
 			return err
 		}
-		state := flatMap(n.Annotations[AnnotationState])
-		if state == nil {
+		if state = flatMap(n.Annotations[AnnotationState]); state == nil {
 			state = map[string]string{}
 		}
 		maps.Copy(state, facts)
 		setAnnotation(n, AnnotationState, flatText(state))
 		return nil
 	})
+	if err == nil {
+		c.holdings.keep(node, run, state)
+	}
+	return err
 }
 
 // Untaint takes our taint off: DaemonSet pods don't tolerate it, and without them the node isn't whole. The cordon stays.
 func (c *Cluster) Untaint(ctx context.Context, node, run string) error {
 	return c.edit(ctx, node, "untaint", func(n *corev1.Node) error {
+		c.holdings.putBack(n, run)
 		if n.Annotations[AnnotationRun] == run {
 			dropTaint(n)
 		}
@@ -151,14 +161,20 @@ func (c *Cluster) Untaint(ctx context.Context, node, run string) error {
 }
 
 // Release gives the node back in one update: it removes what Claim added, and the cordon if Claim set it. last, unless
-// nil, stays as the annotation fleetup.io/last. On a node that run doesn't hold it changes nothing, so it is safe to repeat.
+// nil, stays as the annotation fleetup.io/last. On a node that run doesn't hold it changes nothing, so it is safe to repeat;
+// one that this process claimed, and that lost its annotations since, it still gives back as it was found.
 func (c *Cluster) Release(ctx context.Context, node, run string, last map[string]string) error {
-	return c.edit(ctx, node, "release", func(n *corev1.Node) error {
+	err := c.edit(ctx, node, "release", func(n *corev1.Node) error {
+		c.holdings.putBack(n, run)
 		if n.Annotations[AnnotationRun] == run {
 			release(n, last)
 		}
 		return nil
 	})
+	if err == nil {
+		c.holdings.forget(node, run)
+	}
+	return err
 }
 
 func release(n *corev1.Node, last map[string]string) {
@@ -196,6 +212,7 @@ func (c *Cluster) Recorded(node string) (state, last map[string]string) {
 // Fail writes why the node failed. Cordon and claim stay; the taint goes, or its CNI pods couldn't come back.
 func (c *Cluster) Fail(ctx context.Context, node, run, why string) error {
 	return c.edit(ctx, node, "mark as failed", func(n *corev1.Node) error {
+		c.holdings.putBack(n, run)
 		if err := mustHold(n, run); err != nil {
 			return err
 		}

@@ -294,3 +294,43 @@ func TestNodePatch(t *testing.T) {
 		t.Errorf("got  %s\nwant %s", p, want)
 	}
 }
+
+// Somebody, or a tool that knows nothing of them, takes our annotations off a claimed node; or its kubelet registers it anew.
+// What this process recorded is put back with its next write, and the node is given back as it was found.
+func TestClaimTakenOff(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		before := w.node("n1")
+		strip := func() {
+			w.must(kubetest.Change(w.Server, "", "n1", func(n *corev1.Node) {
+				delete(n.Annotations, AnnotationRun)
+				delete(n.Annotations, AnnotationState)
+			}))
+		}
+		for name, write := range map[string]func(){
+			"given back at once": func() {},
+			"claimed again":      func() { _, err := w.c.Claim(w.ctx, "n1", "run-1", nil); w.must(err) },
+			"noted": func() {
+				w.must(w.c.Note(w.ctx, "n1", "run-1", map[string]string{"begun": "stop"}))
+				if s := w.node("n1").Annotations[AnnotationState]; !strings.Contains(s, `"boot_id":"7"`) || !strings.Contains(s, `"begun":"stop"`) {
+					t.Error("noted ", s)
+				}
+			},
+			"failed": func() { w.must(w.c.Fail(w.ctx, "n1", "run-1", "no")) },
+		} {
+			_, err := w.c.Claim(w.ctx, "n1", "run-1", map[string]string{"boot_id": "7"})
+			w.must(err)
+			strip()
+			write()
+			w.must(w.c.Release(w.ctx, "n1", "run-1", nil))
+			after := w.node("n1")
+			if after.Spec.Unschedulable || len(after.Spec.Taints) > 0 || len(after.Annotations) > 0 || len(after.Labels) != len(before.Labels) {
+				t.Errorf("%s: left behind %+v %v %v", name, after.Spec, after.Annotations, after.Labels)
+			}
+		}
+		w.must(kubetest.Change(w.Server, "", "n1", func(n *corev1.Node) { n.Spec.Unschedulable = true }))
+		w.must(w.c.Release(w.ctx, "n1", "run-1", nil))
+		if !w.node("n1").Spec.Unschedulable {
+			t.Error("a node that was given back is none of ours, and its cordon a human's")
+		}
+	})
+}

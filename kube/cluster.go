@@ -57,6 +57,7 @@ type Cluster struct {
 	pace     pace
 	moves    moves
 	changes  signal      // a node changed, or what keeps our evicted pods from being placed
+	holdings holdings    // what this process has to give back
 	guard    guard       // what must hold for claims and evictions
 	sending  chan bool   // evictions under way, over all nodes
 	trouble  apiTrouble  // why the watches stand still, if they do

@@ -11,6 +11,7 @@ import (
 // run doesn't hold it changes nothing, so it is safe to repeat.
 func (c *Cluster) Open(ctx context.Context, node, run string) error {
 	return c.edit(ctx, node, "open", func(n *corev1.Node) error {
+		c.holdings.putBack(n, run)
 		if n.Annotations[AnnotationRun] != run {
 			return nil
 		}

@@ -12,6 +12,7 @@ import (
 // Safe to repeat.
 func (c *Cluster) OutOfService(ctx context.Context, node, run string, on bool) error {
 	return c.edit(ctx, node, "out of service", func(n *corev1.Node) error {
+		c.holdings.putBack(n, run)
 		if err := mustHold(n, run); err != nil {
 			return err
 		}

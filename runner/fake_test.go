@@ -113,7 +113,7 @@ func (w *fakeWorld) Claim(ctx context.Context, node, run string, facts map[strin
 			err = fmt.Errorf("claimed by %s", n.run)
 			return
 		}
-		if n.run == "" {
+		if n.run == "" && n.state == nil { // a claim that was taken off is put back as it was
 			n.state = maps.Clone(facts)
 			if n.state == nil {
 				n.state = map[string]string{}

@@ -294,6 +294,31 @@ func TestFault18UncordonedInBetweenIsClosedAgain(t *testing.T) {
 }
 
 // A node that failed after its reboot, and that somebody then uncordoned, has workloads again when the run goes on.
+// Somebody takes the run's annotations off a node in the middle of its work.
+func TestFault18ClaimTakenOffInBetweenIsPutBack(t *testing.T) {
+	for _, at := range []Kind{EventStep, EventChanged} {
+		bubble(t, func(t *testing.T) {
+			w := newFakeWorld("n1")
+			wk := w.work("n1", w.kubeletStep("n1", "2"))
+			wk.RebootPolicy = "always"
+			said := ""
+			end, _ := newFleet(t, w, wk).process(func(e Event, _ context.CancelFunc) {
+				said += e.Message + "\n"
+				if e.Event == at && e.Step != rebootStep {
+					w.do("n1", "human strips", func(n *fakeNode) { n.run = "" })
+				}
+			})
+			n := w.see("n1")
+			if end.Exit != 0 || n.cordoned || n.tainted || n.run != "" || n.last["run"] != testRun {
+				t.Errorf("%s: exit %d, left behind %+v", at, end.Exit, n)
+			}
+			if !strings.Contains(said, "they are put back") {
+				t.Errorf("%s: not said", at)
+			}
+		})
+	}
+}
+
 func TestFault18UncordonedAfterTheFailureIsDrainedAgain(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := newFakeWorld("n1")

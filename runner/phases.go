@@ -120,7 +120,7 @@ func (l *life) drain(ctx context.Context) error {
 // closed and drained again.
 func (l *life) kept(ctx context.Context) error {
 	if l.r.cordoned(l.w.Node) {
-		return nil
+		return l.stillClaimed(ctx)
 	}
 	l.say("somebody uncordoned the node: cordoned and drained again")
 	if _, err := l.r.Cluster.Claim(ctx, l.w.Node, l.r.Run, nil); err != nil {
@@ -128,6 +128,16 @@ func (l *life) kept(ctx context.Context) error {
 	}
 	l.reopened = true
 	return l.drain(ctx)
+}
+
+// stillClaimed puts the claim back that somebody took off a closed node: the next process, and every other tool, goes by it.
+func (l *life) stillClaimed(ctx context.Context) error {
+	if l.r.claimed(l.w.Node) {
+		return nil
+	}
+	l.say("somebody took the run's annotations off the node: they are put back; `fleetup node release` is the way to take it out of a run")
+	_, err := l.r.Cluster.Claim(ctx, l.w.Node, l.r.Run, nil)
+	return err
 }
 
 // kubeadm applies the steps that need a running kubelet.
@@ -299,6 +309,8 @@ func (l *life) verify(ctx context.Context) error {
 func (l *life) uncordon(ctx context.Context) error {
 	if !l.r.cordoned(l.w.Node) {
 		l.say("somebody uncordoned the node before it was verified")
+	} else if err := l.stillClaimed(ctx); err != nil {
+		return err
 	}
 	if err := playbooks.LetGo(ctx, l.w.Machine); err != nil { // before: once it is released nobody would come back for it
 		return err
