@@ -13,7 +13,7 @@ STATICCHECK := v0.8.2
 ALL := ./... ./testdata/lab/...
 
 .DEFAULT_GOAL := help
-.PHONY: build demo box test race faults lint lab lab-test vm-test bench clean help
+.PHONY: build demo box test race faults lint page-test lab lab-test vm-test bench clean help
 
 build: ## the program, as ./fleetup
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.stamped=$(VERSION)" -o fleetup ./cmd/fleetup
@@ -36,8 +36,13 @@ faults: ## the forty faults, each by its tests: tier, result, time
 lint: $(TOOLS)/golangci-lint-$(GOLANGCI) $(TOOLS)/staticcheck-$(STATICCHECK) ## go vet, staticcheck, golangci-lint with the layer rules
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "not formatted by gofmt:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
 	$(GO) vet $(ALL)
+	$(GO) vet -tags page ./runner/live/page
 	$(TOOLS)/staticcheck-$(STATICCHECK) $(ALL)
 	$(TOOLS)/golangci-lint-$(GOLANGCI) run $(ALL)
+
+page-test: ## the report and the live page in a real Chromium (Debian, root where Chromium is missing)
+	@command -v chromium >/dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core; }
+	$(GO) test -count=1 -timeout=15m -tags page ./runner/live/page
 
 lab: ## a real control plane and machines to play with, until Ctrl-C (Debian, root)
 	$(GO) run ./testdata/lab/up

@@ -207,7 +207,19 @@ func (f *folder) close() {
 		return cmp.Or(cmp.Compare(min(len(b.Orders), 1), min(len(a.Orders), 1)), cmp.Compare(a.Name, b.Name))
 	})
 	for _, name := range sorted(f.services) {
+		f.services[name].whole()
 		f.Services = append(f.Services, *f.services[name])
+	}
+}
+
+// whole takes what the proof doesn't speak of from what was counted: the Service never had less than at the start.
+func (s *Service) whole() {
+	if !s.At.IsZero() || len(s.Series) == 0 {
+		return
+	}
+	s.Start, s.Min = s.Series[0].Ready, s.Series[0].Ready
+	for _, v := range s.Series {
+		s.Min = min(s.Min, v.Ready)
 	}
 }
 

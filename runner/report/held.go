@@ -122,9 +122,9 @@ func (r Report) basis() string {
 }
 
 func heldTable(p *page, what string, rows []held) {
-	p.printf("<div class=\"wide\" tabindex=\"0\" role=\"region\" aria-labelledby=\"foreseen\"><table>\n<thead><tr><th scope=\"col\">%s</th><th scope=\"col\">Predicted</th><th scope=\"col\">Actual</th><th scope=\"col\">Off by</th></tr></thead>\n<tbody>\n", what)
+	p.printf("<div class=\"wide\" tabindex=\"0\" role=\"region\" aria-labelledby=\"foreseen\"><table class=\"held\">\n<thead><tr><th scope=\"col\">%s</th><th scope=\"col\">Predicted</th><th scope=\"col\">Actual</th><th scope=\"col\">Off by</th></tr></thead>\n<tbody>\n", what)
 	for _, h := range rows {
-		p.printf("<tr><th scope=\"row\">%s</th><td>%s</td><td>%s</td><td>%s</td></tr>\n", text(h.what), lasted(h.foreseen), lasted(h.actual), h.off())
+		p.printf("<tr><th scope=row>%s<td>%s<td>%s<td>%s\n", text(h.what), lasted(h.foreseen), lasted(h.actual), h.off())
 	}
 	p.printf("</tbody>\n</table></div>\n")
 }

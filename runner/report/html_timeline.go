@@ -23,7 +23,7 @@ func (r Report) timeline(p *page) {
 	p.printf("</ul>\n<table class=\"timeline\">\n<thead><tr><th scope=\"col\">Node</th><th scope=\"col\"><span class=\"axis\">%s</span></th><th scope=\"col\">Stands</th></tr></thead>\n<tbody>\n", r.axis())
 	for _, n := range r.Nodes {
 		if len(n.Orders) > 0 {
-			p.printf("<tr><th scope=\"row\">%s</th><td>%s</td><td class=\"%s\">%s</td></tr>\n", text(n.Name), r.row(n, names), class(n.State), text(n.State))
+			p.printf("<tr><th scope=row>%s<td>%s<td class=%s>%s\n", text(n.Name), r.row(n, names), class(n.State), text(n.State))
 		}
 	}
 	p.printf("</tbody>\n</table>\n</section>\n")
@@ -46,7 +46,7 @@ func (r Report) row(n Node, names []string) string {
 	fmt.Fprintf(&b, "<svg viewBox=\"0 0 %d 10\" preserveAspectRatio=\"none\" role=\"img\" aria-label=\"%s\">", wide, label)
 	for i, name := range names {
 		if d := r.bars(n, name); d != "" {
-			fmt.Fprintf(&b, "<path class=\"%s\" d=\"%s\"/>", hue(i), d)
+			fmt.Fprintf(&b, "<path class=%s d=\"%s\"/>", hue(i), d)
 		}
 	}
 	b.WriteString("</svg>")
