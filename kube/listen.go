@@ -17,11 +17,11 @@ type Heard struct {
 	Events []corev1.Event // as long as the API server keeps them: an hour, unless --event-ttl says otherwise
 }
 
-// ListenRules are the rights that Listen takes.
+// ListenRules are the rights that Listen and FollowEvents take.
 func ListenRules() []Rule {
 	list := []string{"list"}
 	return []Rule{
-		{Resource: "nodes", Verbs: list, Why: "diagnose"}, {Resource: "pods", Verbs: list, Why: "diagnose"}, {Resource: "events", Verbs: list, Why: "diagnose"},
+		{Resource: "nodes", Verbs: list, Why: "diagnose"}, {Resource: "pods", Verbs: list, Why: "diagnose"}, {Resource: "events", Verbs: []string{"list", "watch"}, Why: "diagnose"},
 	}
 }
 
@@ -68,6 +68,22 @@ func (c *Cluster) Listen(ctx context.Context) (Heard, error) {
 		}
 	}
 	return h, nil
+}
+
+// FollowEvents tells of every event that happens from now on, also of those that happen again, until ctx ends. It needs no
+// Start. An API server that is away is asked again, and what happened meanwhile is told then.
+func (c *Cluster) FollowEvents(ctx context.Context, tell func(corev1.Event)) {
+	seen := newTable(func(e *corev1.Event) { e.ManagedFields = nil }, nil)
+	seen.hook = func(before, now *corev1.Event) {
+		select {
+		case <-seen.synced:
+			if now != nil && (before == nil || before.ResourceVersion != now.ResourceVersion) {
+				tell(*now)
+			}
+		default: // it was there before
+		}
+	}
+	follow(ctx, "events", c.core.Events(metav1.NamespaceAll), &corev1.Event{}, seen, &c.trouble)
 }
 
 // pages asks for one page of a list after the other.

@@ -1,7 +1,10 @@
 package kube
 
 import (
+	"context"
+	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -22,6 +25,37 @@ func TestListen(t *testing.T) {
 		w.Refuse(true)
 		if _, err := w.c.Listen(w.ctx); err == nil {
 			t.Error("an API server that is away said something")
+		}
+	})
+}
+
+// Events of before aren't told, those that happen and happen again are, also when the watch was cut in between.
+func TestFollowEvents(t *testing.T) {
+	event := func(name string) *corev1.Event {
+		return &corev1.Event{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name}, Reason: name}
+	}
+	inWorld(t, func(w *world) { w.must(w.Add(event("old"))) }, func(w *world) {
+		var mu sync.Mutex
+		var told []string
+		ctx, cancel := context.WithCancel(w.ctx)
+		var following sync.WaitGroup
+		following.Go(func() {
+			w.c.FollowEvents(ctx, func(e corev1.Event) {
+				mu.Lock()
+				defer mu.Unlock()
+				told = append(told, fmt.Sprintf("%s×%d", e.Reason, e.Count))
+			})
+		})
+		time.Sleep(time.Second)
+		w.must(w.Add(event("new")))
+		time.Sleep(time.Second)
+		w.CutWatches()
+		w.must(kubetest.Change(w.Server, "default", "new", func(e *corev1.Event) { e.Count = 2 }))
+		time.Sleep(30 * time.Second)
+		cancel()
+		following.Wait()
+		if got := strings.Join(told, " "); got != "new×0 new×2" {
+			t.Errorf("told %s", got)
 		}
 	})
 }

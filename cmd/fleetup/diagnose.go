@@ -27,6 +27,8 @@ type diagnoseFlags struct {
 	onlyNew    bool
 
 	bundle    string
+	watch     bool
+	every     time.Duration
 	perf      time.Duration
 	pid       int
 	logs, pod string // NAMESPACE/POD
@@ -76,6 +78,8 @@ From where on something is a finding stands in one file: --show-thresholds print
 	f.BoolVar(&o.parts, "hardware", false, "instead: CPUs, memory modules, disks and their health, network cards, PCI, firmware, and what the BMC says")
 	f.DurationVar(&o.since, "since", 0, "of logs: no older than that, as 2h (default: since the boot)")
 	f.StringVar(&o.thresholds, "thresholds", "", "a TOML file with thresholds of your own")
+	f.BoolVarP(&o.watch, "watch", "w", false, "look again and again, and tell events as they come, until Ctrl-C")
+	f.DurationVar(&o.every, "every", 10*time.Second, "with --watch: how long between two looks")
 	f.StringVar(&o.bundle, "bundle", "", "also put all raw outputs, without secrets, into this file (.tar.zst), for a colleague or a vendor")
 	f.DurationVar(&o.perf, "perf", 0, "instead: sample for so long what the cores do, with perf, or with strace where a process is named")
 	f.IntVar(&o.pid, "pid", 0, "with --perf: of this process alone")
@@ -101,6 +105,10 @@ func (o diagnoseFlags) check(args, command []string) error {
 		return nil
 	case len(args) == 0:
 		return usage("name an inventory")
+	case o.watch && (modes > 0 || o.bundle != ""):
+		return usage("--watch goes with the usual look alone")
+	case o.watch && o.every < time.Second:
+		return usage("--every %s: a second at least", o.every)
 	case o.bundle != "" && modes > 0:
 		return usage("--bundle goes with the usual look alone")
 	case o.bundle != "" && !strings.HasSuffix(o.bundle, ".tar.zst"):
@@ -161,13 +169,15 @@ func (a *app) diagnose(ctx context.Context, path string, nodes []string, o diagn
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	_, release := a.signals(cancel)
+	ctx, release := a.interruptible(ctx)
 	defer release()
-	defer cancel(nil)
 	n := a.network(f)
 	defer n.Close()
-	d := a.lookAll(ctx, n, f, hosts, len(nodes) == 0 && a.flags.limit == "", o, limits)
+	whole := len(nodes) == 0 && a.flags.limit == ""
+	if o.watch {
+		return a.watchFleet(ctx, f, o.every, func() diagnosis { return a.lookAll(ctx, n, f, hosts, whole, o, limits) })
+	}
+	d := a.lookAll(ctx, n, f, hosts, whole, o, limits)
 	if ctx.Err() != nil {
 		return silent(exitInterrupted)
 	}

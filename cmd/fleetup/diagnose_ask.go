@@ -26,10 +26,8 @@ func (a *app) diagnosePerf(ctx context.Context, path string, nodes []string, o d
 
 // answersOf runs a script as root on hosts and shows what each said; the same answers together.
 func (a *app) answersOf(ctx context.Context, f *inventory.Fleet, hosts []inventory.Host, script string) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	_, release := a.signals(cancel)
+	ctx, release := a.interruptible(ctx)
 	defer release()
-	defer cancel(nil)
 	n := a.network(f)
 	defer n.Close()
 	answers := make([]answer, len(hosts))
