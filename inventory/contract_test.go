@@ -147,7 +147,7 @@ func TestSamples(t *testing.T) {
 		hosts, uses, http int
 	}{
 		{"small.toml", 3, 2, 0},
-		{"prod.toml", 3 + 125 + 5, 6, 2},
+		{"prod.toml", 3 + 125 + 5, 7, 2},
 	} {
 		t.Run(sample.file, func(t *testing.T) {
 			fleet, err := Load(filepath.Join("../testdata/inventories", sample.file))
@@ -180,7 +180,7 @@ func TestProdSampleSetsEverything(t *testing.T) {
 		}
 	}
 	gpu := fleet.Hosts[len(fleet.Hosts)-2]
-	if gpu.Drain.GracePeriod != 10*time.Minute || gpu.Reboot.Timeout != time.Hour || gpu.Upgrade[3].Params["version"] != "6.1.0-51-amd64" {
+	if gpu.Drain.GracePeriod != 10*time.Minute || gpu.Reboot.Timeout != time.Hour || gpu.Upgrade[4].Params["version"] != "6.1.0-51-amd64" {
 		t.Errorf("gpu7 doesn't have its group's settings: %+v", gpu)
 	}
 	types := map[string]bool{}

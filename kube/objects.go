@@ -101,7 +101,7 @@ func unknownResource(resource string) error {
 }
 
 func (c *Cluster) getJSON(ctx context.Context, path string, into any) error {
-	body, err := c.core.RESTClient().Get().AbsPath(path).SetHeader("Accept", "application/json").MaxRetries(0).Do(ctx).Raw()
+	body, err := raw(ctx, c.core.RESTClient().Get().AbsPath(path).SetHeader("Accept", "application/json").MaxRetries(0))
 	if err != nil {
 		return err
 	}

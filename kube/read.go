@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
 )
 
 // listPage is how many objects are asked for at once.
@@ -19,7 +20,7 @@ func (c *Cluster) Pages(ctx context.Context, path string, each func(items json.R
 		if next != "" {
 			request = request.Param("continue", next)
 		}
-		body, err := request.Do(ctx).Raw()
+		body, err := raw(ctx, request)
 		if err != nil {
 			return explain("list "+path[strings.LastIndex(path, "/")+1:], err)
 		}
@@ -43,9 +44,22 @@ func (c *Cluster) Pages(ctx context.Context, path string, each func(items json.R
 
 // Ask answers a GET of one path of the API that is no list, as /api/v1/nodes/n1/proxy/configz, with what came.
 func (c *Cluster) Ask(ctx context.Context, path string) ([]byte, error) {
-	body, err := c.core.RESTClient().Get().AbsPath(path).SetHeader("Accept", "application/json").MaxRetries(0).Do(ctx).Raw()
+	body, err := raw(ctx, c.core.RESTClient().Get().AbsPath(path).SetHeader("Accept", "application/json").MaxRetries(0))
 	if err != nil {
 		return nil, explain("ask for "+path, err)
 	}
 	return body, nil
+}
+
+// raw is what was answered. Result.Raw alone calls every refusal unexpected: only Error reads the Status that says why.
+func raw(ctx context.Context, request *rest.Request) ([]byte, error) {
+	result := request.Do(ctx)
+	body, err := result.Raw()
+	if err == nil {
+		return body, nil
+	}
+	if why := result.Error(); why != nil {
+		err = why
+	}
+	return nil, err
 }

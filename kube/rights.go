@@ -69,6 +69,7 @@ type Needs struct {
 	PastBudget bool // --past-budget
 	Proxy      bool // verify.http with a service
 	Surge      bool // last_endpoint = "surge"
+	Configz    bool // the playbook kubelet-config
 	// Probes are the namespaces in which verify.probe runs pods.
 	Probes []string
 }
@@ -84,6 +85,9 @@ func Extra(n Needs) []Rule {
 	}
 	if n.Surge {
 		rules = append(rules, Rule{Group: "apps", Resource: "deployments", Verbs: []string{"patch"}, Why: `last_endpoint = "surge"`})
+	}
+	if n.Configz {
+		rules = append(rules, Rule{Resource: "nodes/proxy", Verbs: []string{"get"}, Why: "kubelet-config: ask the kubelet for its live configuration"})
 	}
 	for _, namespace := range n.Probes {
 		rules = append(rules,

@@ -119,6 +119,10 @@ var conformance = map[string]conforming{
 		m.must(os.WriteFile(from, []byte("new"), 0o600))
 		return own(t, "[params]\nfrom = {}\n[[steps]]\nupload = { from = \"{{.from}}\", to = \"/etc/nic/it's a file\" }", map[string]any{"from": from})[0], m
 	}},
+	"kubelet's configuration": {kind: "kubelet_config", steps: func(t *testing.T) (Step, *machine) {
+		m := reservingMachine(t, "1.37.2-1.1")
+		return bind(t, "", "kubelet-config", map[string]any{"kube_reserved": "cpu=100m,memory=1Gi"}, Target{})[0], m
+	}},
 	"command": {kind: "command", back: stays, steps: func(t *testing.T) (Step, *machine) {
 		return own(t, "[[steps]]\ncheck = \"test -e /etc/done\"\napply = \"touch /etc/done\"\n", nil)[0], newMachine(t, "apt")
 	}},

@@ -32,6 +32,8 @@ var (
 	filesShell shellPart
 	//go:embed sh/prune.sh
 	pruneShell shellPart
+	//go:embed sh/kubelet.sh
+	kubeletShell shellPart
 	//go:embed sh/trial.sh
 	trialShell shellPart
 )

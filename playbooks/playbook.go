@@ -33,7 +33,7 @@ type Param struct {
 
 // order is how built-ins follow one another on a node, whatever their order in the inventory: kubeadm needs a running
 // kubelet, the runtime is replaced before the kubelet that needs the newer one, and the reboot comes last.
-var order = []string{"kubeadm", "os-patches", "containerd", "docker", "kubelet", "cleanup", "kernel", "restart"}
+var order = []string{"kubeadm", "os-patches", "containerd", "docker", "kubelet", "kubelet-config", "cleanup", "kernel", "restart"}
 
 //go:embed builtin/*.toml
 var builtin embed.FS

@@ -71,6 +71,15 @@ type Booter interface {
 	CallOff(ctx context.Context, h Host) error
 }
 
+// Configurer is a Step after which the kubelet runs with another configuration, and perhaps keeps more of the machine for
+// itself than before.
+type Configurer interface {
+	Step
+	// Configured is what the kubelet's live configuration has to hold then, by fields of kubelet.config.k8s.io/v1beta1, of
+	// maps of strings each named entry; nil where that can't be said.
+	Configured() map[string]any
+}
+
 // Stop says what must be down while a step is applied.
 type Stop int
 

@@ -146,6 +146,10 @@ func (k chaosCluster) AwaitWhole(ctx context.Context, node string, before map[st
 	return k.c.through(ctx, func() error { return k.Cluster.AwaitWhole(ctx, node, before, waiting) })
 }
 
+func (k chaosCluster) AwaitConfigured(ctx context.Context, node string, want map[string]any, waiting func(string)) error {
+	return k.c.through(ctx, func() error { return k.Cluster.AwaitConfigured(ctx, node, want, waiting) })
+}
+
 func (k chaosCluster) AwaitServed(ctx context.Context, node string, since time.Time, waiting func(string)) error {
 	return k.c.through(ctx, func() error { return k.Cluster.AwaitServed(ctx, node, since, waiting) })
 }

@@ -247,6 +247,11 @@ func (w *fakeWorld) AwaitWhole(ctx context.Context, _ string, _ map[string]strin
 	return ctx.Err()
 }
 
+func (w *fakeWorld) AwaitConfigured(ctx context.Context, node string, _ map[string]any, _ func(string)) error {
+	w.do(node, "configz", func(*fakeNode) {})
+	return ctx.Err()
+}
+
 func (w *fakeWorld) AwaitServed(ctx context.Context, _ string, _ time.Time, _ func(string)) error {
 	return ctx.Err()
 }

@@ -302,6 +302,9 @@ func (l *life) verify(ctx context.Context) error {
 			return fmt.Errorf("step %q: verify: %w", i.Step.Name(), err)
 		}
 	}
+	if err := l.configured(ctx, was); err != nil {
+		return err
+	}
 	return l.confirm(ctx)
 }
 

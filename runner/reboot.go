@@ -172,7 +172,7 @@ func (l *life) start(ctx context.Context) error {
 				return err
 			}
 		}
-		return l.r.Cluster.AwaitWhole(ctx, l.w.Node, l.state, l.waiting)
+		return l.r.Cluster.AwaitWhole(ctx, l.w.Node, l.whole(), l.waiting)
 	})
 }
 
@@ -241,7 +241,7 @@ func (l *life) verifyAsFound(ctx context.Context) error {
 	if out != "" {
 		return fmt.Errorf("packages are half installed, so it stays cordoned; `fleetup run` finishes them: %s", out)
 	}
-	return l.r.Cluster.AwaitWhole(ctx, l.w.Node, l.state, l.waiting)
+	return l.r.Cluster.AwaitWhole(ctx, l.w.Node, l.whole(), l.waiting)
 }
 
 // giveBack returns the node as it was found.

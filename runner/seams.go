@@ -86,6 +86,9 @@ type Health interface {
 	AwaitReady(ctx context.Context, node, version string, since time.Time, waiting func(string)) error
 	// AwaitWhole waits for node-critical pods and for the allocatable resources that before holds.
 	AwaitWhole(ctx context.Context, node string, before map[string]string, waiting func(string)) error
+	// AwaitConfigured returns nil once the node's kubelet has told that its live configuration has these fields, of maps
+	// these entries; another answer is an error at once.
+	AwaitConfigured(ctx context.Context, node string, want map[string]any, waiting func(string)) error
 	// AwaitServed waits until pods scheduled to the node since then run and Services are whole.
 	AwaitServed(ctx context.Context, node string, since time.Time, waiting func(string)) error
 	// AwaitControlPlane waits until all control-plane members but node are healthy.

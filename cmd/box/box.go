@@ -26,6 +26,7 @@ import (
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/crypto/ssh/knownhosts"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 
 	"github.com/fleetup/fleetup/kube/kubetest"
 	"github.com/fleetup/fleetup/runner/remote/remotetest"
@@ -211,12 +212,31 @@ func (b *Box) addNode(i int, n Node) error {
 			b.API.StopKubelet(n.Name)
 			return
 		}
+		config, _ := m.KubeletConfig() // it runs, so it can be read
 		b.API.Kubelet(n.Name, kubetest.KubeletStatus{
+			Config: config, Allocatable: allocatable(config),
 			Version: version, KernelVersion: m.Kernel(), BootID: m.BootID(),
 			OSImage: "Debian GNU/Linux 12 (bookworm)", ContainerRuntimeVersion: "containerd://" + m.Installed("containerd"),
 		})
 	})
 	return nil
+}
+
+// allocatable is what a kubelet leaves to pods of the 8 CPUs and 32 GiB that the box's machines have.
+func allocatable(config map[string]any) corev1.ResourceList {
+	left := corev1.ResourceList{
+		corev1.ResourceCPU: resource.MustParse("8"), corev1.ResourceMemory: resource.MustParse("32Gi"),
+		corev1.ResourcePods: resource.MustParse(fmt.Sprint(config["maxPods"])), corev1.ResourceEphemeralStorage: resource.MustParse("100Gi"),
+	}
+	for _, field := range []string{"kubeReserved", "systemReserved"} {
+		kept, _ := config[field].(map[string]any)
+		for name, amount := range kept {
+			rest := left[corev1.ResourceName(name)]
+			rest.Sub(resource.MustParse(fmt.Sprint(amount)))
+			left[corev1.ResourceName(name)] = rest
+		}
+	}
+	return left
 }
 
 // WriteKnownHosts writes the machines' keys of this moment.

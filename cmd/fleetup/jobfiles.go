@@ -191,7 +191,10 @@ func fleetRules(f *inventory.Fleet, hosts []inventory.Host) []kube.Rule {
 	rules := kube.Extra(kube.Needs{
 		Probes: slices.Compact(probes),
 		Proxy:  slices.ContainsFunc(f.HTTP, func(h inventory.HTTPCheck) bool { return h.Service != "" }),
-		Surge:  slices.ContainsFunc(hosts, func(h inventory.Host) bool { return h.Drain.LastEndpoint == kube.LastSurge }),
+		Configz: slices.ContainsFunc(hosts, func(h inventory.Host) bool {
+			return slices.ContainsFunc(h.Upgrade, func(u inventory.Use) bool { return u.Playbook == "kubelet-config" })
+		}),
+		Surge: slices.ContainsFunc(hosts, func(h inventory.Host) bool { return h.Drain.LastEndpoint == kube.LastSurge }),
 	})
 	for _, g := range f.Gates {
 		if g.Resource != "" {

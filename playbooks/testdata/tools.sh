@@ -273,7 +273,10 @@ systemctl)
 	is-active) if [ -e "$state/unit/$unit.active" ]; then echo active; else echo inactive; exit 3; fi ;;
 	is-enabled) cat "$state/unit/$unit.enabled" 2>/dev/null || { echo disabled; exit 1; } ;;
 	start | restart) did "systemctl $verb $unit"; if [ -e "$state/unit/$unit.fails" ]; then rm -f "$state/unit/$unit.active"; exit 1; fi; : >"$state/unit/$unit.active" ;;
-	cat) [ -e "$state/unit/$unit.active" ] || [ -e "$state/unit/$unit.enabled" ] || exit 1 ;;
+	cat)
+		[ -e "$state/unit/$unit.active" ] || [ -e "$state/unit/$unit.enabled" ] || exit 1
+		cat "$state/unit/$unit.file" 2>/dev/null || :
+		;;
 	daemon-reload) echo reload >>"$state/reloads" ;;
 	stop) did "systemctl stop $unit"; rm -f "$state/unit/$unit.active" ;;
 	enable) did "systemctl enable $unit"; echo enabled >"$state/unit/$unit.enabled" ;;

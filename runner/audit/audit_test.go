@@ -152,7 +152,7 @@ func TestEachOnceThenNone(t *testing.T) {
 func configure(t *testing.T, s *kubetest.Server, node, lines string) {
 	t.Helper()
 	var inventory struct {
-		Upgrade map[string]map[string]string
+		Upgrade map[string]map[string]any
 	}
 	if err := toml.Unmarshal([]byte(lines), &inventory); err != nil {
 		t.Fatalf("%v in:\n%s", err, lines)
@@ -162,7 +162,8 @@ func configure(t *testing.T, s *kubetest.Server, node, lines string) {
 		field := map[string]string{"kube_reserved": "kubeReserved", "system_reserved": "systemReserved", "eviction_hard": "evictionHard",
 			"eviction_soft": "evictionSoft", "eviction_soft_grace_period": "evictionSoftGracePeriod", "max_pods": "maxPods"}[key]
 		table := map[string]any{}
-		for pair := range strings.SplitSeq(value, ",") {
+		text := fmt.Sprint(value)
+		for pair := range strings.SplitSeq(text, ",") {
 			if name, amount, ok := strings.Cut(strings.ReplaceAll(pair, "<", "="), "="); ok {
 				table[name] = amount
 			}
@@ -170,7 +171,7 @@ func configure(t *testing.T, s *kubetest.Server, node, lines string) {
 		status.Config[field] = table
 		if field == "maxPods" {
 			var n int
-			fmt.Sscan(value, &n)
+			fmt.Sscan(text, &n)
 			status.Config[field] = n
 		}
 	}

@@ -207,7 +207,7 @@ func maxPods(w *world) []hit {
 		room := addresses(n.Spec.PodCIDRs)
 		if room > 0 && k.MaxPods > room {
 			return hit{evidence: fmt.Sprintf("maxPods %d, and %s has %d addresses", k.MaxPods, strings.Join(n.Spec.PodCIDRs, ","), room),
-				command: fmt.Sprintf("[upgrade.kubelet-config]\nmax_pods = %q", fmt.Sprint(room))}
+				command: fmt.Sprintf("[upgrade.kubelet-config]\nmax_pods = %d", room)}
 		}
 		return hit{}
 	})

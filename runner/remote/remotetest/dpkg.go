@@ -112,7 +112,12 @@ func (m *Machine) unpack(p Package) {
 	m.dpkg.list[p.Name] = now
 	m.mu.Unlock()
 	if service := serviceOf(p.Name); service != "" {
-		m.WriteFile("/usr/lib/systemd/system/"+service, []byte("[Unit]\nDescription="+p.Name+"\n[Service]\nExecStart=/usr/bin/"+strings.TrimSuffix(service, ".service")+"\nRestart=always\n[Install]\nWantedBy=multi-user.target\n"))
+		starts := "ExecStart=/usr/bin/" + strings.TrimSuffix(service, ".service")
+		if service == "kubelet.service" { // as kubeadm's packages have it
+			starts = "EnvironmentFile=-/var/lib/kubelet/kubeadm-flags.env\nEnvironmentFile=-" + map[bool]string{true: "/etc/default/kubelet", false: "/etc/sysconfig/kubelet"}[m.o.Distro == "debian"] +
+				"\n" + starts + " $KUBELET_KUBEADM_ARGS $KUBELET_EXTRA_ARGS"
+		}
+		m.WriteFile("/usr/lib/systemd/system/"+service, []byte("[Unit]\nDescription="+p.Name+"\n[Service]\n"+starts+"\nRestart=always\n[Install]\nWantedBy=multi-user.target\n"))
 	}
 	if kernel, ok := strings.CutPrefix(p.Name, "linux-image-"); ok && kernel[0] >= '0' && kernel[0] <= '9' {
 		m.WriteFile("/boot/vmlinuz-"+kernel, []byte("kernel\n"))

@@ -60,6 +60,7 @@ func (m *Machine) kubeadm(p *shell.Proc) int {
 	if _, err := m.ReadFile(manifest); err == nil {
 		m.ControlPlane(own)
 	}
+	m.WriteFile(kubeletConfig, []byte(kubeadmConfig))
 	p.Printf("[upgrade] The configuration for this node was successfully updated!\n")
 	return 0
 }

@@ -71,7 +71,7 @@ func (m *Machine) install() {
 	m.WriteFile("/etc/hostname", []byte(m.o.Name+"\n"))
 	m.WriteFile("/etc/machine-id", []byte(strings.ReplaceAll(newBootID(), "-", "")+"\n"))
 	m.WriteFile("/etc/os-release", []byte(osRelease[m.o.Distro]))
-	m.WriteFile("/var/lib/kubelet/config.yaml", []byte("apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\ncgroupDriver: systemd\n"))
+	m.WriteFile(kubeletConfig, []byte(kubeadmConfig))
 	m.WriteFile("/var/lib/kubelet/kubeadm-flags.env", []byte("KUBELET_KUBEADM_ARGS=\"\"\n"))
 	m.installPackages()
 }

@@ -141,6 +141,12 @@ func (m *Machine) startUnit(name string) (int, error) {
 	}
 	version := m.versionOf(name)
 	broken := m.isBroken(name, version)
+	if name == "kubelet.service" {
+		if _, err := m.KubeletConfig(); err != nil {
+			m.logUnit(name, fmt.Sprintf("kubelet[2000]: E1127 \"command failed\" err=\"%v\"", err))
+			broken = true
+		}
+	}
 	m.mu.Lock()
 	u := m.unit(name)
 	u.since, u.active, u.result = time.Since(m.booted), "active", "success"

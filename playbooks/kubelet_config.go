@@ -1,0 +1,414 @@
+package playbooks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/resource"
+	"k8s.io/apimachinery/pkg/util/version"
+	"sigs.k8s.io/yaml"
+)
+
+var _ = register("kubelet_config", stepType{
+	keys: map[string]kind{"kube_reserved": aString, "system_reserved": aString, "eviction_hard": aString, "eviction_soft": aString,
+		"eviction_soft_grace_period": aString, "max_pods": aString},
+	defaults: Traits{Disruptive: true, Stop: StopKubelet, Repeatable: true, Timeout: 5 * time.Minute},
+	build:    buildKubeletConfig,
+})
+
+// kubeletConfig sets some fields of the kubelet's configuration on one machine.
+//
+// It writes them into a drop-in of the kubelet's own: the flag --config-dir (on by default since 1.30) in
+// KUBELET_EXTRA_ARGS, and a file there, which outranks /var/lib/kubelet/config.yaml. The other documented way, a patch of
+// the target kubeletconfiguration in a folder for kubeadm, doesn't survive by itself: `kubeadm upgrade node` writes
+// config.yaml anew from the cluster's ConfigMap, and applies patches only where whoever calls it says --patches. A
+// drop-in and /etc/default/kubelet (or /etc/sysconfig/kubelet) it never touches, whoever calls it.
+// Source: cmd/kubeadm/app/phases/upgrade/postupgrade.go, cmd/kubelet/app/server.go of Kubernetes 1.37.
+type kubeletConfig struct {
+	base
+	fields map[string]any // of kubelet.config.k8s.io/v1beta1
+	text   string         // of the drop-in
+}
+
+// Where the drop-in is, unless the kubelet has a folder for them already.
+const (
+	dropinDir  = "/etc/kubernetes/kubelet.conf.d"
+	dropinName = "90-fleetup.conf" // behind other people's, so that it outranks them
+	dropinHead = "# By fleetup's playbook kubelet-config, which writes this file anew. It outranks config.yaml.\n"
+)
+
+// oldestDropins is the first version whose --config-dir needs no alpha switch.
+const oldestDropins = "1.30.0"
+
+// hardDefaults are the kubelet's own, which it forgets as soon as one is set (defaults_linux.go, and the reference of
+// evictionHard).
+var hardDefaults = map[string]string{
+	"memory.available": "100Mi", "nodefs.available": "10%", "nodefs.inodesFree": "5%", "imagefs.available": "15%", "imagefs.inodesFree": "5%",
+}
+
+var (
+	resourceNames = []string{"cpu", "memory", "ephemeral-storage", "pid"}
+	signals       = []string{"memory.available", "nodefs.available", "nodefs.inodesFree", "imagefs.available", "imagefs.inodesFree",
+		"containerfs.available", "containerfs.inodesFree", "pid.available"}
+)
+
+func buildKubeletConfig(b *binding) Step {
+	s := &kubeletConfig{base: b.base(), fields: map[string]any{}}
+	amounts := func(key, field string) map[string]string {
+		m := b.pairs(key, "=", resourceNames, isQuantity)
+		s.set(field, m)
+		return m
+	}
+	amounts("kube_reserved", "kubeReserved")
+	amounts("system_reserved", "systemReserved")
+	hard := b.pairs("eviction_hard", "<", signals, isThreshold)
+	if len(hard) > 0 {
+		for signal, threshold := range hardDefaults {
+			if hard[signal] == "" {
+				hard[signal] = threshold
+			}
+		}
+	}
+	s.set("evictionHard", hard)
+	soft := b.pairs("eviction_soft", "<", signals, isThreshold)
+	s.set("evictionSoft", soft)
+	grace := b.pairs("eviction_soft_grace_period", "=", signals, isPeriod)
+	s.set("evictionSoftGracePeriod", grace)
+	b.matched(soft, grace)
+	if text := b.str("max_pods"); text != "" && text != "0" {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 1 || n > 10000 {
+			b.fail("max_pods", "%q is no number of pods", text)
+		}
+		s.fields["maxPods"] = n
+	}
+	if len(s.fields) == 0 {
+		b.fail("kube_reserved", "nothing is set: name what the kubelet is to reserve, or when to evict; `fleetup audit` prints lines that fit the node")
+	}
+	body, err := yaml.Marshal(s.document())
+	if err != nil {
+		b.fail("kube_reserved", "%v", err)
+	}
+	s.text = dropinHead + string(body)
+	return s
+}
+
+func (s *kubeletConfig) set(field string, m map[string]string) {
+	if len(m) > 0 {
+		s.fields[field] = m
+	}
+}
+
+func (s *kubeletConfig) document() map[string]any {
+	all := map[string]any{"apiVersion": "kubelet.config.k8s.io/v1beta1", "kind": "KubeletConfiguration"}
+	for field, v := range s.fields {
+		all[field] = v
+	}
+	return all
+}
+
+// pairs reads "cpu=100m,memory=1Gi", as the kubelet's flags are written; sep is = or <.
+func (b *binding) pairs(key, sep string, known []string, check func(string) bool) map[string]string {
+	text := b.str(key)
+	if text == "" {
+		return nil
+	}
+	m := map[string]string{}
+	for pair := range strings.SplitSeq(text, ",") {
+		name, value, ok := strings.Cut(strings.TrimSpace(pair), sep)
+		name, value = strings.TrimSpace(name), strings.TrimSpace(value)
+		switch {
+		case !ok:
+			b.fail(key, "%q isn't written NAME%sVALUE, comma between", pair, sep)
+		case !slices.Contains(known, name):
+			b.fail(key, "%q is none of %s%s", name, strings.Join(known, ", "), didYouMean(name, known))
+		case !check(value):
+			b.fail(key, "%s: %q is no amount", name, value)
+		}
+		m[name] = value
+	}
+	return m
+}
+
+// matched refuses a soft threshold without its grace period, and the other way round: the kubelet wouldn't start.
+func (b *binding) matched(soft, grace map[string]string) {
+	for signal := range soft {
+		if grace[signal] == "" {
+			b.fail("eviction_soft_grace_period", "has nothing for %s, which eviction_soft names: a soft threshold needs a grace period", signal)
+		}
+	}
+	for signal := range grace {
+		if soft[signal] == "" {
+			b.fail("eviction_soft_grace_period", "names %s, for which eviction_soft has no threshold", signal)
+		}
+	}
+}
+
+var percentage = regexp.MustCompile(`^\d{1,2}(\.\d+)?%$`)
+
+func isQuantity(text string) bool {
+	q, err := resource.ParseQuantity(text)
+	return err == nil && q.Sign() >= 0
+}
+
+func isThreshold(text string) bool { return percentage.MatchString(text) || isQuantity(text) }
+
+func isPeriod(text string) bool {
+	d, err := time.ParseDuration(text)
+	return err == nil && d > 0
+}
+
+// kubeletFacts is what a machine says of its kubelet.
+type kubeletFacts struct {
+	version string // "1.37.2"; "" where it doesn't say
+	reads   string // the environment file of its unit; "" where that names none of the two usual ones
+	takes   bool   // its unit passes KUBELET_EXTRA_ARGS on
+	env     string // what stands in that file; "" also where there is none
+	dir     string // the --config-dir that it has; "" none
+	flags   []string
+	memory  int64 // bytes; 0: not known
+	dropin  string
+}
+
+// outranking are the flags that count whatever a file says.
+var outranking = regexp.MustCompile(`--(kube-reserved|system-reserved|eviction-hard|eviction-soft|eviction-soft-grace-period|max-pods)\b`)
+
+var configDir = regexp.MustCompile(`--config-dir[= ]"?([^\s"']+)`)
+
+func parseKubeletFacts(output string) kubeletFacts {
+	var f kubeletFacts
+	files := map[string]string{}
+	starts := ""
+	for line := range strings.Lines(output) {
+		key, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
+		switch key {
+		case "version":
+			f.version = strings.TrimPrefix(strings.TrimPrefix(value, "Kubernetes "), "v")
+		case "reads":
+			if value == "/etc/default/kubelet" || value == "/etc/sysconfig/kubelet" {
+				f.reads = value
+			}
+		case "starts":
+			starts += value + "\n"
+		case "default", "sysconfig", "kubeadm":
+			files[key] += value + "\n"
+		case "memory":
+			kib, _ := strconv.ParseInt(value, 10, 64)
+			f.memory = kib << 10
+		case "has":
+			f.dropin += value + "\n"
+		}
+	}
+	f.takes, f.env = strings.Contains(starts, "KUBELET_EXTRA_ARGS"), files[path.Base(path.Dir(f.reads))]
+	all := starts + files["kubeadm"] + f.env
+	if m := configDir.FindStringSubmatch(all); m != nil {
+		f.dir = m[1]
+	}
+	f.flags = outranking.FindAllString(all, -1)
+	return f
+}
+
+func (s *kubeletConfig) look(ctx context.Context, h Host) (kubeletFacts, error) {
+	out, err := h.Run(ctx, lib(kubeletShell)+"kubelet_facts\n")
+	if err != nil {
+		return kubeletFacts{}, err
+	}
+	f := parseKubeletFacts(out)
+	if out, err = h.Run(ctx, lib(kubeletShell)+"show_file "+words(f.path())+"\n"); err != nil {
+		return f, err
+	}
+	f.dropin = parseKubeletFacts(out).dropin
+	return f, nil
+}
+
+// path is the drop-in's.
+func (f kubeletFacts) path() string {
+	if f.dir != "" {
+		return strings.TrimSuffix(f.dir, "/") + "/" + dropinName
+	}
+	return dropinDir + "/" + dropinName
+}
+
+// Check compares the drop-in's text, and looks for the flag that makes the kubelet read it.
+func (s *kubeletConfig) Check(ctx context.Context, h Host) (Status, error) {
+	f, err := s.look(ctx, h)
+	if err != nil {
+		return Status{}, s.failed("check", err)
+	}
+	return s.status(f), nil
+}
+
+func (s *kubeletConfig) status(f kubeletFacts) Status {
+	if f.dropin == s.text && f.dir != "" && len(f.flags) == 0 {
+		return Status{Clean: true}
+	}
+	status := Status{Problems: s.problems(f)}
+	status.Changes = s.changes(f)
+	status.Commands = []string{"write " + f.path()}
+	if f.dir == "" {
+		status.Commands = append(status.Commands, "add --config-dir="+dropinDir+" to KUBELET_EXTRA_ARGS in "+f.reads)
+	}
+	status.Commands = append(status.Commands, "systemctl restart kubelet")
+	return status
+}
+
+// changes say what differs: field by field, for people.
+func (s *kubeletConfig) changes(f kubeletFacts) (changes []string) {
+	var has map[string]any
+	_ = yaml.Unmarshal([]byte(f.dropin), &has) // what isn't to be read is written anew
+	for _, field := range []string{"kubeReserved", "systemReserved", "evictionHard", "evictionSoft", "evictionSoftGracePeriod", "maxPods"} {
+		want, was := flat(s.fields[field]), flat(has[field])
+		switch {
+		case want == was:
+		case want == "":
+			changes = append(changes, field+": no longer set here (was "+was+")")
+		case was == "":
+			changes = append(changes, field+": "+want)
+		default:
+			changes = append(changes, field+": "+was+" → "+want)
+		}
+	}
+	if len(changes) == 0 {
+		changes = []string{"the kubelet reads " + f.path()}
+	}
+	return changes
+}
+
+// flat is a field's value in one line.
+func flat(v any) string {
+	var pairs []string
+	switch v := v.(type) {
+	case nil:
+		return ""
+	case map[string]string:
+		for name, value := range v {
+			pairs = append(pairs, name+"="+value)
+		}
+	case map[string]any:
+		for name, value := range v {
+			pairs = append(pairs, fmt.Sprintf("%s=%v", name, value))
+		}
+	default:
+		return fmt.Sprint(v)
+	}
+	slices.Sort(pairs)
+	return strings.Join(pairs, ",")
+}
+
+// problems are what would keep it from having an effect, or the kubelet from starting.
+func (s *kubeletConfig) problems(f kubeletFacts) (problems []string) {
+	if v, err := version.ParseGeneric(f.version); err == nil && v.LessThan(version.MustParseGeneric(oldestDropins)) {
+		problems = append(problems, "kubelet "+f.version+" has no --config-dir yet (it has from "+oldestDropins+" on): upgrade it first")
+	}
+	if f.dir == "" && (f.reads == "" || !f.takes) {
+		problems = append(problems, "the kubelet's unit doesn't take KUBELET_EXTRA_ARGS from /etc/default/kubelet or /etc/sysconfig/kubelet: "+
+			"add --config-dir="+dropinDir+" to its command line yourself")
+	}
+	if len(f.flags) > 0 {
+		problems = append(problems, strings.Join(slices.Compact(f.flags), " and ")+" on the kubelet's command line outranks every file: take it out of "+
+			"KUBELET_EXTRA_ARGS or KUBELET_KUBEADM_ARGS first")
+	}
+	if kept := s.kept(); f.memory > 0 && kept*2 > f.memory {
+		problems = append(problems, fmt.Sprintf("%d MiB would be kept from pods, and the machine has %d MiB", kept>>20, f.memory>>20))
+	}
+	return problems
+}
+
+// kept is how much memory pods wouldn't get, in bytes.
+func (s *kubeletConfig) kept() (bytes int64) {
+	for _, field := range []string{"kubeReserved", "systemReserved", "evictionHard"} {
+		m, _ := s.fields[field].(map[string]string)
+		for _, name := range []string{"memory", "memory.available"} {
+			if q, err := resource.ParseQuantity(m[name]); err == nil {
+				bytes += q.Value()
+			}
+		}
+	}
+	return bytes
+}
+
+// Apply writes the drop-in, then the flag: a folder that isn't there would keep the kubelet from starting.
+func (s *kubeletConfig) Apply(ctx context.Context, h Host, say func(string)) error {
+	ctx, cancel := context.WithTimeout(ctx, s.traits.Timeout)
+	defer cancel()
+	f, err := s.look(ctx, h)
+	if err != nil {
+		return s.failed("look", err)
+	}
+	if problems := s.problems(f); len(problems) > 0 {
+		return s.failed("apply", errors.New(strings.Join(problems, "; ")))
+	}
+	script := "set -e\n" + lib(kubeletShell) + "put_file " + words(f.path(), s.text) + "\n"
+	if f.dir == "" {
+		script += "put_file " + words(f.reads, withConfigDir(f.env)) + "\n"
+	}
+	if _, err := h.Do(ctx, s.script("apply"), script, said(say)); err != nil {
+		return s.failed("apply", err)
+	}
+	return nil
+}
+
+// extraArgs is the line of an environment file that adds flags: bare, or in quotes.
+var extraArgs = regexp.MustCompile(`(?m)^KUBELET_EXTRA_ARGS=(.*)$`)
+
+// withConfigDir is an environment file with the flag added. systemd takes the last line that sets a variable.
+func withConfigDir(text string) string {
+	flag := "--config-dir=" + dropinDir
+	all := extraArgs.FindAllStringSubmatchIndex(text, -1)
+	if len(all) == 0 {
+		if text != "" && !strings.HasSuffix(text, "\n") {
+			text += "\n"
+		}
+		return text + "KUBELET_EXTRA_ARGS=" + flag + "\n"
+	}
+	last := all[len(all)-1]
+	value := strings.Trim(strings.TrimSpace(text[last[2]:last[3]]), `"'`)
+	return text[:last[2]] + `"` + strings.TrimSpace(value+" "+flag) + `"` + text[last[3]:]
+}
+
+// Verify asks whether the kubelet runs; its live configuration is asked for through the API (Configurer).
+func (s *kubeletConfig) Verify(ctx context.Context, h Host) error {
+	return s.verifyActive(ctx, h, "kubelet.service")
+}
+
+// Configured implements Configurer.
+func (s *kubeletConfig) Configured() map[string]any { return s.fields }
+
+// Undoable: files go back as they were.
+func (s *kubeletConfig) Undoable() string { return "" }
+
+// Before keeps both files.
+func (s *kubeletConfig) Before(ctx context.Context, h Host) (string, error) {
+	f, err := s.look(ctx, h)
+	if err != nil {
+		return "", s.failed("look", err)
+	}
+	paths := []string{f.path()}
+	if f.dir == "" && f.reads != "" {
+		paths = append(paths, f.reads)
+	}
+	return keepOnly(ctx, h, paths...)
+}
+
+// Undo puts them back, with the kubelet stopped.
+func (s *kubeletConfig) Undo(record string) Step {
+	return &kubeletConfigBack{filesBack{inverse: s.inverse(), files: parseFiles(record)}}
+}
+
+// kubeletConfigBack takes a kubelet's configuration back.
+type kubeletConfigBack struct{ filesBack }
+
+// Configured implements Configurer: it is another configuration than now, and which one only the files know.
+func (s *kubeletConfigBack) Configured() map[string]any { return nil }
+
+// Verify asks whether the kubelet runs with it.
+func (s *kubeletConfigBack) Verify(ctx context.Context, h Host) error {
+	return s.verifyActive(ctx, h, "kubelet.service")
+}

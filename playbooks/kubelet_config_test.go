@@ -1,0 +1,120 @@
+package playbooks
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// reservingMachine is a machine whose kubelet runs from kubeadm's unit.
+func reservingMachine(t *testing.T, version string) *machine {
+	t.Helper()
+	m := newMachine(t, "apt", "kubelet "+version)
+	m.write("state/unit/kubelet.active", "")
+	m.write("state/unit/kubelet.file", "[Service]\nEnvironment=\"KUBELET_CONFIG_ARGS=--config=/var/lib/kubelet/config.yaml\"\nEnvironmentFile=-/var/lib/kubelet/kubeadm-flags.env\n"+
+		"EnvironmentFile=-/etc/default/kubelet\nExecStart=\nExecStart=/usr/bin/kubelet $KUBELET_KUBECONFIG_ARGS $KUBELET_CONFIG_ARGS $KUBELET_KUBEADM_ARGS $KUBELET_EXTRA_ARGS\n")
+	m.write("proc/meminfo", "MemTotal:       33554432 kB\nMemFree: 1 kB\n")
+	return m
+}
+
+// TestKubeletConfig writes the drop-in and the flag, finds nothing to do then, and takes both back: what a human had in the
+// environment file stays through all of it.
+func TestKubeletConfig(t *testing.T) {
+	params := map[string]any{"kube_reserved": "cpu=100m,memory=1465Mi", "eviction_hard": "memory.available<500Mi", "eviction_soft": "memory.available<1Gi",
+		"eviction_soft_grace_period": "memory.available=1m30s", "max_pods": int64(200)}
+	for before, want := range map[string]string{
+		"":                                      "KUBELET_EXTRA_ARGS=--config-dir=ROOT/etc/kubernetes/kubelet.conf.d\n",
+		"# ours\n":                              "# ours\nKUBELET_EXTRA_ARGS=--config-dir=ROOT/etc/kubernetes/kubelet.conf.d\n",
+		"KUBELET_EXTRA_ARGS=\n":                 "KUBELET_EXTRA_ARGS=\"--config-dir=ROOT/etc/kubernetes/kubelet.conf.d\"\n",
+		"KUBELET_EXTRA_ARGS=\"--v=4 --x=y\"\n#": "KUBELET_EXTRA_ARGS=\"--v=4 --x=y --config-dir=ROOT/etc/kubernetes/kubelet.conf.d\"\n#\n",
+	} {
+		m := reservingMachine(t, "1.37.2-1.1")
+		if before != "" {
+			m.write("etc/default/kubelet", before)
+		}
+		s := bind(t, "", "kubelet-config", params, Target{})[0]
+		status := check(t, s, m)
+		if wanted := []string{"kubeReserved: cpu=100m,memory=1465Mi",
+			"evictionHard: imagefs.available=15%,imagefs.inodesFree=5%,memory.available=500Mi,nodefs.available=10%,nodefs.inodesFree=5%",
+			"evictionSoft: memory.available=1Gi", "evictionSoftGracePeriod: memory.available=1m30s", "maxPods: 200"}; !slices.Equal(status.Changes, wanted) || len(status.Problems) > 0 {
+			t.Errorf("%q: %q, problems %q", before, status.Changes, status.Problems)
+		}
+		record := keep(t, s, m)
+		apply(t, s, m)
+		if got := strings.ReplaceAll(m.read("etc/default/kubelet"), m.root, "ROOT"); got != want {
+			t.Errorf("%q became %q, want %q", before, got, want)
+		}
+		text := m.read("etc/kubernetes/kubelet.conf.d/90-fleetup.conf")
+		if !strings.Contains(text, "kubeReserved:\n  cpu: 100m\n  memory: 1465Mi\n") || !strings.Contains(text, "kind: KubeletConfiguration\n") || !strings.Contains(text, "maxPods: 200\n") {
+			t.Errorf("the drop-in:\n%s", text)
+		}
+		if status := check(t, s, m); !status.Clean {
+			t.Errorf("%q: applied, and %+v", before, status)
+		}
+		other := bind(t, "", "kubelet-config", map[string]any{"kube_reserved": "cpu=100m,memory=2Gi"}, Target{})[0]
+		if got := check(t, other, m).Changes[0]; got != "kubeReserved: cpu=100m,memory=1465Mi → cpu=100m,memory=2Gi" {
+			t.Errorf("another wish: %q", got)
+		}
+		undo(t, s, record, m)
+		if m.exists("etc/kubernetes/kubelet.conf.d/90-fleetup.conf") || m.read("etc/default/kubelet") != before {
+			t.Errorf("taken back, and there is %q", m.read("etc/default/kubelet"))
+		}
+	}
+}
+
+// TestKubeletConfigKeepsAFolder: a kubelet that has a folder for drop-ins already keeps it.
+func TestKubeletConfigKeepsAFolder(t *testing.T) {
+	m := reservingMachine(t, "1.37.2-1.1")
+	m.write("var/lib/kubelet/kubeadm-flags.env", "KUBELET_KUBEADM_ARGS=\"--config-dir="+m.root+"/etc/kubelet.d --pod-infra-container-image=x\"\n")
+	s := bind(t, "", "kubelet-config", map[string]any{"system_reserved": "memory=1Gi"}, Target{})[0]
+	apply(t, s, m)
+	if !m.exists("etc/kubelet.d/90-fleetup.conf") || m.exists("etc/default/kubelet") {
+		t.Error("another folder than the kubelet's own")
+	}
+}
+
+// TestKubeletConfigProblems names what would keep the configuration from having an effect, before anything is touched.
+func TestKubeletConfigProblems(t *testing.T) {
+	for want, change := range map[string]func(m *machine){
+		"kubelet 1.29.3 has no --config-dir yet": func(m *machine) { m.write("state/pkg/kubelet", "1.29.3-1.1 amd64 install installed\n") },
+		"the kubelet's unit doesn't take KUBELET_EXTRA_ARGS from": func(m *machine) {
+			m.write("state/unit/kubelet.file", "[Service]\nExecStart=/usr/bin/kubelet --config=/etc/k.yaml\n")
+		},
+		"--kube-reserved on the kubelet's command line outranks every file": func(m *machine) { m.write("etc/default/kubelet", "KUBELET_EXTRA_ARGS=--kube-reserved=cpu=1\n") },
+		"1124 MiB would be kept from pods, and the machine has 2048 MiB":    func(m *machine) { m.write("proc/meminfo", "MemTotal: 2097152 kB\n") },
+	} {
+		m := reservingMachine(t, "1.37.2-1.1")
+		change(m)
+		s := bind(t, "", "kubelet-config", map[string]any{"kube_reserved": "memory=1Gi", "eviction_hard": "memory.available<100Mi"}, Target{})[0]
+		status := check(t, s, m)
+		if status.Clean || len(status.Problems) != 1 || !strings.HasPrefix(status.Problems[0], want) {
+			t.Errorf("%s: %+v", want, status)
+		}
+	}
+}
+
+// TestKubeletConfigRefused: what the kubelet wouldn't start with is refused when the inventory is read, on its parameter.
+func TestKubeletConfigRefused(t *testing.T) {
+	book, err := Load("", "kubelet-config")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for want, params := range map[string]map[string]any{
+		"kube_reserved: nothing is set":                     {},
+		"kube_reserved: \"mem\" is none of cpu, memory":     {"kube_reserved": "mem=1Gi"},
+		"kube_reserved: memory: \"lots\" is no amount":      {"kube_reserved": "memory=lots"},
+		"system_reserved: \"memory\" isn't written":         {"system_reserved": "memory"},
+		"eviction_hard: \"memory.available=1Gi\" isn't":     {"eviction_hard": "memory.available=1Gi"},
+		"eviction_soft_grace_period: has nothing for":       {"eviction_soft": "memory.available<1Gi"},
+		"eviction_soft_grace_period: names nodefs.":         {"eviction_soft": "memory.available<1Gi", "eviction_soft_grace_period": "memory.available=1m,nodefs.available=2m"},
+		"max_pods: \"-3\" is no number of pods":             {"max_pods": int64(-3)},
+		"eviction_soft_grace_period: memory.available: \"9": {"eviction_soft": "memory.available<1Gi", "eviction_soft_grace_period": "memory.available=90"},
+	} {
+		_, err := book.Bind(params, Target{})
+		var problems Problems
+		if !errors.As(err, &problems) || !slices.ContainsFunc(problems, func(p Problem) bool { return strings.HasPrefix(p.Key+": "+p.Message, want) }) {
+			t.Errorf("%v: %v, want %s", params, err, want)
+		}
+	}
+}

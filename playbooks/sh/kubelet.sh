@@ -1,0 +1,32 @@
+# env_file NAME PATH: each of its lines behind the name; the last may lack its end.
+env_file() {
+	[ ! -f "$2" ] || sed "s/^/$1 /" "$2"
+	echo
+}
+
+# kubelet_facts: what decides which configuration the kubelet starts with.
+kubelet_facts() {
+	echo "version $(kubelet --version 2>/dev/null)"
+	{
+		systemctl cat kubelet.service # which says nothing while it is masked, as it is amidst a run
+		for dir in /etc /usr/lib /lib; do cat "$dir/systemd/system/kubelet.service" "$dir"/systemd/system/kubelet.service.d/*.conf; done
+	} 2>/dev/null | sed -n -e 's/^EnvironmentFile=-*/reads /p' -e 's/^ExecStart=..*/starts &/p'
+	env_file default /etc/default/kubelet
+	env_file sysconfig /etc/sysconfig/kubelet
+	env_file kubeadm /var/lib/kubelet/kubeadm-flags.env
+	[ ! -r /proc/meminfo ] || sed -n 's/^MemTotal: *\([0-9]*\) kB$/memory \1/p' /proc/meminfo
+}
+
+# show_file PATH: each of its lines behind "has".
+show_file() { [ ! -f "$1" ] || sed 's/^/has /' "$1"; }
+
+# put_file PATH TEXT: never half written; a link stays one.
+put_file() {
+	path=$1
+	[ ! -L "$1" ] || path=$(readlink -f "$1")
+	mkdir -p "$(dirname "$path")"
+	printf '%s' "$2" >"$path.fleetup"
+	chmod 644 "$path.fleetup"
+	sync "$path.fleetup" 2>/dev/null || sync
+	mv -f "$path.fleetup" "$path"
+}
