@@ -18,6 +18,9 @@ type Node struct {
 	ControlPlane  bool
 	// Run and Failed are the annotations fleetup.io/run and fleetup.io/failed: whose claim it is, and why it failed.
 	Run, Failed string
+	// Stray is the run whose taint keeps pods off although no run claims the node: its annotations were taken off while
+	// nobody worked on it, or came from a backup.
+	Stray string
 	// State is what the claim recorded, Last what the last finished run left; nil where there is none.
 	State, Last map[string]string
 
@@ -67,6 +70,11 @@ func plainNode(n *corev1.Node) Node {
 	}
 	for name, quantity := range n.Status.Allocatable {
 		node.Allocatable[string(name)] = quantity.String()
+	}
+	for _, t := range n.Spec.Taints {
+		if t.Key == TaintMaintenance && node.Run == "" {
+			node.Stray = t.Value
+		}
 	}
 	ready := readyCondition(n)
 	node.Ready, node.ReadyReason = ready.Status == corev1.ConditionTrue, reasonOf(ready)

@@ -6,6 +6,11 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/fleetup/fleetup/kube"
+	"github.com/fleetup/fleetup/kube/kubetest"
 )
 
 // says runs one command in a process of its own and fails unless it ends so and says that.
@@ -109,4 +114,15 @@ func TestFault01SignalsPark(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A run's taint without a claim, out of a backup say, keeps pods off for good unless somebody is told.
+func TestStrayTaint(t *testing.T) {
+	inYard(t, 2, "[upgrade]\nkubelet = \"1.36.4\"\n", func(s *yard) {
+		s.must(kubetest.Change(s.API, "", "n1", func(n *corev1.Node) {
+			n.Spec.Taints = append(n.Spec.Taints, corev1.Taint{Key: kube.TaintMaintenance, Value: "20251127-172051-3ba7", Effect: corev1.TaintEffectNoSchedule})
+		}))
+		s.says(0, "kubectl taint node n1 fleetup.io/maintenance-", "check", s.inventory)
+		s.says(0, "tainted by 20251127-172051-3ba7 without a claim", "status", s.inventory)
+	})
 }

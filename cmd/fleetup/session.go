@@ -160,6 +160,7 @@ func (s *session) preflight(ctx context.Context) (map[string]*runner.Surveyed, [
 	findings := runner.Judge(found, sit, s.fleet.Strategy.Unreachable)
 	findings = append(findings, s.tryProbes(ctx)...)
 	findings = append(findings, s.poolFindings()...)
+	findings = append(findings, s.strays()...)
 	for _, other := range s.cluster.OtherHands(ctx) {
 		findings = append(findings, runner.Finding{What: "other hands", Why: other})
 	}
@@ -183,6 +184,18 @@ func (s *session) tryProbes(ctx context.Context) []runner.Finding {
 		asked = append(asked, p)
 		if err := s.cluster.TryProbe(ctx, h.Node, s.cluster.run, p); err != nil && !apierrors.IsForbidden(err) {
 			all = append(all, runner.Finding{What: "probe", Why: "the API server wouldn't take the probe pod: " + err.Error(), Refuse: true})
+		}
+	}
+	return all
+}
+
+// strays are the nodes that carry a run's taint and no claim: pods are kept off them, and no run gives them back.
+func (s *session) strays() []runner.Finding {
+	var all []runner.Finding
+	for _, h := range s.hosts {
+		if n, ok := s.cluster.Node(h.Node); ok && n.Stray != "" {
+			all = append(all, runner.Finding{Node: h.Node, What: "taint", Why: fmt.Sprintf(
+				"%s of run %s keeps pods off, and no run has claimed the node: kubectl taint node %s %s-", kube.TaintMaintenance, n.Stray, h.Node, kube.TaintMaintenance)})
 		}
 	}
 	return all

@@ -183,6 +183,9 @@ func inWords(n kube.Node) string {
 	if n.Failed != "" {
 		words = append(words, "failed")
 	}
+	if n.Stray != "" {
+		words = append(words, "tainted by "+n.Stray+" without a claim")
+	}
 	return strings.Join(words, ", ")
 }
 
