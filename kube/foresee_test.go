@@ -47,6 +47,7 @@ func drained(w *world, made simulatetest.World, o DrainOptions) []int {
 	failed := make([]int, len(made.Groups))
 	for i, group := range made.Groups {
 		time.Sleep(10 * time.Second) // virtual: what moved is well again
+		w.must(w.c.Pend(w.ctx, "run-1", slices.Concat(made.Groups[i:]...)))
 		var mu sync.Mutex
 		var wg sync.WaitGroup
 		for _, node := range group {

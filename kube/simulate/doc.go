@@ -12,7 +12,7 @@
 //
 // A controller makes a pod in place of each that leaves, at once and with the same spec. It is as well as the one before:
 // one that was ready is ready again as soon as it has a node. Of the nodes that take a pod the one that the scheduler would
-// score best is taken; ties, which the scheduler breaks by chance, by name. What isn't followed: preemption, quotas, how many
+// score best is taken, those last whose turn is still to come, as the run asks by a soft taint; ties, which the scheduler breaks by chance, by name. What isn't followed: preemption, quotas, how many
 // volumes a node can attach, and what autoscalers and people do meanwhile.
 package simulate
 

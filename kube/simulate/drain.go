@@ -71,7 +71,7 @@ func (s *state) ask(d *drain) {
 		}
 	}
 	if len(d.stuck) == 0 {
-		d.dry, d.node.closed = false, true
+		d.dry, d.node.closed, d.node.coming = false, true, false
 	}
 }
 

@@ -191,7 +191,7 @@ const (
 func (a *asking) score(n *node) float64 {
 	score := 0.0
 	soft := func(t *corev1.Taint) bool { return t.Effect == corev1.TaintEffectPreferNoSchedule }
-	if _, disliked := helpers.FindMatchingUntoleratedTaint(klog.Logger{}, n.taints, a.p.Spec.Tolerations, soft, false); !disliked {
+	if _, disliked := helpers.FindMatchingUntoleratedTaint(klog.Logger{}, n.taints, a.p.Spec.Tolerations, soft, false); !disliked && !n.coming {
 		score += weighTaints * 100
 	}
 	if a.likes != nil {

@@ -13,7 +13,11 @@ import (
 func Run(w World, turns []Turn) []Drain {
 	r := &run{state: newState(w)}
 	for _, t := range turns {
-		r.events = append(r.events, event{t.At, begins, &drain{turn: t, node: r.byName[t.Node]}})
+		d := &drain{turn: t, node: r.byName[t.Node]}
+		r.events = append(r.events, event{t.At, begins, d})
+		if d.node != nil && !t.Opens {
+			d.node.coming = true
+		}
 	}
 	for len(r.events) > 0 {
 		r.next()
@@ -143,7 +147,7 @@ func (r *run) tire(d *drain) {
 	d.result.Blocked, d.result.For = d.stuck, nil
 	d.result.Waited, d.result.Takes = r.now-d.began, r.now-d.began
 	r.active = slices.DeleteFunc(r.active, func(o *drain) bool { return o == d })
-	d.node.closed = d.turn.Keeps
+	d.node.closed, d.node.coming = d.turn.Keeps, false
 }
 
 func (r *run) opened(d *drain) {

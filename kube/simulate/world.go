@@ -17,6 +17,7 @@ import (
 type node struct {
 	*corev1.Node
 	closed bool
+	coming bool           // its turn is still to come: pods rather go elsewhere, as the run asks them to
 	taints []corev1.Taint // without those that come and go with a closed or silent node, once it has been opened
 	free   amounts
 	scored amounts // what is free as the scheduler's scores count it: pods that ask for nothing count as small ones
