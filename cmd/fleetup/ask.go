@@ -45,19 +45,23 @@ func (s *session) gates() ([]runner.Gate, error) {
 
 // gateWorld is the way to what gates ask.
 func (s *session) gateWorld() gate.World {
-	p := s.fleet.Prometheus
 	return gate.World{
-		Prometheus: gate.Prometheus{
-			URL: p.URL, User: p.User, CAFile: p.CAFile,
-			Bearer:   s.app.gateSecret("prometheus.bearer", p.Bearer),
-			Password: s.app.gateSecret("prometheus.password", p.Password),
-		},
-		Dial: s.app.dial,
+		Prometheus: s.app.prometheus(s.fleet.Prometheus),
+		Dial:       s.app.dial,
 		Objects: func(ctx context.Context, o gate.Object) ([]map[string]any, error) {
 			return s.cluster.Objects(ctx, o.Resource, o.Namespace, o.Name)
 		},
 		Names:   metricNames(s.fleet.Hosts),
 		Environ: environ(s.fleet), Dir: filepath.Dir(s.fleet.Path),
+	}
+}
+
+// prometheus is the way to the inventory's; its secrets are fetched when a question needs them.
+func (a *app) prometheus(p inventory.Prometheus) gate.Prometheus {
+	return gate.Prometheus{
+		URL: p.URL, User: p.User, CAFile: p.CAFile,
+		Bearer:   a.gateSecret("prometheus.bearer", p.Bearer),
+		Password: a.gateSecret("prometheus.password", p.Password),
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/fleetup/fleetup/kube"
 	"github.com/fleetup/fleetup/runner/diagnose"
 	"github.com/fleetup/fleetup/runner/finding"
+	"github.com/fleetup/fleetup/runner/gate"
 	"github.com/fleetup/fleetup/runner/remote"
 )
 
@@ -144,6 +145,7 @@ type diagnosed struct {
 	Node     string            `json:"node"`
 	Findings []finding.Finding `json:"findings"`
 	Numbers  *diagnose.Look    `json:"numbers,omitempty"`
+	Day      *diagnose.Day     `json:"day,omitempty"` // by Prometheus, where the inventory names one
 	Error    string            `json:"error,omitempty"`
 
 	raw string // what the machine printed
@@ -197,8 +199,21 @@ func (a *app) lookAll(ctx context.Context, n *remote.Net, f *inventory.Fleet, ho
 	var listened diagnosis
 	var wg sync.WaitGroup
 	wg.Go(func() { listened = a.listenTo(ctx, f, hosts, whole, limits) })
+	var days map[string]*diagnose.Day
+	var without error
+	wg.Go(func() { days, without = a.pastDay(ctx, f, hosts) })
 	all := a.lookAt(ctx, n, f, hosts, o, limits)
 	wg.Wait()
+	for i := range all {
+		if day := days[all[i].Node]; day != nil {
+			all[i].Day = day
+			all[i].Findings = append(all[i].Findings, diagnose.JudgeDay(all[i].Node, *day, limits)...)
+			finding.Sort(all[i].Findings)
+		}
+	}
+	if without != nil {
+		listened.gaps = append(listened.gaps, "the past day ("+oneLine(without)+")")
+	}
 	listened.nodes = all
 	return listened
 }
@@ -273,6 +288,28 @@ func (a *app) listenTo(ctx context.Context, f *inventory.Fleet, hosts []inventor
 
 // apiTime bounds what the API is asked.
 const apiTime = 30 * time.Second
+
+// pastDay asks the inventory's Prometheus, where it names one, what it knows of the past day.
+func (a *app) pastDay(ctx context.Context, f *inventory.Fleet, hosts []inventory.Host) (map[string]*diagnose.Day, error) {
+	if f.Prometheus.URL == "" {
+		return nil, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, apiTime)
+	defer cancel()
+	world := gate.World{Prometheus: a.prometheus(f.Prometheus), Dial: a.dial}
+	names, other := map[string][]string{}, metricNames(hosts)
+	for _, h := range hosts {
+		names[h.Node] = other(h.Node)
+	}
+	return diagnose.PastDay(ctx, func(ctx context.Context, query string) ([]diagnose.Sample, error) {
+		samples, err := world.Samples(ctx, query)
+		all := make([]diagnose.Sample, len(samples))
+		for i, s := range samples {
+			all[i] = diagnose.Sample(s)
+		}
+		return all, err
+	}, names)
+}
 
 // lookAt looks into all machines at once.
 func (a *app) lookAt(ctx context.Context, n *remote.Net, f *inventory.Fleet, hosts []inventory.Host, o diagnoseFlags, limits diagnose.Thresholds) []diagnosed {

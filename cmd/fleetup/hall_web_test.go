@@ -99,7 +99,7 @@ func (w *web) ServeHTTP(out http.ResponseWriter, r *http.Request) {
 	w.asked = append(w.asked, r.PostFormValue("query"))
 	result := ""
 	if w.sample != "" {
-		result = fmt.Sprintf(`{"metric":{},"value":[1,%q]}`, w.sample)
+		result = fmt.Sprintf(`{"metric":{"instance":"n1:9100"},"value":[1,%q]}`, w.sample)
 	}
 	fmt.Fprintf(out, `{"status":"success","data":{"resultType":"vector","result":[%s]}}`, result)
 }

@@ -54,6 +54,10 @@ type Thresholds struct {
 	PodTerminating  Level    `toml:"pod_terminating_minutes"`
 	Flaps           Level    `toml:"not_ready_flaps"`
 	EventHours      Level    `toml:"event_hours"`
+	CPUDay          Level    `toml:"cpu_day_percent"`
+	MemoryDay       Level    `toml:"memory_day_free_percent"`
+	LinkErrorsDay   Level    `toml:"link_errors_per_day"`
+	FillingDays     Level    `toml:"full_in_days"`
 	ReadOnlyMounts  []string `toml:"read_only_mounts"`
 }
 
