@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"strings"
 	"sync"
 	"time"
 
@@ -37,6 +38,21 @@ var ErrLost = errors.New("lease lost: another run has taken over")
 // ErrDoubt says that the lease couldn't be renewed in time. It may be ours again once the API server answers.
 var ErrDoubt = errors.New("lease not renewed in time")
 
+// Where is the holder's process for people, "host, process 17"; an identity that isn't made of machine.host/boot/pid/start
+// is shown as it is.
+func (h Holder) Where() string {
+	parts := strings.Split(h.Identity, "/")
+	_, host, named := strings.Cut(parts[0], ".")
+	if len(parts) != 4 || !named {
+		return h.Identity
+	}
+	pid, _, contained := strings.Cut(parts[2], "@")
+	if contained {
+		pid += " of a container"
+	}
+	return host + ", process " + pid
+}
+
 // HeldError says that another run holds the lease.
 type HeldError struct {
 	Holder Holder
@@ -44,8 +60,8 @@ type HeldError struct {
 }
 
 func (e *HeldError) Error() string {
-	return fmt.Sprintf("run %s of %s holds the lease (%s), %d seconds left unless renewed; --wait-lock waits for it",
-		e.Holder.Run, e.Holder.User, e.Holder.Identity, e.Seconds())
+	return fmt.Sprintf("run %s of %s on %s holds the lease, %d seconds left unless renewed",
+		e.Holder.Run, e.Holder.User, e.Holder.Where(), e.Seconds())
 }
 
 // Seconds are the whole ones left, at least one.
@@ -122,10 +138,10 @@ func mayTake(found *coordinationv1.Lease, h Holder, now time.Time, alive func(st
 	case other.Identity == "" || other.Identity == h.Identity:
 		return "", nil
 	case left <= 0:
-		return fmt.Sprintf("took the lease over from run %s of %s (%s): not renewed for %s", other.Run, other.User, other.Identity,
+		return fmt.Sprintf("took the lease over from run %s of %s (%s): not renewed for %s", other.Run, other.User, other.Where(),
 			(LeaseTime - left).Round(time.Second)), nil
 	case alive != nil && alive(other.Identity):
-		return fmt.Sprintf("took the lease over from run %s of %s: its process on this machine (%s) is gone", other.Run, other.User, other.Identity), nil
+		return fmt.Sprintf("took the lease over from run %s of %s: its process on this machine (%s) is gone", other.Run, other.User, other.Where()), nil
 	}
 	return "", &HeldError{Holder: other, Left: left}
 }

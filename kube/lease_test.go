@@ -306,3 +306,17 @@ func TestFault06NothingIsGivenBackAfterTheLoss(t *testing.T) {
 		}
 	})
 }
+
+// A holder is told to people by host and process; what another tool wrote is told as it is.
+func TestHolderWhere(t *testing.T) {
+	for identity, want := range map[string]string{
+		"3d12.node7.example.com/1925-938c/29906/394666": "node7.example.com, process 29906",
+		"3d12.pod-x/1925-938c/1@4026532711/394666":      "pod-x, process 1 of a container",
+		"somebody": "somebody",
+		"a/b/c/d":  "a/b/c/d",
+	} {
+		if got := (Holder{Identity: identity}).Where(); got != want {
+			t.Errorf("%s: %s", identity, got)
+		}
+	}
+}

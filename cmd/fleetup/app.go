@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -37,8 +38,9 @@ type app struct {
 
 	vanishes bool // the machines end with this process: no other can go on with a run
 
-	asking   atomic.Bool // a question is open: Ctrl-C answers it
-	stopping atomic.Bool // Ctrl-C was pressed once: nothing new begins, and no question either
+	ending   sync.WaitGroup // what comes to an end by itself, and that the end of the process needn't wait for
+	asking   atomic.Bool    // a question is open: Ctrl-C answers it
+	stopping atomic.Bool    // Ctrl-C was pressed once: nothing new begins, and no question either
 
 	page     *live.Server                               // follows the run for people elsewhere; nil: nobody asked
 	transfer func(host, file string, done, total int64) // how far a file is; nil: nobody looks

@@ -139,6 +139,7 @@ func thisMachine(pid int) string {
 func (p *process) fleetup(args ...string) int {
 	defer p.cancel()
 	defer p.wire.closeIdle()
+	defer p.ending.Wait()
 	return p.main(p.ctx, append([]string{"--state-dir", p.state}, args...))
 }
 

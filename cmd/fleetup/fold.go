@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -8,9 +9,10 @@ import (
 	"github.com/fleetup/fleetup/runner"
 )
 
-// fold writes names that end in numbers as ranges: node1, node2, node3, gpu7 → "node[1-3],gpu7". Names keep the
-// order in which they were given; zero padding is kept.
+// fold writes names that end in numbers as ranges: node3, node1, gpu7, node2 → "node[1-3],gpu7". Names that differ in their
+// number alone stand together, by number, where the first of them was given; zero padding is kept.
 func fold(names []string) string {
+	names = byNumber(names)
 	var parts []string
 	for i := 0; i < len(names); {
 		stem, digits := splitNumber(names[i])
@@ -31,6 +33,24 @@ func fold(names []string) string {
 		i = j
 	}
 	return strings.Join(parts, ",")
+}
+
+// byNumber puts names of one stem together, in the order of their numbers.
+func byNumber(names []string) []string {
+	first := map[string]int{}
+	for i, name := range names {
+		if stem, _ := splitNumber(name); first[stem] == 0 {
+			first[stem] = i + 1
+		}
+	}
+	names = slices.Clone(names)
+	slices.SortStableFunc(names, func(a, b string) int {
+		stemA, a := splitNumber(a)
+		stemB, b := splitNumber(b)
+		valueA, valueB := strings.TrimLeft(a, "0"), strings.TrimLeft(b, "0")
+		return cmp.Or(first[stemA]-first[stemB], len(valueA)-len(valueB), strings.Compare(valueA, valueB), len(a)-len(b))
+	})
+	return names
 }
 
 // together tells findings that differ in their node alone as one, with the nodes as ranges: what is true of a whole

@@ -23,6 +23,10 @@ func TestFold(t *testing.T) {
 		{"web db", "web,db"},
 		{"r1-n1 r1-n2 r2-n1", "r1-n[1-2],r2-n1"},
 		{"1 2", "[1-2]"},
+		{"n1 n4 n2 n5 n3 n6", "n[1-6]"},
+		{"n1 n10 n11 n2 n9 gpu7", "n[1-2],n[9-11],gpu7"},
+		{"gpu7 n2 gpu8 n1", "gpu[7-8],n[1-2]"},
+		{"n010 n9 n09", "n9,n09,n010"},
 	} {
 		if got := fold(strings.Fields(c.names)); got != c.want {
 			t.Errorf("fold(%s) = %s, want %s", c.names, got, c.want)

@@ -307,7 +307,7 @@ var errSignal = errors.New("asked to end at once")
 func lockError(err error) error {
 	var held *kube.HeldError
 	if errors.As(err, &held) {
-		return exitWith(exitHeld, fmt.Errorf("another run holds the lease: %w\nwait for it with --wait-lock, or see `fleetup status`", err))
+		return exitWith(exitHeld, fmt.Errorf("another run holds the lease: %w\nCtrl-C ends it there, `fleetup pause` holds it from here, `fleetup run --wait-lock` waits for it", err))
 	}
 	return exitWith(exitFailed, err)
 }

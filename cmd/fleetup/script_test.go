@@ -103,6 +103,7 @@ func (s *hall) fleetup(ts *testscript.TestScript, identity string, out, errs io.
 	if s.box != nil {
 		a.dial = s.dial
 	}
+	defer a.ending.Wait()
 	return a.main(s.context(), absolute(ts, args))
 }
 

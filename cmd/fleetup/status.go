@@ -119,7 +119,7 @@ func (st *standing) lease(ctx context.Context, k *kube.Cluster, name string) {
 		st.State, st.Why = "halted", l.Halt
 	}
 	if l.Holder.Identity != "" && l.Left > 0 {
-		st.State, st.Holder = "running", l.Holder.User+" on "+l.Holder.Identity
+		st.State, st.Holder = "running", l.Holder.User+" on "+l.Holder.Where()
 	}
 	if l.Paused != "" {
 		st.Why = "paused: " + l.Paused

@@ -214,8 +214,10 @@ func (a *app) openCluster(ctx context.Context, f *inventory.Fleet, extra ...kube
 	watched, stop := context.WithCancel(ctx)
 	if err := k.Start(watched); err != nil {
 		stop() // or the watches would try for ever
-		k.Wait()
-		k.Close()
+		a.ending.Go(func() {
+			k.Wait() // some seconds: what a watch sleeps between attempts isn't cut short
+			k.Close()
+		})
 		return nil, exitWith(exitFailed, shortURL(err))
 	}
 	context.AfterFunc(ctx, stop)
