@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -24,11 +25,28 @@ var fleetName = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{0,39}$`)
 // Beside Problems stands what could be read, unless the text isn't TOML at all: for a later reader to see what else is
 // wrong, as in its playbooks, and for nothing else. A host of it whose name or address is wrong has no Name.
 func Load(path string, set ...string) (*Fleet, error) {
-	src, err := os.ReadFile(path)
+	src, err := read(path)
 	if err != nil {
 		return nil, fmt.Errorf("read the inventory: %w", err)
 	}
 	return parse(path, src, set)
+}
+
+// mostBytes is more than an inventory of twenty thousand hosts takes, each with a BMC.
+const mostBytes = 32 << 20
+
+// read reads a file that need not be one: a device that never ends fills no memory.
+func read(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }()
+	src, err := io.ReadAll(io.LimitReader(f, mostBytes+1))
+	if err == nil && len(src) > mostBytes {
+		err = fmt.Errorf("%s: more than %d MiB, which is no inventory", path, mostBytes>>20)
+	}
+	return src, err
 }
 
 // parse is Load without the file. Every error of it is Problems, if each set is KEY=VALUE, and has a fleet beside it if
@@ -58,6 +76,9 @@ func decode(path, src string) (map[string]any, *places, Problems) {
 	var problems Problems
 	found := locate(src)
 	places := &places{file: path, at: found.at}
+	if found.deep > 0 {
+		return nil, places, Problems{{File: path, Line: found.deep, Message: fmt.Sprintf("nested more than %d deep, and nothing in an inventory is", maxDepth)}}
+	}
 	root := map[string]any{}
 	_, err := toml.Decode(src, &root)
 	if err == nil {

@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -171,5 +172,40 @@ func TestDuplicatesAreRefusedInLinearTime(t *testing.T) {
 	few, many := allocated(500), allocated(4000)
 	if many > 12*few {
 		t.Errorf("500 duplicates take %d bytes, 4,000 take %d", few, many)
+	}
+}
+
+// Text that nests without end is refused at once, with its line, whichever way it nests.
+func TestNestedTooDeep(t *testing.T) {
+	const n = 200_000
+	for name, text := range map[string]string{
+		"tables":  "[hosts]\nn1 = " + strings.Repeat("{a=", n) + "1" + strings.Repeat("}", n) + "\n",
+		"arrays":  "[hosts]\na = " + strings.Repeat("[", n) + strings.Repeat("]", n) + "\n",
+		"open":    "[hosts]\na = " + strings.Repeat("[", n),
+		"keys":    "[hosts]\n" + strings.Repeat("a.", n) + "a = 1\n",
+		"headers": "[hosts]\n[" + strings.Repeat("a.", n) + "a]\n",
+	} {
+		began := time.Now()
+		_, err := parse("fleet.toml", []byte(text), nil)
+		if got := problemsOf(t, err); len(got) != 1 || got[0].Line != 2 || !strings.Contains(got[0].Message, "nested more than 32 deep") {
+			t.Errorf("%s: %v", name, err)
+		}
+		if took := time.Since(began); took > 5*time.Second {
+			t.Errorf("%s: refused after %s", name, took)
+		}
+	}
+	fine := "[hosts]\nn1 = {}\n[x]\na = " + strings.Repeat("[", maxDepth-1) + strings.Repeat("]", maxDepth-1) + "\n"
+	if _, err := parse("fleet.toml", []byte(fine), nil); strings.Contains(fmt.Sprint(err), "deep") {
+		t.Error(err)
+	}
+}
+
+// A file without an end is refused.
+func TestEndlessFile(t *testing.T) {
+	if _, err := os.Stat("/dev/zero"); err != nil {
+		t.Skip(err)
+	}
+	if _, err := Load("/dev/zero"); err == nil || !strings.Contains(err.Error(), "/dev/zero: more than 32 MiB") {
+		t.Error(err)
 	}
 }

@@ -27,7 +27,13 @@ type locator struct {
 	arrays  map[string]int  // [[name]]: how many so far
 	dups    []duplicate
 	prefix  string // the table that statements go to
+	depth   int
+	deep    int // the line of the first value or key that is nested deeper than maxDepth; there it ends
 }
+
+// maxDepth is deeper than anything in an inventory is. What is nested thousands deep takes the decoder minutes: each part
+// has a name as long as the way to it.
+const maxDepth = 32
 
 func locate(src string) *locator {
 	l := &locator{src: src, line: 1, at: map[string]place{}, defined: map[string]bool{}, arrays: map[string]int{}}
@@ -103,6 +109,12 @@ func (l *locator) pair(prefix string) {
 }
 
 func (l *locator) value(path string) {
+	l.depth++
+	defer func() { l.depth-- }()
+	if l.depth > maxDepth {
+		l.tooDeep(l.pos)
+		return
+	}
 	switch l.peek() {
 	case '"', '\'':
 		l.text()
@@ -124,6 +136,13 @@ func (l *locator) value(path string) {
 			l.pos = len(l.src)
 		}
 	}
+}
+
+func (l *locator) tooDeep(pos int) {
+	if l.deep == 0 {
+		l.deep = l.lineOf(pos)
+	}
+	l.pos = len(l.src)
 }
 
 // more goes to the next element of an array or inline table, and past its end if there is none.
@@ -163,6 +182,10 @@ func (l *locator) key() (parts []string, start int) {
 				return parts, start
 			}
 			parts = append(parts, l.src[from:l.pos])
+		}
+		if len(parts) > maxDepth {
+			l.tooDeep(start)
+			return nil, start
 		}
 		l.space()
 		if l.peek() != '.' {
