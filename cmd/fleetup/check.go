@@ -18,8 +18,8 @@ func (a *app) checkCommand() *cobra.Command {
 		Use:   "check INVENTORY",
 		Short: "Look for what would stop a run, and change nothing",
 		Long: `Look for what would stop a run, and change nothing: reachability, host keys, sudo, package locks, disk space,
-package versions, version skew, quorum, rights, clocks, what each gate reads, and the run itself, played ahead on what the
-cluster holds now: every drain in the run's order, against budgets, requests, taints, affinities and what nodes have room
+package versions, version skew, quorum, rights, clocks, the health of disks and memory, what each gate reads, and the run
+itself, played ahead on what the cluster holds now: every drain in the run's order, against budgets, requests, taints, affinities and what nodes have room
 for. It says which pods would have nowhere to go, which drain would be blocked and why, how long all takes, whether that
 fits the window, and which limit would make it faster. It exits 1 where a run would be refused, or a drain blocked.`,
 		Example: `  fleetup check prod.toml
@@ -42,6 +42,11 @@ func (a *app) check(ctx context.Context, path string, onlyNew bool) error {
 		return err
 	}
 	findings = append(findings, s.askGates(ctx)...)
+	ill, err := s.health(ctx, found)
+	if err != nil {
+		return err
+	}
+	findings = append(findings, ill...)
 	ahead, err := s.ahead(found)
 	if err != nil && refusals(findings) == 0 {
 		findings = append(findings, runner.Finding{What: "plan", Why: err.Error(), Refuse: true})

@@ -332,7 +332,11 @@ func (a *app) lookAt(ctx context.Context, n *remote.Net, f *inventory.Fleet, hos
 
 // lookOn looks into one machine. One that can't be asked is a finding too.
 func (a *app) lookOn(ctx context.Context, n *remote.Net, h inventory.Host, q diagnose.Questions, limits diagnose.Thresholds) diagnosed {
-	m := n.Host(a.login(h), remote.Fence{})
+	return lookInside(ctx, n.Host(a.login(h), remote.Fence{}), h, q, limits)
+}
+
+// lookInside is lookOn for a machine that is known already.
+func lookInside(ctx context.Context, m *remote.Host, h inventory.Host, q diagnose.Questions, limits diagnose.Thresholds) diagnosed {
 	raw, err := diagnose.Ask(ctx, m.Run, q)
 	if err != nil {
 		why := unaddressed(brief(h.Name, oneLine(err)))
