@@ -3,6 +3,7 @@ package simulate
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -103,12 +104,12 @@ func (s *state) leave(d *drain, p *pod, r Rules, now time.Duration) (why string)
 	if why := s.overBudget(p, r); why != "" {
 		return why
 	}
-	s.go1(d, p, now)
+	s.depart(d, p, now)
 	return ""
 }
 
-// go1 takes the pod off its node; its controller makes another one.
-func (s *state) go1(d *drain, p *pod, now time.Duration) {
+// depart takes the pod off its node; its controller makes another one.
+func (s *state) depart(d *drain, p *pod, now time.Duration) {
 	if p.ready {
 		s.well(p, -1)
 	}
@@ -210,7 +211,7 @@ func names(guards []*budget) string {
 		list = append(list, b.Name)
 	}
 	slices.Sort(list)
-	return fmt.Sprint(list)[1 : len(fmt.Sprint(list))-1]
+	return strings.Join(list, ", ")
 }
 
 func appendNew(list []string, s string) []string {

@@ -184,7 +184,7 @@ func TestRun(t *testing.T) {
 		{"an ill pod itself may go", nodes(3).pods("web", "500m", "n1 n2").pods("web", "500m", "n3", notReady).budget("web", 2), oneByOne("n3"),
 			"n3: 1 moves"},
 		{"two budgets", nodes(2).pods("web", "500m", "n1").budget("web", 0).budget("web", 0), oneByOne("n1"),
-			"n1: blocked: pod shop/web-1 has more than one budget (web web), which the eviction API refuses"},
+			"n1: blocked: pod shop/web-1 has more than one budget (web, web), which the eviction API refuses"},
 		{"no room until the node is back", nodes(2).pods("web", "1500m", "n1 n2"), oneByOne("n1"),
 			"n1: 1 moves, shop/web-1 homeless for 5m0s: 0/2 nodes are available: 1 Insufficient cpu, 1 node(s) were unschedulable"},
 		{"the second drain waits until the first is back", nodes(3).pods("web", "1500m", "n1 n2 n3").budget("web", 2), atOnce("n1", "n2"),

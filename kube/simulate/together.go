@@ -109,7 +109,7 @@ func (s *state) together(p *pod) (t togetherness) {
 	}
 	if a := p.Spec.Affinity; a != nil && a.PodAntiAffinity != nil {
 		for _, term := range a.PodAntiAffinity.RequiredDuringSchedulingIgnoredDuringExecution {
-			t.not = append(t.not, s.where(p, term, s.matching(p, term)))
+			t.not = append(t.not, where(term, s.matching(p, term)))
 		}
 	}
 	for _, other := range s.apart {
@@ -118,7 +118,7 @@ func (s *state) together(p *pod) (t togetherness) {
 		}
 		for _, term := range other.Spec.Affinity.PodAntiAffinity.RequiredDuringSchedulingIgnoredDuringExecution {
 			if matches(other.Pod, term, p.Pod) {
-				d := s.where(p, term, []*pod{other})
+				d := where(term, []*pod{other})
 				d.ours = false
 				t.not = append(t.not, d)
 			}
@@ -129,14 +129,14 @@ func (s *state) together(p *pod) (t togetherness) {
 
 // beside are the domains in which each term has a pod. A pod that would match all of its own terms may be the first.
 func (s *state) beside(p *pod, terms []corev1.PodAffinityTerm) (all []domains) {
-	any, self := false, true
+	some, self := false, true
 	for _, term := range terms {
 		found := s.matching(p, term)
-		any = any || len(found) > 0
+		some = some || len(found) > 0
 		self = self && matches(p.Pod, term, p.Pod)
-		all = append(all, s.where(p, term, found))
+		all = append(all, where(term, found))
 	}
-	if !any && self {
+	if !some && self {
 		return nil
 	}
 	return all
@@ -156,7 +156,8 @@ func (s *state) matching(p *pod, term corev1.PodAffinityTerm) (found []*pod) {
 	return found
 }
 
-func (s *state) where(_ *pod, term corev1.PodAffinityTerm, pods []*pod) domains {
+// where are the domains of pods that have a place.
+func where(term corev1.PodAffinityTerm, pods []*pod) domains {
 	d := domains{key: term.TopologyKey, values: map[string]bool{}, ours: true}
 	for _, p := range pods {
 		if value, there := p.on.Labels[term.TopologyKey]; there {
