@@ -45,8 +45,6 @@ type stepType struct {
 	build    func(b *binding) Step
 	// topLevel: the keys stand in the step itself rather than in a table under the type's name.
 	topLevel bool
-	// refused is why the type can't be used.
-	refused string
 }
 
 // types is filled by the files of the types, see register.

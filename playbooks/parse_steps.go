@@ -54,9 +54,6 @@ func (p *parser) readStep(s *spec, table map[string]any) {
 	case !ok:
 		p.problem(s.line, strings.TrimSuffix(at(""), "."), "has no type: one of %s, or apply with check", strings.Join(tableTypes(), ", "))
 		return
-	case t.refused != "":
-		p.problem(p.find(s.line, s.kind), at(s.kind), "%s", t.refused)
-		return
 	}
 	own := map[string]any{}
 	if inner, isTable := table[s.kind].(map[string]any); isTable && !t.topLevel {
@@ -106,6 +103,9 @@ func stepKind(table map[string]any) string {
 		if v, ok := table[name]; ok && !(name == "reboot" && isBool(v)) {
 			return name
 		}
+	}
+	if _, ok := table["power"]; ok {
+		return "power"
 	}
 	for key := range types["command"].keys {
 		if _, ok := table[key]; ok {

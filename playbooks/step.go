@@ -80,6 +80,13 @@ type Configurer interface {
 	Configured() map[string]any
 }
 
+// Holder is a Step with Traits.Holds.
+type Holder interface {
+	Step
+	// Expect are the announced changes of the hardware, as `fleetup swap begin --expect` takes them.
+	Expect() []string
+}
+
 // Stop says what must be down while a step is applied.
 type Stop int
 
@@ -98,6 +105,7 @@ type Traits struct {
 	Running    bool          // applied on a running kubelet, before anything is stopped (kubeadm)
 	Follows    bool          // what is changed before it in its playbook makes it due: a restart
 	Reboots    bool          // reboots where it stands: Apply is not called, the runner reboots (the reboot step)
+	Holds      bool          // Apply is not called: after all else the runner turns the machine off and holds it (the power step)
 	Repeatable bool          // may simply run again after an interruption
 	Timeout    time.Duration // of Apply
 }

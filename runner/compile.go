@@ -2,11 +2,13 @@ package runner
 
 import (
 	"errors"
+	"fmt"
 	"path/filepath"
 	"strings"
 
 	"github.com/fleetup/fleetup/inventory"
 	"github.com/fleetup/fleetup/playbooks"
+	"github.com/fleetup/fleetup/runner/hardware"
 )
 
 // Compile binds each host's playbooks to it and returns the work by node name. All that is wrong with the playbooks
@@ -30,10 +32,25 @@ func Compile(f *inventory.Fleet, hosts []inventory.Host, machine func(inventory.
 			LBSettle: h.Drain.LBSettle, OnBlocked: h.Drain.OnBlocked,
 		}
 	}
+	c.expectations(work)
 	if len(c.wrong) > 0 {
 		return work, c.wrong
 	}
 	return work, nil
+}
+
+// expectations refuses announced changes of hardware that mean nothing.
+func (c *compiler) expectations(work map[string]Work) {
+	for _, w := range work {
+		for _, s := range w.Steps {
+			h, holds := s.(playbooks.Holder)
+			for i := 0; holds && i < len(h.Expect()); i++ {
+				if _, err := hardware.ParseExpect(h.Expect()[i]); err != nil {
+					c.add(c.fleet.Problem("upgrade."+s.Traits().Playbook, fmt.Sprintf("step %q: expect: %v", s.Name(), err)))
+				}
+			}
+		}
+	}
 }
 
 // firstControlPlane is the host on which `kubeadm upgrade apply` runs: the inventory's first control-plane node,

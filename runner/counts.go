@@ -1,6 +1,6 @@
 package runner
 
-// Counts are nodes by how they stand; Left are those that wait, run, or are blocked.
+// Counts are nodes by how they stand; Left are those that wait, run, or are blocked. One that is held counts as skipped.
 type Counts struct{ Done, Failed, Skipped, Left int }
 
 // Counts counts the plan's nodes; one that no event has spoken of yet is left.
@@ -12,7 +12,7 @@ func (p *Progress) Counts(plan Plan) Counts {
 			c.Done++
 		case Failed:
 			c.Failed++
-		case Skipped:
+		case Skipped, Held:
 			c.Skipped++
 		default:
 			c.Left++

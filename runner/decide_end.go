@@ -193,7 +193,7 @@ func (s *scene) strays() []string {
 // summary counts nodes by how they ended: "4 done, 1 failed".
 func (s *scene) summary() string {
 	var parts []string
-	for _, state := range []NodeState{Done, Failed, Blocked, Skipped} {
+	for _, state := range []NodeState{Done, Failed, Blocked, Held, Skipped} {
 		if n := len(s.inState(state)); n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", n, state))
 		}

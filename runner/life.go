@@ -24,6 +24,8 @@ type life struct {
 	items     []Item            // every step, with its last status
 	state     map[string]string // what the claim recorded; nil while unclaimed
 	off       bool              // the machine was turned off for hardware work by an earlier process
+	swap      *Swap             // of hardware work; nil where there is none
+	onHold    bool              // it is being turned off for hardware work: what fails then keeps it held
 	light     bool              // no change needs the node drained: it stays open, and phases that close it are passed over
 	stopped   playbooks.Stop    // what we have stopped
 	verifyBy  time.Time         // the end of verify.timeout; zero until it counts
@@ -58,6 +60,9 @@ func (r *Runner) live(ctx context.Context, o Order) error {
 	was := r.progressOf(o.Node)
 	l := &life{r: r, w: r.Work[o.Node], order: o.Name, stage: o.Stage, fails: was.Fails, rebooting: was.Rebooting}
 	defer func() { _ = l.w.Machine.Close() }()
+	if l.swap = r.Swap; l.swap == nil {
+		l.swap = l.w.Swap
+	}
 	l.tryAgain()
 	before := r.claimed(o.Node)
 	if before {
@@ -74,7 +79,7 @@ func (r *Runner) live(ctx context.Context, o Order) error {
 		return errParked
 	case err != nil && l.r.superseded(err):
 		return errLeaseLost
-	case err != nil && holds[o.Name]:
+	case err != nil && (holds[o.Name] || l.onHold):
 		return l.keep(ctx, err)
 	case err != nil:
 		return l.ended(ctx, before, err)
@@ -89,7 +94,7 @@ func (l *life) well(message string) error {
 
 func (l *life) phases(ctx context.Context) error {
 	for _, p := range orders[l.order] {
-		if l.light && !p.light {
+		if l.light && !p.light || l.onHold && !takesOff[p.name] || takesOff[p.name] && !l.wantsHold() {
 			continue
 		}
 		l.phase = p.name

@@ -36,16 +36,8 @@ var orders = map[string][]phase{
 		{"drain", (*life).drain, false},
 		{"untaint", (*life).untaint, false},
 	},
-	OrderOpen: slices.Concat([]phase{{"found", (*life).found, false}, {"start", (*life).runs, false}}, opened),
-	OrderSwapBegin: {
-		{"claim", (*life).swapClaim, false},
-		{"drain", (*life).swapDrain, false},
-		{"hardware", (*life).recordHardware, false},
-		{"disable", (*life).disable, false},
-		{"power off", (*life).powerOff, false},
-		{"out of service", (*life).outOfService, false},
-		{"hold", (*life).hold, false},
-	},
+	OrderOpen:       slices.Concat([]phase{{"found", (*life).found, false}, {"start", (*life).runs, false}}, opened),
+	OrderSwapBegin:  slices.Concat([]phase{{"claim", (*life).swapClaim, false}, {"drain", (*life).swapDrain, false}}, takenOff),
 	OrderSwapFinish: slices.Concat(switchedOn, []phase{{"compare", (*life).compare, false}}, returning),
 	OrderSwapCancel: slices.Concat(switchedOn, []phase{{"compare", (*life).compareOnly, false}}, returning),
 	OrderOpenAgain: {
@@ -87,8 +79,26 @@ var orders = map[string][]phase{
 	},
 }
 
+// takenOff turns an empty node off, and ends the order with it held. Of an upgrade it is gone only where a step asks for it.
+var takenOff = []phase{
+	{"hardware", (*life).recordHardware, false},
+	{"disable", (*life).disable, false},
+	{"power off", (*life).powerOff, false},
+	{"out of service", (*life).outOfService, false},
+	{"hold", (*life).hold, false},
+}
+
+// takesOff are the names of these phases.
+var takesOff = func() map[string]bool {
+	names := map[string]bool{}
+	for _, p := range takenOff {
+		names[p.name] = true
+	}
+	return names
+}()
+
 // renewed is the part of an upgrade that ends with a node which is whole, verified and still closed.
-var renewed = []phase{
+var renewed = slices.Concat([]phase{
 	{phaseCheck, (*life).check, true},
 	{"claim", (*life).claim, false},
 	{"drain", (*life).drain, false},
@@ -98,8 +108,7 @@ var renewed = []phase{
 	{"reboot", (*life).reboot, false},
 	{"start", (*life).start, false},
 	{"verify", (*life).verify, true},
-	{"probe", (*life).probe, false},
-}
+}, takenOff, []phase{{"probe", (*life).probe, false}})
 
 // opened is the part that gives the node its work.
 var opened = []phase{

@@ -14,6 +14,11 @@ import (
 // check looks at every step. A node with nothing to do is left alone; one that must be drained is first asked
 // whether its pods may go, so that a budget's no never closes a node for nothing.
 func (l *life) check(ctx context.Context) error {
+	state, _ := l.r.Cluster.Recorded(l.w.Node)
+	if _, held := HoldOf(l.r.Run, state); held && l.r.claimed(l.w.Node) { // it may be off already
+		l.onHold = true
+		return l.holdAgain(ctx)
+	}
 	err := l.look(ctx)
 	if err != nil && l.rebooting { // an earlier order left it there
 		err = l.cycle(ctx, err, l.look)
@@ -180,7 +185,7 @@ func (l *life) each(ctx context.Context, running bool) error {
 	for n := range l.items {
 		i := &l.items[n]
 		t := i.Step.Traits()
-		if t.Running != running {
+		if t.Running != running || t.Holds {
 			continue
 		}
 		if i.settled() && t.Follows && changed[t.Playbook] {
@@ -290,7 +295,7 @@ func (l *life) verify(ctx context.Context) error {
 		return err
 	}
 	for _, i := range l.items {
-		if i.Status.Clean || i.Status.Trial || i.Status.Staged && l.w.RebootPolicy == rebootNever {
+		if i.Status.Clean || i.Status.Trial || i.Status.Staged && l.w.RebootPolicy == rebootNever || i.Step.Traits().Holds {
 			continue
 		}
 		return fmt.Errorf("step %q: not as wanted after the upgrade: %s", i.Step.Name(), strings.Join(i.Status.Changes, ", "))

@@ -195,6 +195,7 @@ func (n *NodeProgress) pickUp(now time.Time, anew bool) {
 		n.Resume = true
 	case n.State == Failed:
 		n.Retry, n.Fault = true, ""
+	case n.State == Held: // it is left alone while it is held, and looked at afterwards
 	case n.State == Blocked:
 		n.Tries = 0
 	case n.State == Skipped && !n.ByHand:

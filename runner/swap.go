@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -59,11 +60,25 @@ func (e *KeptError) Error() string { return e.Why }
 // with it asks the BMC, for the machine itself may be off already.
 func (l *life) swapClaim(ctx context.Context) error {
 	if !l.r.claimed(l.w.Node) {
-		return l.claimWith(ctx, map[string]string{
-			factSwapBy: l.r.Swap.By, factSwapReason: l.r.Swap.Reason, factSwapSince: time.Now().UTC().Format(time.RFC3339),
-			factSwapExpect: listText(l.r.Swap.Expect),
-		})
+		return l.claimWith(ctx, l.swap.facts())
 	}
+	return l.holdAgain(ctx)
+}
+
+// facts are what the claim records of hardware work that begins.
+func (s *Swap) facts() map[string]string {
+	return map[string]string{
+		factSwapBy: s.By, factSwapReason: s.Reason, factSwapSince: time.Now().UTC().Format(time.RFC3339), factSwapExpect: listText(s.Expect),
+	}
+}
+
+// wantsHold reports whether the order's phases that take a node off are gone: those of an upgrade only where a step asks for it.
+func (l *life) wantsHold() bool {
+	return l.order != OrderUpgrade && l.order != OrderUpgradeClosed || l.onHold || slices.ContainsFunc(l.items, func(i Item) bool { return i.Step.Traits().Holds && !i.Status.Clean })
+}
+
+// holdAgain goes on with a hold that an earlier process began.
+func (l *life) holdAgain(ctx context.Context) error {
 	if err := l.holding(ctx); err != nil {
 		return err
 	}
@@ -92,12 +107,21 @@ func listText(list []string) string {
 	return string(b)
 }
 
-// recordHardware writes down what the machine is made of, once: a second look might already see what was pulled out.
+// recordHardware writes down what the machine is made of, once: a second look might already see what was pulled out. In a run
+// the hold begins with it.
 func (l *life) recordHardware(ctx context.Context) error {
+	if l.onHold = true; l.swap == nil {
+		return errors.New("nobody can hold it here for hardware work: `fleetup run` can")
+	}
+	if l.state[factSwapBy] == "" {
+		if err := l.note(ctx, l.swap.facts()); err != nil {
+			return err
+		}
+	}
 	if l.off || l.state[factSwapHardware] != "" {
 		return nil
 	}
-	d, err := l.r.Swap.Hardware(ctx)
+	d, err := l.swap.Hardware(ctx)
 	if err != nil {
 		return err
 	}
@@ -237,7 +261,7 @@ func (l *life) awaitPower(ctx context.Context, want string, d time.Duration) err
 // outOfService tells Kubernetes that the machine is off, so that volumes and pods which it still counts there are freed.
 // That is right only for one that is surely off: a machine that still wrote to a volume would ruin it.
 func (l *life) outOfService(ctx context.Context) error {
-	if !l.r.Swap.OutOfService || l.state[factOutOfService] != "" {
+	if !l.swap.OutOfService || l.state[factOutOfService] != "" {
 		return nil
 	}
 	if l.state[factSwapOff] == "unverified" {
@@ -249,13 +273,13 @@ func (l *life) outOfService(ctx context.Context) error {
 	if err := l.note(ctx, map[string]string{factOutOfService: "set"}); err != nil {
 		return err
 	}
-	return l.r.Swap.Taint(ctx, true)
+	return l.swap.Taint(ctx, true)
 }
 
 // hold leaves the node as it is, until somebody finishes or cancels the work.
 func (l *life) hold(ctx context.Context) error {
-	if l.r.Swap.Locate != nil {
-		if err := l.r.Swap.Locate(ctx, true); err != nil {
+	if l.swap.Locate != nil {
+		if err := l.swap.Locate(ctx, true); err != nil {
 			l.say("the locator light could not be lit: " + err.Error())
 		}
 	}

@@ -29,8 +29,8 @@ func (l *life) holding(ctx context.Context) error {
 
 // powerOn turns the machine on, by whatever means there is.
 func (l *life) powerOn(ctx context.Context) error {
-	if l.r.Swap.Locate != nil {
-		if err := l.r.Swap.Locate(ctx, false); err != nil {
+	if l.swap.Locate != nil {
+		if err := l.swap.Locate(ctx, false); err != nil {
 			l.say("the locator light could not be put out: " + err.Error())
 		}
 	}
@@ -40,8 +40,8 @@ func (l *life) powerOn(ctx context.Context) error {
 			return err
 		}
 		return l.awaitPower(ctx, PowerOn, powerSeen)
-	case l.r.Swap.Wake != nil:
-		return l.r.Swap.Wake(ctx)
+	case l.swap.Wake != nil:
+		return l.swap.Wake(ctx)
 	}
 	l.waiting("somebody to turn the machine on: the inventory names no BMC for it")
 	return nil
@@ -50,7 +50,7 @@ func (l *life) powerOn(ctx context.Context) error {
 // login waits until the machine answers with a key that is trusted.
 func (l *life) login(ctx context.Context) error {
 	return within(ctx, l.w.RebootTimeout, "the machine's return", func(ctx context.Context) error {
-		if err := l.r.Swap.Trust(ctx); err != nil {
+		if err := l.swap.Trust(ctx); err != nil {
 			return err
 		}
 		if err := l.w.Machine.Expect(); err != nil {
@@ -75,7 +75,7 @@ func (l *life) compare(ctx context.Context) error {
 		return err
 	}
 	for begun := time.Now(); ; {
-		after, err := l.r.Swap.Hardware(ctx)
+		after, err := l.swap.Hardware(ctx)
 		if err != nil {
 			return err
 		}
@@ -95,7 +95,7 @@ func (l *life) compare(ctx context.Context) error {
 func (l *life) expected() ([]hardware.Expectation, error) {
 	h, _ := HoldOf(l.r.Run, l.state)
 	var all []hardware.Expectation
-	for _, text := range append(h.Expect, l.r.Swap.Expect...) {
+	for _, text := range append(h.Expect, l.swap.Expect...) {
 		e, err := hardware.ParseExpect(text)
 		if err != nil {
 			return nil, err
@@ -154,7 +154,7 @@ func (l *life) compareOnly(ctx context.Context) error {
 // an announced change touches can't be as before.
 func (l *life) enable(ctx context.Context) error {
 	if l.state[factOutOfService] != "" {
-		if err := l.r.Swap.Taint(ctx, false); err != nil {
+		if err := l.swap.Taint(ctx, false); err != nil {
 			return err
 		}
 	}
@@ -190,7 +190,11 @@ func services(units []string) []string {
 
 // returned gives the node back as it was found.
 func (l *life) returned(ctx context.Context) error {
-	if err := l.r.Cluster.Release(ctx, l.w.Node, l.r.Run, nil); err != nil {
+	var last map[string]string
+	if beforeOf(l.state) != nil { // a run held it, and was through with it otherwise
+		last = l.lastRun()
+	}
+	if err := l.r.Cluster.Release(ctx, l.w.Node, l.r.Run, last); err != nil {
 		return err
 	}
 	l.r.Cluster.Draining(l.w.Node, false)

@@ -14,6 +14,7 @@ type Work struct {
 	Machine Machine
 	Hold    string // who holds the node for hardware work: it isn't looked at; "" nobody does
 	Power   Power  // nil where the inventory names no BMC
+	Swap    *Swap  // what a step that holds the node needs; nil where none does
 	Steps   []playbooks.Step
 
 	Wanted         playbooks.Wanted // what the machine's system has to be fit for

@@ -51,7 +51,7 @@ func (s *session) claimedBy(run string) []string {
 	var names []string
 	nodes := s.cluster.Nodes()
 	for _, h := range s.hosts {
-		if nodes[h.Node].Run == run {
+		if _, held := runner.HoldOf(run, nodes[h.Node].State); nodes[h.Node].Run == run && !held { // `fleetup swap` ends that
 			names = append(names, h.Node)
 		}
 	}

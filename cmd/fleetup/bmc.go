@@ -9,7 +9,10 @@ import (
 	"time"
 
 	"github.com/fleetup/fleetup/inventory"
+	"github.com/fleetup/fleetup/playbooks"
+	"github.com/fleetup/fleetup/runner"
 	"github.com/fleetup/fleetup/runner/bmc"
+	"github.com/fleetup/fleetup/runner/hardware"
 )
 
 // bmcOf opens what the inventory says of the host's BMC; nothing is asked of it yet. Nil where it names none.
@@ -61,9 +64,32 @@ func (s *session) wirePower() error {
 		if p != nil { // or the interface would hold a nil that isn't one
 			w.Power = p
 		}
+		w.Swap = s.swapOf(h, w)
 		s.work[h.Node] = w
 	}
 	return nil
+}
+
+// swapOf is what a run needs to hold a host for the hardware work that its playbooks ask for; nil where none does.
+func (s *session) swapOf(h inventory.Host, w runner.Work) *runner.Swap {
+	var reasons, expect []string
+	for _, step := range w.Steps {
+		if holder, holds := step.(playbooks.Holder); holds {
+			reasons, expect = append(reasons, step.Name()), append(expect, holder.Expect()...)
+		}
+	}
+	if len(reasons) == 0 {
+		return nil
+	}
+	sw := &runner.Swap{By: username(), Reason: strings.Join(reasons, ", "), Expect: expect, Hardware: func(ctx context.Context) (hardware.Document, error) {
+		return s.app.inventoried(ctx, h, s.machines[h.Node])
+	}}
+	if b, err := s.app.bmcOf(h); err == nil {
+		if l, can := b.(bmc.Locator); can {
+			sw.Locate = l.Locate
+		}
+	}
+	return sw
 }
 
 // powerSwitch implements runner.Power: states are plain strings there.

@@ -126,7 +126,7 @@ func (d *display) object(v any) {
 // count keeps the numbers behind the bar.
 func (d *display) count(e runner.Event) {
 	switch e.Event {
-	case runner.EventDone, runner.EventSkipped:
+	case runner.EventDone, runner.EventSkipped, runner.EventHeld:
 		d.done++
 		delete(d.running, e.Node)
 	case runner.EventFailed:
@@ -199,6 +199,10 @@ func (d *display) paint(e runner.Event) string {
 			return d.color("32", "done")
 		}
 		return d.color("32", "done") + ": " + e.Message
+	case runner.EventHeld:
+		if e.Message == "" {
+			return d.color("33", "off, and held") + " for hardware work"
+		}
 	case runner.EventThrough:
 		if e.Order == runner.OrderUpgradeClosed && e.Message != "up to date" {
 			return d.color("32", "upgraded, stays closed") + ": " + e.Message

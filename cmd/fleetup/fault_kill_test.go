@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"net/http"
 	"os"
+	"path/filepath"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -19,6 +21,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	coordinationv1 "k8s.io/api/coordination/v1"
 
+	"github.com/fleetup/fleetup/cmd/box"
 	"github.com/fleetup/fleetup/kube/kubetest"
 	"github.com/fleetup/fleetup/runner"
 )
@@ -184,10 +187,12 @@ const sweepUpgrade = "[upgrade]\nkubelet = \"1.37.2\"\nreboot = \"always\"\n"
 
 // job is a command that is killed: on so many nodes, after what went before it.
 type job struct {
-	nodes  int
-	before func(s *yard)
-	args   []string
-	look   func(s *yard, standing map[string]string) // adds to how the yard stands at the end; may be nil
+	nodes   int
+	bmc     bool   // the machines have one
+	upgrade string // more of the inventory's [upgrade]
+	before  func(s *yard)
+	args    []string
+	look    func(s *yard, standing map[string]string) // adds to how the yard stands at the end; may be nil
 }
 
 var runJob = job{nodes: 3, args: []string{"run"}}
@@ -195,7 +200,7 @@ var runJob = job{nodes: 3, args: []string{"run"}}
 // killed carries a job out, kills the process at a point, lets another one go on at that very instant, and returns how the
 // yard stands at the end, and the points that there were.
 func (j job) killed(t *testing.T, at int, lost bool) (standing map[string]string, points []string) {
-	inYard(t, j.nodes, sweepUpgrade, func(s *yard) {
+	inYardWith(t, box.Options{Nodes: box.Workers(j.nodes), Cluster: kubetest.Config{Seed: 1}, BMC: j.bmc}, sweepUpgrade+j.upgrade, func(s *yard) {
 		if j.before != nil {
 			j.before(s)
 		}
@@ -254,6 +259,29 @@ var backJob = job{nodes: 2, args: []string{"rollback", "--yes"}, before: func(s 
 
 // TestFault01KillSweepOfARollback does the same to a rollback.
 func TestFault01KillSweepOfARollback(t *testing.T) { backJob.sweep(t, 12) }
+
+// holdJob is a run that upgrades three nodes, and turns one off at the end for hardware work that a playbook asks for.
+var holdJob = job{nodes: 3, bmc: true, upgrade: "memory = {}\n", args: []string{"run", "--set", "strategy.max_unavailable=2"}, before: func(s *yard) {
+	book := "[[steps]]\nname = \"more memory\"\npower = \"hold\"\ncheck = \"test -e /etc/more-memory\"\n"
+	dir := filepath.Join(filepath.Dir(s.inventory), "playbooks")
+	s.must(errors.Join(os.MkdirAll(dir, 0o700), os.WriteFile(filepath.Join(dir, "memory.toml"), []byte(book), 0o600),
+		s.Machines["n2"].WriteFile("/etc/more-memory", nil), s.Machines["n3"].WriteFile("/etc/more-memory", nil)))
+}, look: func(s *yard, standing map[string]string) {
+	n := s.node("n1")
+	var h runner.Hold
+	held := false
+	if state := n.Annotations["fleetup.io/state"]; state != "" {
+		facts := map[string]string{}
+		s.must(json.Unmarshal([]byte(state), &facts))
+		h, held = runner.HoldOf(n.Annotations["fleetup.io/run"], facts)
+	}
+	_, version := s.Machines["n1"].Kubelet()
+	standing["n1"] = fmt.Sprintf("held %v, off %v, for %q, trouble %q; powered %v, kubelet %s installed %d times, cordoned %v", held, h.Off, h.Reason, h.Troubles,
+		s.Machines["n1"].Powered(), version, s.Machines["n1"].Ran("--no-remove kubelet="), n.Spec.Unschedulable)
+}}
+
+// TestFault01KillSweepOfAHold does the same to a run that ends with a node held.
+func TestFault01KillSweepOfAHold(t *testing.T) { holdJob.sweep(t, 20) }
 
 // sweep kills the job at one of so many points, at all of them where all faults are asked for.
 func (j job) sweep(t *testing.T, step int) {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -201,7 +202,11 @@ func how(v *runner.Surveyed, order string) string {
 	case v.Work.RebootPolicy == "if-required":
 		text += ", reboot if required"
 	}
-	if text += ", verify"; order == runner.OrderUpgradeClosed {
+	text += ", verify"
+	switch held := func(i runner.Item) bool { return i.Step.Traits().Holds && !i.Status.Clean }; {
+	case slices.ContainsFunc(v.Items, held):
+		return text + ", turn off and hold for hardware work"
+	case order == runner.OrderUpgradeClosed:
 		return text
 	}
 	return text + ", uncordon"

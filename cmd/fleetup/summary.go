@@ -69,6 +69,9 @@ func (s *session) summary(run string, end runner.End, p runner.Progress, web *ru
 	}
 	for _, h := range s.hosts {
 		sum.count(h.Node, p.Nodes[h.Node])
+		if n := p.Nodes[h.Node]; n.State == runner.Held && n.Why == "" {
+			sum.problems = append(sum.problems, fmt.Sprintf("%s is off and held; when the work is done: `fleetup swap finish %s %s`", h.Node, s.fleet.Path, h.Name))
+		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(p.Nodes)) {
 		n := p.Nodes[name]
@@ -96,6 +99,8 @@ func (sum *summary) count(name string, n runner.NodeProgress) {
 	case runner.Failed:
 		sum.Nodes.Failed++
 	case runner.Skipped:
+		sum.Nodes.Skipped++
+	case runner.Held:
 		sum.Nodes.Skipped++
 	case runner.Blocked:
 		sum.Nodes.Blocked++
@@ -248,11 +253,21 @@ func (s *session) nothingToDo(found map[string]*runner.Surveyed) error {
 	if a.json() {
 		sum := summary{Version: 1, Time: time.Now().UTC(), Event: string(runner.EventFinished), Message: "nothing to do",
 			Nodes: counts{Done: len(found)}, Zero: true, Services: []least{}}
+		for _, v := range found {
+			if v.Work.Hold != "" {
+				sum.Nodes.Done--
+				sum.Nodes.Skipped++
+			}
+		}
 		(&display{app: a}).object(sum)
 		return nil
 	}
 	for _, name := range runner.SortedNames(found) {
-		fmt.Fprintln(paper(a.out), name+" up to date")
+		state := "up to date"
+		if hold := found[name].Work.Hold; hold != "" {
+			state = "left alone, " + hold
+		}
+		fmt.Fprintln(paper(a.out), name+" "+state)
 	}
 	fmt.Fprintln(paper(a.out), "nothing to do")
 	return nil
