@@ -7,6 +7,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
@@ -15,14 +16,6 @@ type Heard struct {
 	Nodes  []corev1.Node
 	Pods   []corev1.Pod
 	Events []corev1.Event // as long as the API server keeps them: an hour, unless --event-ttl says otherwise
-}
-
-// ListenRules are the rights that Listen and FollowEvents take.
-func ListenRules() []Rule {
-	list := []string{"list"}
-	return []Rule{
-		{Resource: "nodes", Verbs: list, Why: "diagnose"}, {Resource: "pods", Verbs: list, Why: "diagnose"}, {Resource: "events", Verbs: []string{"list", "watch"}, Why: "diagnose"},
-	}
 }
 
 // Listen reads nodes, pods and events, each in one list that may come in pages. It needs no Start and keeps nothing.
@@ -129,4 +122,32 @@ func (c *Cluster) PodNode(ctx context.Context, namespace, pod string) (string, e
 		return "", fmt.Errorf("pod %s/%s is on no node yet: %s", namespace, pod, p.Status.Phase)
 	}
 	return p.Spec.NodeName, nil
+}
+
+// Usage is what a node's pods and daemons use together, as metrics-server last saw it.
+type Usage struct {
+	Cores float64 `json:"cores"`
+	Bytes int64   `json:"memory_bytes"` // the working set
+}
+
+// Usage asks metrics-server about all nodes; nil where there is none.
+func (c *Cluster) Usage(ctx context.Context) (map[string]Usage, error) {
+	var list struct {
+		Items []struct {
+			Metadata metav1.ObjectMeta   `json:"metadata"`
+			Usage    corev1.ResourceList `json:"usage"`
+		} `json:"items"`
+	}
+	err := c.getJSON(ctx, "/apis/metrics.k8s.io/v1beta1/nodes", &list)
+	if apierrors.IsNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, explain("ask metrics-server", err)
+	}
+	all := map[string]Usage{}
+	for _, i := range list.Items {
+		all[i.Metadata.Name] = Usage{Cores: i.Usage.Cpu().AsApproximateFloat64(), Bytes: i.Usage.Memory().Value()}
+	}
+	return all, nil
 }

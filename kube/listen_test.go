@@ -3,6 +3,9 @@ package kube
 import (
 	"context"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -79,4 +82,43 @@ func TestPodLogAndNode(t *testing.T) {
 			t.Errorf("a pod that isn't there: %v", err)
 		}
 	})
+}
+
+// metrics-server is another API behind the same address; a cluster without one has no answer, and that is no error.
+func TestUsage(t *testing.T) {
+	s := kubetest.New(t.Context(), kubetest.Config{Seed: 1})
+	defer s.Close()
+	status := http.StatusNotFound
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/apis/metrics.k8s.io/v1beta1/nodes" {
+			s.ServeHTTP(w, r)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(status)
+		if status == http.StatusOK {
+			fmt.Fprint(w, `{"kind":"NodeMetricsList","items":[{"metadata":{"name":"n1"},"usage":{"cpu":"3250m","memory":"2Gi"}}]}`)
+		}
+	}))
+	defer server.Close()
+	file := filepath.Join(t.TempDir(), "kubeconfig")
+	if err := s.WriteKubeconfig(file, server.URL); err != nil {
+		t.Fatal(err)
+	}
+	c, err := Open(Config{Kubeconfig: file})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if got, err := c.Usage(t.Context()); got != nil || err != nil {
+		t.Errorf("without metrics-server: %v, %v", got, err)
+	}
+	status = http.StatusOK
+	if got, err := c.Usage(t.Context()); err != nil || got["n1"] != (Usage{3.25, 2 << 30}) {
+		t.Errorf("used %v, %v", got, err)
+	}
+	status = http.StatusServiceUnavailable
+	if _, err := c.Usage(t.Context()); err == nil || !strings.Contains(err.Error(), "ask metrics-server") {
+		t.Errorf("with one that is away: %v", err)
+	}
 }

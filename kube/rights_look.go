@@ -11,7 +11,8 @@ func LookRules(command string) []Rule {
 		return rules
 	}
 	if command == "diagnose" {
-		return list("", "listen to what the cluster says", "nodes", "pods", "events")
+		rules := list("", "listen to what the cluster says", "nodes", "pods", "events")
+		return append(rules, list("metrics.k8s.io", "what metrics-server saw of machines that are away", "nodes")...)
 	}
 	const why = "find what will hurt"
 	rules := list("", why, "nodes", "pods", "namespaces", "services", "resourcequotas", "limitranges", "persistentvolumes")

@@ -145,7 +145,8 @@ type diagnosed struct {
 	Node     string            `json:"node"`
 	Findings []finding.Finding `json:"findings"`
 	Numbers  *diagnose.Look    `json:"numbers,omitempty"`
-	Day      *diagnose.Day     `json:"day,omitempty"` // by Prometheus, where the inventory names one
+	Day      *diagnose.Day     `json:"day,omitempty"`   // by Prometheus, where the inventory names one
+	Usage    *kube.Usage       `json:"usage,omitempty"` // by metrics-server, where there is one
 	Error    string            `json:"error,omitempty"`
 
 	raw string // what the machine printed
@@ -205,6 +206,7 @@ func (a *app) lookAll(ctx context.Context, n *remote.Net, f *inventory.Fleet, ho
 	all := a.lookAt(ctx, n, f, hosts, o, limits)
 	wg.Wait()
 	for i := range all {
+		all[i].seen(listened.usage)
 		if day := days[all[i].Node]; day != nil {
 			all[i].Day = day
 			all[i].Findings = append(all[i].Findings, diagnose.JudgeDay(all[i].Node, *day, limits)...)
@@ -253,6 +255,7 @@ type diagnosis struct {
 	more  []finding.Finding // by what the API says
 	gaps  []string          // what could not be asked at all
 	heard kube.Heard
+	usage map[string]kube.Usage // by metrics-server, where there is one
 }
 
 // findings are all of them.
@@ -271,8 +274,12 @@ func (a *app) listenTo(ctx context.Context, f *inventory.Fleet, hosts []inventor
 		return diagnosis{gaps: []string{"the cluster's API, which the inventory doesn't name ([cluster])"}}
 	}
 	var heard kube.Heard
+	var usage map[string]kube.Usage
+	var away error
 	err := a.askAPI(ctx, f, func(ctx context.Context, k *kube.Cluster) (err error) {
-		heard, err = k.Listen(ctx)
+		if heard, err = k.Listen(ctx); err == nil {
+			usage, away = k.Usage(ctx)
+		}
 		return err
 	})
 	if err != nil {
@@ -283,11 +290,27 @@ func (a *app) listenTo(ctx context.Context, f *inventory.Fleet, hosts []inventor
 	for _, h := range hosts {
 		names = append(names, h.Node)
 	}
-	return diagnosis{heard: heard, more: diagnose.JudgeCluster(diagnose.Cluster(heard), names, whole, limits, time.Now())}
+	d := diagnosis{heard: heard, usage: usage, more: diagnose.JudgeCluster(diagnose.Cluster(heard), names, whole, limits, time.Now())}
+	if away != nil {
+		d.gaps = append(d.gaps, "metrics-server ("+oneLine(shortURL(away))+")")
+	}
+	return d
 }
 
 // apiTime bounds what the API is asked.
 const apiTime = 30 * time.Second
+
+// seen adds what metrics-server saw of a node, which of one that can't be asked is the last that is known.
+func (d *diagnosed) seen(usage map[string]kube.Usage) {
+	u, known := usage[d.Node]
+	if !known {
+		return
+	}
+	d.Usage = &u
+	if d.Error != "" && len(d.Findings) > 0 {
+		d.Findings[0].Evidence += fmt.Sprintf("; metrics-server saw %.1f cores and %.1f GiB in use", u.Cores, float64(u.Bytes)/(1<<30))
+	}
+}
 
 // pastDay asks the inventory's Prometheus, where it names one, what it knows of the past day.
 func (a *app) pastDay(ctx context.Context, f *inventory.Fleet, hosts []inventory.Host) (map[string]*diagnose.Day, error) {

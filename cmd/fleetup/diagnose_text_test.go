@@ -7,6 +7,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"github.com/fleetup/fleetup/kube"
 	"github.com/fleetup/fleetup/runner/diagnose"
 	"github.com/fleetup/fleetup/runner/finding"
 )
@@ -69,5 +70,20 @@ func TestFewNodesAreToldWhole(t *testing.T) {
 				t.Errorf("width %d: not told: %q\n%s", width, want, text)
 			}
 		}
+	}
+}
+
+// What metrics-server saw of a machine that can't be asked is told with it.
+func TestSeenByMetricsServer(t *testing.T) {
+	usage := map[string]kube.Usage{"n1": {Cores: 3.25, Bytes: 2 << 30}}
+	away := diagnosed{Node: "n1", Error: "no route", Findings: []finding.Finding{{Evidence: "no route"}}}
+	away.seen(usage)
+	if got := away.Findings[0].Evidence; got != "no route; metrics-server saw 3.2 cores and 2.0 GiB in use" {
+		t.Error(got)
+	}
+	other := diagnosed{Node: "n2", Error: "no route", Findings: []finding.Finding{{Evidence: "no route"}}}
+	other.seen(usage)
+	if other.Usage != nil || other.Findings[0].Evidence != "no route" {
+		t.Errorf("%+v", other)
 	}
 }
