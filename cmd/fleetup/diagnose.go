@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"al.essio.dev/pkg/shellescape"
 	"github.com/spf13/cobra"
 
 	"github.com/fleetup/fleetup/inventory"
@@ -217,6 +218,7 @@ func (a *app) lookAll(ctx context.Context, n *remote.Net, f *inventory.Fleet, ho
 		listened.gaps = append(listened.gaps, "the past day ("+oneLine(without)+")")
 	}
 	listened.nodes = all
+	listened.name(f.Path)
 	return listened
 }
 
@@ -265,6 +267,15 @@ func (d diagnosis) findings() []finding.Finding {
 		list = append(list, n.Findings...)
 	}
 	return list
+}
+
+// name puts the inventory's own file into commands, which are to be pasted.
+func (d diagnosis) name(inventory string) {
+	for _, n := range d.nodes {
+		for i := range n.Findings {
+			n.Findings[i].Command = strings.ReplaceAll(n.Findings[i].Command, "INVENTORY", shellescape.Quote(inventory))
+		}
+	}
 }
 
 // listenTo asks the cluster's API, where the inventory names one: whole with what belongs to no host of it. An API that doesn't
