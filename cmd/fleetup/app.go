@@ -196,6 +196,7 @@ func (a *app) root() *cobra.Command {
 	other := root.Groups()[len(root.Groups())-1].ID
 	root.SetCompletionCommandGroupID(other)
 	root.SetHelpCommandGroupID(other)
+	root.SetHelpCommand(helpCommand())
 	root.InitDefaultCompletionCmd()
 	if c, _, err := root.Find([]string{"completion"}); err == nil { // which would answer a shell it doesn't know with its help
 		chooses(c)

@@ -26,7 +26,7 @@ func (a *app) confirm(ctx context.Context, question string) error {
 	if a.stopping.Load() {
 		return interrupted
 	}
-	fmt.Fprintf(a.err, "%s? [y/N] ", question)
+	fmt.Fprintf(paper(a.err), "%s? [y/N] ", question)
 	answers := make(chan string, 1)
 	go func() { // where nobody answers it ends with the process: a terminal's reads have no deadline
 		line, err := bufio.NewReader(a.in).ReadString('\n') // the whole line, so that the shell doesn't get the rest of it

@@ -41,7 +41,7 @@ func (a *app) newDisplay(total int) *display {
 	if a.terminal() && !a.json() {
 		d.bar = progressbar.NewOptions(total,
 			progressbar.OptionSetWriter(a.err),
-			progressbar.OptionSetWidth(20),
+			progressbar.OptionSetWidth(d.barWidth()),
 			progressbar.OptionShowCount(),
 			progressbar.OptionSetPredictTime(false),
 			progressbar.OptionClearOnFinish(),
@@ -321,9 +321,12 @@ func (d *display) render() {
 	if d.bar == nil || d.app.json() {
 		return
 	}
-	d.bar.Describe(clip(d.status(), d.width()-45))
+	d.bar.Describe(clip(d.status(), d.width()-d.barWidth()-25))
 	_ = d.bar.Set(d.done)
 }
+
+// barWidth leaves the words beside the bar their room on a narrow terminal.
+func (d *display) barWidth() int { return min(20, d.width()/6) }
 
 func (d *display) width() int { return cmp.Or(columns(d.app.err), 80) }
 

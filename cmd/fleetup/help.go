@@ -37,6 +37,21 @@ func (a *app) help(c *cobra.Command) {
 	}
 }
 
+// helpCommand shows the help of a command, and doesn't take one that isn't there for none.
+func helpCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [COMMAND]",
+		Short: "Help about any command",
+		RunE: func(c *cobra.Command, args []string) error {
+			found, rest, err := c.Root().Find(args)
+			if err != nil || len(rest) > 0 {
+				return unknownCommand(c.Root(), strings.Join(args, " "))
+			}
+			return found.Help()
+		},
+	}
+}
+
 // helpCommands lists a command's commands, by groups where it has some.
 func (a *app) helpCommands(c *cobra.Command, width int) {
 	groups := c.Groups()
