@@ -159,6 +159,26 @@ func TestStartWithoutAnAPIServer(t *testing.T) {
 	})
 }
 
+// One that takes the connection and keeps silent is given up after half a minute, by its address.
+func TestStartWithoutAnAnswer(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		w.Delay(func(*http.Request) time.Duration { return time.Hour })
+		ctx, cancel := context.WithCancel(w.ctx)
+		c := w.open()
+		began := time.Now()
+		err := c.Start(ctx)
+		if err == nil || !strings.Contains(err.Error(), c.address+" takes connections and gave no answer in 30s") || strings.Contains(err.Error(), "%!") {
+			t.Errorf("got %v", err)
+		}
+		if took := time.Since(began); took < startTimeout || took > startTimeout+time.Second {
+			t.Errorf("given up after %s", took)
+		}
+		cancel()
+		c.Wait()
+		w.Delay(nil)
+	})
+}
+
 // An API server that is just being restarted is waited for, as is one that answers when it is asked once more.
 func TestStartWaitsForAnAPIServer(t *testing.T) {
 	inWorld(t, nil, func(w *world) {

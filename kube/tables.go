@@ -138,7 +138,10 @@ func (c *Cluster) awaitSync(ctx context.Context, w watchOf, caller *caller, limi
 		case <-ctx.Done():
 			return fmt.Errorf("cluster: list %s: %w", w.name(), ctx.Err())
 		case <-limit:
-			return fmt.Errorf("cluster: list %s: no answer in %s: %w", w.name(), startTimeout, c.trouble.of(w.name()))
+			if err := c.trouble.of(w.name()); err != nil {
+				return fmt.Errorf("cluster: list %s from %s: no answer in %s: %w", w.name(), c.address, startTimeout, err)
+			}
+			return fmt.Errorf("cluster: list %s: %s takes connections and gave no answer in %s: is it an API server, and is its etcd well?", w.name(), c.address, startTimeout)
 		case <-look.C:
 			err := c.trouble.of(w.name())
 			if apierrors.IsForbidden(err) {
