@@ -3,143 +3,19 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"al.essio.dev/pkg/shellescape"
-	"github.com/spf13/cobra"
 
 	"github.com/fleetup/fleetup/inventory"
 	"github.com/fleetup/fleetup/kube"
 	"github.com/fleetup/fleetup/runner/diagnose"
 	"github.com/fleetup/fleetup/runner/finding"
-	"github.com/fleetup/fleetup/runner/gate"
 	"github.com/fleetup/fleetup/runner/remote"
 )
-
-// diagnoseFlags are what a command line of diagnose asks for.
-type diagnoseFlags struct {
-	parts      bool
-	since      time.Duration
-	thresholds string
-	show       bool
-	onlyNew    bool
-
-	bundle    string
-	watch     bool
-	every     time.Duration
-	perf      time.Duration
-	pid       int
-	logs, pod string // NAMESPACE/POD
-	container string
-	previous  bool
-}
-
-func (a *app) diagnoseCommand() *cobra.Command {
-	var o diagnoseFlags
-	c := &cobra.Command{
-		Use:   "diagnose INVENTORY [NODE...]",
-		Short: "Look into machines: what is wrong now, with evidence, meaning and what to do; changes nothing",
-		Long: `Look into all machines at once, or into some, and into what the cluster says of them, and change nothing. Findings come first, the worst on top, each with what
-was seen, what it means and what to do; then the numbers. Over SSH it reads /proc, /sys, the logs and the node's own tools.
-From where on something is a finding stands in one file: --show-thresholds prints it, --thresholds names your own.`,
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) == 0 && !o.show {
-				return usage("name an inventory")
-			}
-			return nil
-		},
-		RunE: func(c *cobra.Command, args []string) error {
-			var command []string
-			if at := c.ArgsLenAtDash(); at >= 0 {
-				args, command = args[:at], args[at:]
-			}
-			if err := o.check(args, command); err != nil {
-				return err
-			}
-			switch {
-			case o.perf > 0:
-				return a.diagnosePerf(c.Context(), args[0], args[1:], o)
-			case o.pod != "":
-				return a.diagnosePod(c.Context(), args[0], args[1:], o, command)
-			case o.logs != "":
-				return a.diagnoseLogs(c.Context(), args[0], o)
-			case o.show:
-				fmt.Fprint(a.out, diagnose.DefaultThresholds)
-				return nil
-			case o.parts:
-				return a.diagnoseHardware(c.Context(), args[0], args[1:])
-			}
-			return a.diagnose(c.Context(), args[0], args[1:], o)
-		},
-	}
-	f := c.Flags()
-	f.BoolVar(&o.parts, "hardware", false, "instead: CPUs, memory modules, disks and their health, network cards, PCI, firmware, and what the BMC says")
-	f.DurationVar(&o.since, "since", 0, "of logs: no older than that, as 2h (default: since the boot)")
-	f.StringVar(&o.thresholds, "thresholds", "", "a TOML file with thresholds of your own")
-	f.BoolVarP(&o.watch, "watch", "w", false, "look again and again, and tell events as they come, until Ctrl-C")
-	f.DurationVar(&o.every, "every", 10*time.Second, "with --watch: how long between two looks")
-	f.StringVar(&o.bundle, "bundle", "", "also put all raw outputs, without secrets, into this file (.tar.zst), for a colleague or a vendor")
-	f.DurationVar(&o.perf, "perf", 0, "instead: sample for so long what the cores do, with perf, or with strace where a process is named")
-	f.IntVar(&o.pid, "pid", 0, "with --perf: of this process alone")
-	f.StringVar(&o.logs, "logs", "", "instead: the log of a pod, NAMESPACE/POD, grouped by what its lines say, then its last lines")
-	f.StringVar(&o.pod, "pod", "", "instead: run a command in a pod, NAMESPACE/POD, through its node's runtime: --pod shop/web-0 -- CMD")
-	f.StringVar(&o.container, "container", "", "with --logs or --pod: which container")
-	f.BoolVar(&o.previous, "previous", false, "with --logs: of the container before its last restart")
-	f.BoolVar(&o.onlyNew, "only-new", false, onlyNewHelp+"; no numbers")
-	f.BoolVar(&o.show, "show-thresholds", false, "print the thresholds, to be copied and changed")
-	return c
-}
-
-// check refuses flags that don't belong together.
-func (o diagnoseFlags) check(args, command []string) error {
-	modes := 0
-	for _, on := range []bool{o.parts, o.perf > 0, o.logs != "", o.pod != ""} {
-		if on {
-			modes++
-		}
-	}
-	switch {
-	case o.show:
-		return nil
-	case len(args) == 0:
-		return usage("name an inventory")
-	case o.watch && (modes > 0 || o.bundle != ""):
-		return usage("--watch goes with the usual look alone")
-	case o.watch && o.every < time.Second:
-		return usage("--every %s: a second at least", o.every)
-	case o.bundle != "" && modes > 0:
-		return usage("--bundle goes with the usual look alone")
-	case o.bundle != "" && !strings.HasSuffix(o.bundle, ".tar.zst"):
-		return usage("--bundle %s: it will be a .tar.zst: call it so", o.bundle)
-	case modes > 1:
-		return usage("--hardware, --perf, --logs and --pod look at different things: one at a time")
-	case modes > 0 && o.onlyNew:
-		return usage("--only-new is of the findings: not with --hardware, --perf, --logs or --pod")
-	case o.pid != 0 && o.perf == 0:
-		return usage("--pid says of which process --perf takes samples: give --perf 10s too")
-	case o.pid != 0 && len(args) != 2:
-		return usage("--pid is a process of one machine: name that one")
-	case o.perf != 0 && (o.perf < time.Second || o.perf > time.Hour):
-		return usage("--perf %s: from a second to an hour", o.perf)
-	case o.pod != "" && len(command) == 0:
-		return usage("--pod runs a command: put it after --")
-	case o.pod == "" && len(command) > 0:
-		return usage("what stands after -- is run in a pod: name it with --pod NAMESPACE/POD")
-	case o.container != "" && o.logs == "" && o.pod == "", o.previous && o.logs == "":
-		return usage("--container goes with --logs or --pod, --previous with --logs")
-	}
-	for _, name := range []string{o.logs, o.pod} {
-		namespace, pod, ok := strings.Cut(name, "/")
-		if name != "" && (!ok || namespace == "" || pod == "" || strings.Contains(pod, "/")) {
-			return usage("%q: a pod is named NAMESPACE/POD", name)
-		}
-	}
-	return nil
-}
 
 // diagnosed is what is known of one node.
 type diagnosed struct {
@@ -276,73 +152,6 @@ func (d diagnosis) name(inventory string) {
 			n.Findings[i].Command = strings.ReplaceAll(n.Findings[i].Command, "INVENTORY", shellescape.Quote(inventory))
 		}
 	}
-}
-
-// listenTo asks the cluster's API, where the inventory names one: whole with what belongs to no host of it. An API that doesn't
-// answer is a finding.
-func (a *app) listenTo(ctx context.Context, f *inventory.Fleet, hosts []inventory.Host, whole bool, limits diagnose.Thresholds) diagnosis {
-	if f.Require(false, true) != nil {
-		return diagnosis{gaps: []string{"the cluster's API, which the inventory doesn't name ([cluster])"}}
-	}
-	var heard kube.Heard
-	var usage map[string]kube.Usage
-	var away error
-	err := a.askAPI(ctx, f, func(ctx context.Context, k *kube.Cluster) (err error) {
-		if heard, err = k.Listen(ctx); err == nil {
-			usage, away = k.Usage(ctx)
-		}
-		return err
-	})
-	if err != nil {
-		return diagnosis{more: []finding.Finding{{Severity: finding.Critical, Rule: "api", Object: "the cluster's API", Evidence: oneLine(err),
-			Meaning: "nothing is known of nodes, pods and events", Action: "see whether the control plane is up, and what this user may list (nodes, pods, events)"}}}
-	}
-	var names []string
-	for _, h := range hosts {
-		names = append(names, h.Node)
-	}
-	d := diagnosis{heard: heard, usage: usage, more: diagnose.JudgeCluster(diagnose.Cluster(heard), names, whole, limits, time.Now())}
-	if away != nil {
-		d.gaps = append(d.gaps, "metrics-server ("+oneLine(shortURL(away))+")")
-	}
-	return d
-}
-
-// apiTime bounds what the API is asked.
-const apiTime = 30 * time.Second
-
-// seen adds what metrics-server saw of a node, which of one that can't be asked is the last that is known.
-func (d *diagnosed) seen(usage map[string]kube.Usage) {
-	u, known := usage[d.Node]
-	if !known {
-		return
-	}
-	d.Usage = &u
-	if d.Error != "" && len(d.Findings) > 0 {
-		d.Findings[0].Evidence += fmt.Sprintf("; metrics-server saw %.1f cores and %.1f GiB in use", u.Cores, float64(u.Bytes)/(1<<30))
-	}
-}
-
-// pastDay asks the inventory's Prometheus, where it names one, what it knows of the past day.
-func (a *app) pastDay(ctx context.Context, f *inventory.Fleet, hosts []inventory.Host) (map[string]*diagnose.Day, error) {
-	if f.Prometheus.URL == "" {
-		return nil, nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, apiTime)
-	defer cancel()
-	world := gate.World{Prometheus: a.prometheus(f.Prometheus), Dial: a.dial}
-	names, other := map[string][]string{}, metricNames(hosts)
-	for _, h := range hosts {
-		names[h.Node] = other(h.Node)
-	}
-	return diagnose.PastDay(ctx, func(ctx context.Context, query string) ([]diagnose.Sample, error) {
-		samples, err := world.Samples(ctx, query)
-		all := make([]diagnose.Sample, len(samples))
-		for i, s := range samples {
-			all[i] = diagnose.Sample(s)
-		}
-		return all, err
-	}, names)
 }
 
 // lookAt looks into all machines at once.

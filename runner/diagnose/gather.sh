@@ -65,7 +65,7 @@ printf '%s\n' "$procs" | sort -rnk2,2 | head -n 8
 part stuck
 printf '%s\n' "$procs" | grep -E '^[0-9]+ [0-9]+ D ' | head -n 12
 part descriptors
-find /proc/[0-9]*/fd -mindepth 1 -maxdepth 1 2>/dev/null | cut -d/ -f3 | sort | uniq -c | sort -rn | head -n 5 | while read -r n pid; do
+timeout 10 find /proc/[0-9]*/fd -mindepth 1 -maxdepth 1 2>/dev/null | cut -d/ -f3 | sort | uniq -c | sort -rn | head -n 5 | while read -r n pid; do
 	printf '%s %s %s %s\n' "$n" "$(awk '/^Max open files/ { print $4 }' "/proc/$pid/limits" 2>/dev/null | grep . || echo 0)" "$pid" "$(head -n 1 "/proc/$pid/comm" 2>/dev/null)"
 done
 part units_of_measure
