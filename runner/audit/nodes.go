@@ -36,7 +36,7 @@ func cordons(w *world) (hits []hit) {
 
 // spare reports whether the inventory keeps a node closed on purpose.
 func (w *world) spare(node string) bool {
-	return slices.ContainsFunc(w.Hosts, func(h Host) bool { return h.Node == node && h.Spare })
+	return w.hosts[node].Spare
 }
 
 // since is when something of a node's spec was set: by the taint, else by whoever wrote the field last; zero: nobody says.
@@ -123,7 +123,7 @@ func onlyInCluster(w *world) (hits []hit) {
 	}
 	for i := range w.Nodes {
 		n := &w.Nodes[i]
-		if slices.ContainsFunc(w.Hosts, func(h Host) bool { return h.Node == n.Name }) || accepted(n.Annotations, "only-in-cluster") {
+		if _, known := w.hosts[n.Name]; known || accepted(n.Annotations, "only-in-cluster") {
 			continue
 		}
 		hits = append(hits, hit{object: "node " + n.Name, evidence: "no host of the inventory",

@@ -24,10 +24,8 @@ func (w *world) rackOf(node string) (label, rack string) {
 			return name, value
 		}
 	}
-	for _, h := range w.Hosts {
-		if h.Node == node && h.Labels["rack"] != "" {
-			return "rack", h.Labels["rack"]
-		}
+	if rack := w.hosts[node].Labels["rack"]; rack != "" {
+		return "rack", rack
 	}
 	return "", ""
 }

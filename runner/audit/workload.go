@@ -34,6 +34,7 @@ func (w *workload) daemon() bool { return w.kind == "daemonset" }
 type world struct {
 	*Facts
 	nodes     map[string]*corev1.Node
+	hosts     map[string]Host          // of the inventory, by node
 	workloads []*workload              // by namespace and name; not those of the cluster itself
 	orphans   []*corev1.Pod            // pods that nothing makes anew
 	onNode    map[string][]*corev1.Pod // that take room there
@@ -44,9 +45,12 @@ type world struct {
 var systemNamespaces = []string{metav1.NamespaceSystem, metav1.NamespacePublic, corev1.NamespaceNodeLease}
 
 func newWorld(f *Facts) *world {
-	w := &world{Facts: f, nodes: map[string]*corev1.Node{}, onNode: map[string][]*corev1.Pod{}, maker: map[*corev1.Pod]*workload{}}
+	w := &world{Facts: f, nodes: map[string]*corev1.Node{}, hosts: map[string]Host{}, onNode: map[string][]*corev1.Pod{}, maker: map[*corev1.Pod]*workload{}}
 	for i := range f.Nodes {
 		w.nodes[f.Nodes[i].Name] = &f.Nodes[i]
+	}
+	for _, h := range f.Hosts {
+		w.hosts[h.Node] = h
 	}
 	all := w.makers()
 	for i := range f.Pods {
