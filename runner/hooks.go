@@ -10,13 +10,13 @@ import (
 // The moments at which hooks run. A node that needs no drain has none of its own; a phase that is entered again after a
 // crash, or a node that is drained again, runs its hooks again.
 const (
-	HookStarted       = "started"        // of the run: a process begins it or goes on with it, before all else
-	HookBeforeDrain   = "before-drain"   // the node is cordoned, its pods are still there
-	HookAfterDrain    = "after-drain"    // its pods are gone, nothing was stopped yet
-	HookBeforeReboot  = "before-reboot"  // each time
-	HookAfterUncordon = "after-uncordon" // given back, before it is verified again
-	HookFailed        = "failed"         // of a node: it failed, and stays cordoned
-	HookFinished      = "finished"       // of the run: nothing is in flight any more, however it ended; not where it was parked
+	hookStarted       = "started"        // of the run: a process begins it or goes on with it, before all else
+	hookBeforeDrain   = "before-drain"   // the node is cordoned, its pods are still there
+	hookAfterDrain    = "after-drain"    // its pods are gone, nothing was stopped yet
+	hookBeforeReboot  = "before-reboot"  // each time
+	hookAfterUncordon = "after-uncordon" // given back, before it is verified again
+	hookFailed        = "failed"         // of a node: it failed, and stays cordoned
+	hookFinished      = "finished"       // of the run: nothing is in flight any more, however it ended; not where it was parked
 )
 
 // Moment is what a hook may know.
@@ -60,12 +60,12 @@ func (l *life) givenHook(ctx context.Context) error {
 	if !given {
 		return nil
 	}
-	return l.hook(ctx, HookAfterUncordon)
+	return l.hook(ctx, hookAfterUncordon)
 }
 
 // failedHook tells the hooks that the node failed; their own failures are only said.
 func (l *life) failedHook(ctx context.Context, why string) {
-	if err := l.r.hook(ctx, Moment{At: HookFailed, Node: l.w.Node, Phase: l.phase, Why: why}, l.tell, l.say); err != nil {
+	if err := l.r.hook(ctx, Moment{At: hookFailed, Node: l.w.Node, Phase: l.phase, Why: why}, l.tell, l.say); err != nil {
 		l.say(err.Error())
 	}
 }
@@ -74,7 +74,7 @@ func (r *Runner) say(line string) { _ = r.emit(Event{Event: EventSaid, Message: 
 
 // startedHook runs the hooks of the run's beginning. One that fails halts the run before anything is touched.
 func (r *Runner) startedHook(ctx context.Context) error {
-	err := r.hook(ctx, Moment{At: HookStarted}, r.emit, r.say)
+	err := r.hook(ctx, Moment{At: hookStarted}, r.emit, r.say)
 	if err == nil || fatal(err) != nil {
 		return err
 	}
@@ -88,7 +88,7 @@ const lastHooks = 10 * time.Minute
 func (r *Runner) finishedHook(ctx context.Context, end End) error {
 	ctx, cancel := context.WithTimeout(ctx, lastHooks)
 	defer cancel()
-	err := r.hook(ctx, Moment{At: HookFinished, Why: end.Why, Exit: strconv.Itoa(end.Exit)}, r.emit, r.say)
+	err := r.hook(ctx, Moment{At: hookFinished, Why: end.Why, Exit: strconv.Itoa(end.Exit)}, r.emit, r.say)
 	if err == nil || fatal(err) != nil {
 		return err
 	}

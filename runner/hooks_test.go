@@ -40,7 +40,7 @@ func hooked(t *testing.T, fails ...string) *fleet {
 	work.RebootPolicy = rebootAlways
 	f := newFleet(t, w, work)
 	var hooks []Hook
-	for _, at := range []string{HookStarted, HookBeforeDrain, HookAfterDrain, HookBeforeReboot, HookAfterUncordon, HookFailed, HookFinished} {
+	for _, at := range []string{hookStarted, hookBeforeDrain, hookAfterDrain, hookBeforeReboot, hookAfterUncordon, hookFailed, hookFinished} {
 		h := fakeHook{w: w, at: at}
 		for _, fail := range fails {
 			if fail == at {
@@ -96,24 +96,24 @@ func TestHooksFail(t *testing.T) {
 		why   string // of the node, or of the halt
 		after string // the last effects on the node
 	}{
-		{HookStarted, 3, "hook started: it says no", ""},
-		{HookBeforeDrain, 1, "hook before-drain: it says no", "claim,hook before-drain drain,fail,hook failed drain"},
-		{HookBeforeReboot, 1, "hook before-reboot: it says no", ""},
-		{HookAfterUncordon, 1, "hook after-uncordon: it says no", "hook after-uncordon verify again,claim,fail,hook failed verify again"},
-		{HookFinished, 0, "", ""},
+		{hookStarted, 3, "hook started: it says no", ""},
+		{hookBeforeDrain, 1, "hook before-drain: it says no", "claim,hook before-drain drain,fail,hook failed drain"},
+		{hookBeforeReboot, 1, "hook before-reboot: it says no", ""},
+		{hookAfterUncordon, 1, "hook after-uncordon: it says no", "hook after-uncordon verify again,claim,fail,hook failed verify again"},
+		{hookFinished, 0, "", ""},
 	} {
 		t.Run(tc.at, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
-				f := hooked(t, tc.at, HookFailed)
+				f := hooked(t, tc.at, hookFailed)
 				end, p := f.process(nil)
 				why := p.Nodes["n1"].Why
-				if tc.at == HookStarted {
+				if tc.at == hookStarted {
 					why = p.Halted
 				}
 				if end.Exit != tc.exit || why != tc.why {
 					t.Errorf("exit %d, %q; want %d, %q", end.Exit, why, tc.exit, tc.why)
 				}
-				if got := strings.Join(f.w.of("n1"), ","); !strings.HasSuffix(got, tc.after) || tc.at == HookStarted && got != "" {
+				if got := strings.Join(f.w.of("n1"), ","); !strings.HasSuffix(got, tc.after) || tc.at == hookStarted && got != "" {
 					t.Errorf("effects %s, want the end %s", got, tc.after)
 				}
 				if n := f.w.see("n1"); n.cordoned != (tc.exit == 1) {
@@ -141,7 +141,7 @@ func TestHooksAfterACrash(t *testing.T) {
 				t.Errorf("killed at %d: %+v", kill, end)
 			}
 			all := strings.Join(f.w.of("n1"), ",")
-			for _, at := range []string{HookBeforeDrain, HookAfterDrain, HookBeforeReboot, HookAfterUncordon} {
+			for _, at := range []string{hookBeforeDrain, hookAfterDrain, hookBeforeReboot, hookAfterUncordon} {
 				if !strings.Contains(all, "hook "+at) {
 					t.Errorf("killed at %d: no %s in %s", kill, at, all)
 				}

@@ -36,7 +36,7 @@ func turnedStory() []Event {
 		order("n2", OrderRollBack, back), ends(EventBack, "n2", OrderRollBack, "kubelet"),
 		order("n4", OrderClose, "close blue"), ends(EventThrough, "n4", OrderClose, "closed"),
 		Event{Event: EventHeld, Node: "n5", Message: "held for a disk"},
-		Event{Event: EventHook, Message: "silence alerts", Data: map[string]string{"at": HookFailed}},
+		Event{Event: EventHook, Message: "silence alerts", Data: map[string]string{"at": hookFailed}},
 		Event{Event: EventEndpoints, Data: map[string]string{"shop/web": "3"}},
 		Event{Event: EventProof, Data: map[string]string{"zero_downtime": "true"}},
 		Event{Event: EventHalted, Message: `gate "errors" is bad; n2 went back`, Data: map[string]string{dataBy: haltedByGate}},

@@ -44,16 +44,16 @@ func decode(line []byte) (Event, error) {
 	return e, nil
 }
 
-// JournalReader reads a journal's events, also of one that is being written.
-type JournalReader struct {
+// journalReader reads a journal's events, also of one that is being written.
+type journalReader struct {
 	r    io.ReaderAt
 	off  int64  // of the next line
 	line int    // lines read
 	buf  []byte // what is read behind off
 }
 
-// NewJournalReader returns a reader from the journal's begin. Use an *os.File; the reader neither locks nor changes it.
-func NewJournalReader(r io.ReaderAt) *JournalReader { return &JournalReader{r: r} }
+// newJournalReader returns a reader from the journal's begin. Use an *os.File; the reader neither locks nor changes it.
+func newJournalReader(r io.ReaderAt) *journalReader { return &journalReader{r: r} }
 
 // tornError is a last line that isn't whole.
 type tornError struct {
@@ -66,7 +66,7 @@ func (e *tornError) Error() string { return fmt.Sprintf("line %d isn't whole: %v
 // Next returns the next event. io.EOF: there is no further whole line now, there may be one later; ask again. An end
 // that isn't whole counts as none: somebody is writing it, or a crash left it and the next run cuts it off. A line in
 // the middle that isn't whole is an error that names it.
-func (r *JournalReader) Next() (Event, error) {
+func (r *journalReader) Next() (Event, error) {
 	e, err := r.next()
 	var torn *tornError
 	if errors.As(err, &torn) {
@@ -75,7 +75,7 @@ func (r *JournalReader) Next() (Event, error) {
 	return e, err
 }
 
-func (r *JournalReader) next() (Event, error) {
+func (r *journalReader) next() (Event, error) {
 	line, err := r.readLine()
 	if err != nil {
 		return Event{}, err
@@ -94,7 +94,7 @@ func (r *JournalReader) next() (Event, error) {
 	return Event{}, fmt.Errorf("line %d is damaged: %w", r.line+1, err)
 }
 
-func (r *JournalReader) advance(n int) {
+func (r *journalReader) advance(n int) {
 	r.off += int64(n)
 	r.buf = r.buf[n:]
 	r.line++
@@ -102,7 +102,7 @@ func (r *JournalReader) advance(n int) {
 
 // readLine returns the line at off, without its line feed: io.EOF at the very end, a tornError where the line feed is
 // missing.
-func (r *JournalReader) readLine() ([]byte, error) {
+func (r *journalReader) readLine() ([]byte, error) {
 	searched := 0
 	for {
 		if i := bytes.IndexByte(r.buf[searched:], '\n'); i >= 0 {
@@ -124,7 +124,7 @@ func (r *JournalReader) readLine() ([]byte, error) {
 }
 
 // fill reads on; at the end of the file it leaves the buffer as it is.
-func (r *JournalReader) fill() error {
+func (r *journalReader) fill() error {
 	chunk := make([]byte, 64<<10)
 	n, err := r.r.ReadAt(chunk, r.off+int64(len(r.buf)))
 	r.buf = append(r.buf, chunk[:n]...)
@@ -135,7 +135,7 @@ func (r *JournalReader) fill() error {
 }
 
 // more reports whether the file goes on behind the first n bytes from off.
-func (r *JournalReader) more(n int) (bool, error) {
+func (r *journalReader) more(n int) (bool, error) {
 	if len(r.buf) > n {
 		return true, nil
 	}
@@ -146,7 +146,7 @@ func (r *JournalReader) more(n int) (bool, error) {
 // fold reads a whole journal. torn says of its last line, for people, that it isn't whole; end is where the whole lines
 // end.
 func fold(r io.ReaderAt, path string) (p Progress, events []Event, torn string, end int64, err error) {
-	reader := NewJournalReader(r)
+	reader := newJournalReader(r)
 	for {
 		at := reader.off
 		e, err := reader.next()

@@ -257,7 +257,7 @@ func TestJournalFollow(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	r := NewJournalReader(f)
+	r := newJournalReader(f)
 	next := func(want int) {
 		t.Helper()
 		e, err := r.Next()
@@ -303,7 +303,7 @@ func TestJournalFollowReplacedLine(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := &growing{slices.Concat(first, []byte("damaged\n"))}
-	r := NewJournalReader(f)
+	r := newJournalReader(f)
 	if e, err := r.Next(); err != nil || e.Seq != 1 {
 		t.Fatal(e, err)
 	}

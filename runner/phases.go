@@ -107,7 +107,7 @@ func (l *life) drain(ctx context.Context) error {
 	if l.w.Node == l.r.Self {
 		return errHandOver
 	}
-	if err := l.hook(ctx, HookBeforeDrain); err != nil {
+	if err := l.hook(ctx, hookBeforeDrain); err != nil {
 		return err
 	}
 	l.r.Cluster.Draining(l.w.Node, true)
@@ -115,7 +115,7 @@ func (l *life) drain(ctx context.Context) error {
 		return err
 	}
 	l.r.Cluster.Event(ctx, l.w.Node, "FleetupDrained", "its pods are gone and their volumes detached", false)
-	if err := l.hook(ctx, HookAfterDrain); err != nil {
+	if err := l.hook(ctx, hookAfterDrain); err != nil {
 		return err
 	}
 	return l.unmounted(ctx)
@@ -362,7 +362,7 @@ func (l *life) letIn(ctx context.Context) error {
 // verifyAgain watches the node do its work. What fails now closes it again, with the reason.
 func (l *life) verifyAgain(ctx context.Context) error {
 	since := time.Now()
-	err := l.hook(ctx, HookAfterUncordon)
+	err := l.hook(ctx, hookAfterUncordon)
 	if err == nil {
 		err = within(ctx, l.w.VerifyTimeout, "pods on the node", func(ctx context.Context) error {
 			if err := l.r.Cluster.AwaitServed(ctx, l.w.Node, since, l.waiting); err != nil {

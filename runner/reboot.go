@@ -115,7 +115,7 @@ const rebootStep = "reboot"
 
 // rebootNow reboots the machine from the boot that it runs now. One that doesn't come back has its power cycled.
 func (l *life) rebootNow(ctx context.Context) error {
-	if err := l.hook(ctx, HookBeforeReboot); err != nil {
+	if err := l.hook(ctx, hookBeforeReboot); err != nil {
 		return err
 	}
 	before, err := l.bootID(ctx)
