@@ -54,15 +54,15 @@ var conformance = map[string]conforming{
 		m.write("var/cache/dnf/os/repodata/repomd.xml", "")
 		return bind(t, "", "os-patches", nil, Target{})[0], m
 	}},
-	"kernel, apt": {kind: "kernel", back: stays, staged: true, steps: func(t *testing.T) (Step, *machine) {
+	"kernel, apt": {kind: "kernel", staged: true, steps: func(t *testing.T) (Step, *machine) {
 		return trialMachine(t, "apt")
-	}, reboot: func(m *machine) { m.boot() }},
-	"kernel, dnf": {kind: "kernel", back: stays, staged: true, steps: func(t *testing.T) (Step, *machine) {
+	}, reboot: func(m *machine) { m.boot() }, backStaged: func(m *machine) { m.boot() }},
+	"kernel, dnf": {kind: "kernel", staged: true, steps: func(t *testing.T) (Step, *machine) {
 		return trialMachine(t, "dnf")
-	}, reboot: func(m *machine) { m.boot() }},
-	"kernel, uninsured": {kind: "kernel", back: stays, staged: true, steps: func(t *testing.T) (Step, *machine) {
+	}, reboot: func(m *machine) { m.boot() }, backStaged: func(m *machine) { m.boot() }},
+	"kernel, uninsured": {kind: "kernel", staged: true, steps: func(t *testing.T) (Step, *machine) {
 		return trialMachine(t, "apt", "insurance", false)
-	}, reboot: func(m *machine) { m.boot() }},
+	}, reboot: func(m *machine) { m.boot() }, backStaged: func(m *machine) { m.boot() }},
 	"reboot": {kind: "reboot", back: nothing, staged: true, steps: func(t *testing.T) (Step, *machine) {
 		m := newMachine(t, "apt")
 		m.write("proc/uptime", "8640000.12 1.0\n")
@@ -151,7 +151,7 @@ var conformance = map[string]conforming{
 // anybody uses; Undo finds nothing to do where nothing was applied, takes back what was, is safe to repeat, and leaves the
 // machine so that Check says what it said at first and Apply works again.
 func TestConformance(t *testing.T) {
-	tested := []string{"power"} // refused by name
+	tested := []string{"power"} // whose Apply is hands'
 	for name, c := range conformance {
 		tested = append(tested, c.kind)
 		t.Run(name, func(t *testing.T) {

@@ -75,6 +75,9 @@ func (s *kernel) status(f kernelFacts) Status {
 		status.Notes = []string{"no boot fallback is armed (insurance = false): a kernel that doesn't boot needs a hand on the machine"}
 		status.Problems = bootedInstead(f, want)
 	}
+	if f.grub == "" {
+		status.Stays = []string{"which kernel boots is said by no GRUB here: going back takes a hand on its boot loader"}
+	}
 	if slices.Contains(f.installed, want) {
 		status.Staged = s.prepared(f, want)
 		return status

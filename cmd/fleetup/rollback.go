@@ -19,8 +19,8 @@ func (a *app) rollbackCommand() *cobra.Command {
 		Use:   "rollback INVENTORY",
 		Short: "Put the nodes of the last run back to what they ran before",
 		Long: `Put the nodes of the last run back to what they ran before, finished or not: packages from what was kept on the machines
-beforehand, so no mirror is needed, held again as they were; package sources and configuration; rollback commands of
-playbooks, in reverse order. Each node is drained, stopped, verified and opened again as in any run, within the same
+beforehand, so no mirror is needed, held again as they were; package sources and configuration; the kernel that ran
+before, as GRUB's default and booted; rollback commands of playbooks, in reverse order. Each node is drained, stopped, verified and opened again as in any run, within the same
 limits.
 
 A control plane's version and patches of the operating system never go back, nor do commands without a rollback of their
