@@ -26,6 +26,11 @@ type HostKeyError struct {
 // KnownKey is a line of a known_hosts file.
 type KnownKey = xknownhosts.KnownKey
 
+// Unknown reports whether all that is wrong is that nobody has accepted a key of the machine yet.
+func (e *HostKeyError) Unknown() bool {
+	return e.Key != nil && e.Revoked == nil && len(e.Want) == 0 && e.Err == nil && len(e.Notes) == 0
+}
+
 // Error shows every fingerprint that is needed to decide, and the way out.
 func (e *HostKeyError) Error() string {
 	shown := "no key"
