@@ -154,7 +154,7 @@ func (c *Cluster) podChanged(before, now pod) {
 	if before != nil && (now == nil || now.UID != before.UID) {
 		c.left(before)
 	}
-	if c.stranded.concerns(before) || c.stranded.concerns(now) {
+	if c.stranded.concerns(before) || c.stranded.concerns(now) || newTrouble(before, now) {
 		c.changes.fire()
 	}
 }

@@ -76,3 +76,16 @@ func troubleOf(p pod) (what string, at time.Time) {
 }
 
 const oomKilled = "OOMKilled"
+
+// newTrouble reports whether something befell a pod just now.
+func newTrouble(before, now pod) bool {
+	if now == nil {
+		return false
+	}
+	what, at := troubleOf(now)
+	if what == "" || before == nil {
+		return what != ""
+	}
+	_, then := troubleOf(before)
+	return !at.Equal(then)
+}

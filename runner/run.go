@@ -44,7 +44,7 @@ func (r *Runner) carryOut(ctx context.Context) (End, error) {
 		if r.Decided != nil {
 			r.Decided(d)
 		}
-		if err := errors.Join(r.count(time.Now()), r.settle(d)); err != nil {
+		if err := errors.Join(r.count(time.Now()), r.tellTroubles(), r.settle(d)); err != nil {
 			return r.broken(cancel, ended, inflight, err)
 		}
 		if d.End != nil && inflight == 0 {
@@ -77,7 +77,8 @@ func settledNow(d Decision) bool { return len(d.Skip) > 0 || len(d.Tell) > 0 || 
 func (r *Runner) decide() Decision {
 	var o Observed
 	o.Nodes, o.Stranded = r.Cluster.Observe()
-	o.Troubles = r.Cluster.Troubles()
+	r.troubles = r.Cluster.Troubles()
+	o.Troubles = r.troubles
 	if r.Plan.soaks() {
 		o.Pods = r.Cluster.Carried()
 	}
@@ -95,6 +96,28 @@ func (r *Runner) decide() Decision {
 	defer r.mu.Unlock()
 	return Decide(r.Plan, r.Progress, o, time.Now())
 }
+
+// tellTroubles says once what went wrong on a node that the run doesn't work on, as soon as it is seen: whether or not anything
+// waits for it.
+func (r *Runner) tellTroubles() error {
+	for _, t := range r.troubles {
+		key := t.Node + " " + t.What
+		if last, told := r.told[key]; told && t.At.Sub(last) < troubleAgain {
+			continue
+		}
+		if r.told == nil {
+			r.told = map[string]time.Time{}
+		}
+		r.told[key] = t.At
+		if err := r.emit(Event{Event: EventSaid, Message: "on " + key}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// troubleAgain is by how much later the same trouble is another: clocks are compared anew each time, to half a second.
+const troubleAgain = 5 * time.Second
 
 // settle journals what a decision settles by itself.
 func (r *Runner) settle(d Decision) error {

@@ -62,6 +62,9 @@ type Runner struct {
 	// Hooks run at their moments, in their order. May be nil.
 	Hooks []Hook
 
+	troubles []Trouble            // as last observed
+	told     map[string]time.Time // troubles that were said, by what they are: when they were
+
 	mu sync.Mutex // guards Progress and the journal
 
 	pended   []string  // the nodes that carry the soft taint
