@@ -93,7 +93,7 @@ func TestNodes(t *testing.T) {
 		return func(n *corev1.Node) {
 			n.Spec.Taints = append(n.Spec.Taints, corev1.Taint{Key: key, Effect: corev1.TaintEffectNoSchedule})
 			at := metav1.NewTime(now.Add(-3 * time.Hour))
-			n.ManagedFields = []metav1.ManagedFieldsEntry{{Time: &at, FieldsV1: &metav1.FieldsV1{Raw: []byte(`{"f:spec":{"f:taints":{}}}`)}}}
+			n.ManagedFields = []metav1.ManagedFieldsEntry{{Time: &at, FieldsV1: metav1.NewFieldsV1(`{"f:spec":{"f:taints":{}}}`)}}
 		}
 	}
 	tolerated := facts(node("n1", tainted("gpu")))

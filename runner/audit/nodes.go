@@ -47,7 +47,7 @@ func (w *world) since(n *corev1.Node, which func(corev1.Taint) bool, field strin
 		}
 	}
 	for _, m := range n.ManagedFields {
-		if m.Time != nil && m.FieldsV1 != nil && strings.Contains(string(m.FieldsV1.Raw), field) && m.Time.After(at) {
+		if m.Time != nil && m.FieldsV1 != nil && strings.Contains(m.FieldsV1.GetRawString(), field) && m.Time.After(at) {
 			at = m.Time.Time
 		}
 	}
