@@ -47,13 +47,16 @@ func passesBudget(p pod, b budget) bool {
 	return b.Status.CurrentHealthy >= b.Status.DesiredHealthy && b.Status.DesiredHealthy > 0
 }
 
-func podReady(p pod) bool {
+func podReady(p pod) bool { return readiness(p).Status == corev1.ConditionTrue }
+
+// readiness is a pod's Ready condition; zero where it has none yet.
+func readiness(p pod) corev1.PodCondition {
 	for _, condition := range p.Status.Conditions {
 		if condition.Type == corev1.PodReady {
-			return condition.Status == corev1.ConditionTrue
+			return condition
 		}
 	}
-	return false
+	return corev1.PodCondition{}
 }
 
 // blockers says what stands in the way of evicting a pod now, as far as the watches know; nil when nothing does.

@@ -29,6 +29,7 @@ type serving struct {
 	others   int      // ready endpoints besides the pod that are there to stay
 	owed     int      // ready endpoints that it had before we took one, and hasn't again; 0: it is whole
 	coming   []string // pods of it that start, "shop/web-x is Pending"
+	unseen   string   // a pod of it that is ready, and that it doesn't show yet; ""
 	accepted bool     // somebody accepted that it has none for a while
 }
 
@@ -56,7 +57,13 @@ func howItLeaves(services []serving, m maker, mode string, alone bool) (how leav
 		return how, why
 	case m.surging:
 		return rolls, fmt.Sprintf("%s has a new pod and is about to end the old one", m.name)
-	case !alone:
+	}
+	for _, s := range services {
+		if s.unseen != "" {
+			return waits, fmt.Sprintf("Service %s to send requests to pod %s too, which is ready", s.service, s.unseen)
+		}
+	}
+	if !alone {
 		return goes, ""
 	}
 	for _, s := range services {

@@ -30,6 +30,7 @@ func TestHowItLeaves(t *testing.T) {
 		{name: "one of three, somebody else's rollout", services: []serving{{others: 2, coming: starts}}, m: can, mode: LastAllow, want: waits, says: "one pod of Service shop/web at a time: pod shop/web-2 is Pending"},
 		{name: "the same, and a budget counts", services: []serving{{others: 1, owed: 3, coming: starts}}, m: can, mode: LastSurge, budgeted: true, want: goes},
 
+		{name: "a budget counts a pod that the Service doesn't show yet", services: []serving{{others: 2, unseen: "shop/web-2"}}, m: can, mode: LastSurge, budgeted: true, want: waits, says: "Service shop/web to send requests to pod shop/web-2 too"},
 		{name: "the last one, which can be doubled", services: []serving{{}}, m: can, mode: LastSurge, want: surges, says: "Service shop/web has no other endpoint: Deployment shop/web is restarted"},
 		{name: "the same with a budget", services: []serving{{}}, m: can, mode: LastSurge, budgeted: true, want: surges},
 		{name: "the same, accepted: not needed", services: []serving{{accepted: true}}, m: can, mode: LastSurge, want: surges},

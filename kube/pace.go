@@ -30,6 +30,8 @@ type debt struct {
 const (
 	// startingFor is how long a pod counts as one that is about to be ready; one that isn't by then may never be.
 	startingFor = 5 * time.Minute
+	// shownWithin is how long a Service may take to show a pod that is ready; one that isn't shown by then may never be.
+	shownWithin = 30 * time.Second
 	// replacedWithin is how long its controller is given to make a pod in place of one that went. Where there is none
 	// then, the workload was scaled down.
 	replacedWithin = 10 * time.Second
@@ -93,6 +95,9 @@ func (c *Cluster) leavesNow(p pod, o DrainOptions, dry bool) (leave, string, []s
 	}
 	_, workload, _ := strings.Cut(m.name, " ") // "shop/db" of "StatefulSet shop/db"
 	for i, s := range services {
+		if dry { // it is over before anything is taken
+			services[i].unseen = ""
+		}
 		services[i].accepted = slices.Contains(o.AcceptDowntime, s.service) || workload != "" && slices.Contains(o.AcceptDowntime, workload)
 	}
 	alone := !dry && len(c.budgetsOf(p)) == 0
@@ -172,6 +177,7 @@ func (c *Cluster) servedBy(p pod, o DrainOptions, elsewhere bool) []serving {
 			v.coming = c.coming(s.Spec.Selector, p)
 		}
 		v.owed = c.owed(v)
+		v.unseen = c.unseen(s.Spec.Selector, ready, p.Namespace)
 		list = append(list, v)
 	}
 	slices.SortFunc(list, func(a, b serving) int { return cmp.Compare(a.service, b.service) })
@@ -220,6 +226,20 @@ func (c *Cluster) coming(selector map[string]string, p pod) []string {
 	}
 	slices.Sort(list)
 	return list
+}
+
+// unseen is a pod that has become ready a moment ago, and that its Service doesn't show yet: a budget counts it already, and
+// clients have nothing of it. "": there is none.
+func (c *Cluster) unseen(selector map[string]string, shown map[types.UID]string, namespace string) string {
+	match := labels.SelectorFromSet(selector)
+	for _, other := range c.pods.of(inNamespace(namespace)) {
+		_, seen := shown[other.UID]
+		if !seen && podReady(other) && !ending(other) && !finished(other) && match.Matches(labels.Set(other.Labels)) &&
+			c.ServerTime().Sub(readiness(other).LastTransitionTime.Time) < shownWithin {
+			return keyOf(other)
+		}
+	}
+	return ""
 }
 
 // owed is how many ready endpoints the Service had before we took a pod from it, while it hasn't as many again; 0 once it

@@ -199,6 +199,32 @@ func lonely(w *world) {
 	w.must(w.AddService("shop", "db", "db"))
 }
 
+// TestDrainAwaitsEndpoints: a budget counts a pod as soon as it is ready, and clients have nothing of it until its Service
+// shows it. No eviction runs ahead of that; a pod that is never shown doesn't hold the drain up for good.
+func TestDrainAwaitsEndpoints(t *testing.T) {
+	for _, delay := range []time.Duration{3 * time.Second, time.Hour} {
+		t.Run(delay.String(), func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				served(4)(w)
+				w.must(w.AddPDB("shop", "web", "web", "3", ""))
+			}, func(w *world) {
+				w.SetEndpointDelay(delay)
+				o, _ := careful(LastSurge)
+				for _, node := range []string{"n1", "n2"} {
+					w.claim(node)
+				}
+				heard := listen()
+				w.must(w.c.Drain(w.ctx, "n1", o, heard.say))
+				w.must(w.c.Drain(w.ctx, "n2", o, heard.say))
+				heard.heard(t, "Service shop/web to send requests to pod")
+				if n := w.least("web"); delay < time.Minute && n.Min != 3 {
+					t.Errorf("%+v", n)
+				}
+			})
+		})
+	}
+}
+
 // A StatefulSet of one can't be helped: planned, refused while the node is open, and done once that is accepted.
 func TestDrainOfALastEndpoint(t *testing.T) {
 	inWorld(t, lonely, func(w *world) {

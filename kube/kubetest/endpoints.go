@@ -2,6 +2,7 @@ package kubetest
 
 import (
 	"slices"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -21,7 +22,12 @@ func (s *Server) syncService(at key) {
 	want := map[string]discoveryv1.Endpoint{}
 	for _, p := range sortedPods(s.members[string(service.UID)]) {
 		if p.Status.PodIP != "" && !finished(p) {
-			want[p.Name] = endpoint(p, service.Spec.PublishNotReadyAddresses)
+			e := endpoint(p, service.Spec.PublishNotReadyAddresses)
+			if left := s.unseenFor(p); left > 0 && *e.Conditions.Ready {
+				*e.Conditions.Ready = false
+				s.work.after(left, runService, at)
+			}
+			want[p.Name] = e
 		}
 	}
 	var open []key // slices with room
@@ -33,6 +39,15 @@ func (s *Server) syncService(at key) {
 		}
 	}
 	s.place(service, open, want)
+}
+
+// unseenFor is how much longer the controllers take to notice that a pod has become ready.
+func (s *Server) unseenFor(p *corev1.Pod) time.Duration {
+	since := readySince(p)
+	if since.Before(s.knobs.shownSince) {
+		return 0
+	}
+	return s.knobs.shownAfter - time.Since(since)
 }
 
 // refresh returns the slice's endpoints as they are now, and takes them out of want.

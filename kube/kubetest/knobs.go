@@ -20,6 +20,8 @@ type knobs struct {
 	delay        func(*http.Request) time.Duration
 	cut, expired chan struct{}
 	ahead        time.Duration // of the server's clock
+	shownAfter   time.Duration // how long a pod that gets ready from shownSince on isn't shown by its Services
+	shownSince   time.Time
 }
 
 // SetClock sets the server's clock, as its answers show it, ahead of everybody else's, or behind with less than zero.
@@ -194,4 +196,12 @@ func reasonFor(status int) metav1.StatusReason {
 		http.StatusInternalServerError: metav1.StatusReasonInternalError, http.StatusServiceUnavailable: metav1.StatusReasonServiceUnavailable,
 		http.StatusGatewayTimeout: metav1.StatusReasonTimeout,
 	}[status]
+}
+
+// SetEndpointDelay is how long a pod that becomes ready from now on takes to be shown by its Services, as behind a busy
+// controller manager. Default 0.
+func (s *Server) SetEndpointDelay(d time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.knobs.shownAfter, s.knobs.shownSince = d, time.Now()
 }

@@ -155,6 +155,16 @@ func ready(p *corev1.Pod) bool {
 	return false
 }
 
+// readySince is when Ready became what it is.
+func readySince(p *corev1.Pod) time.Time {
+	for _, c := range p.Status.Conditions {
+		if c.Type == corev1.PodReady {
+			return c.LastTransitionTime.Time
+		}
+	}
+	return time.Time{}
+}
+
 // setReady sets Ready and ContainersReady alike.
 func setReady(p *corev1.Pod, up bool, reason string) {
 	status := corev1.ConditionTrue

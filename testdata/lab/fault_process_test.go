@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	ossignal "os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -111,6 +112,9 @@ func fill(t *testing.T, dir string) (empty func()) {
 // TestFault01SignalsOfSystems: a real process is told to end as pods and terminals are: it parks within a pod's grace, and
 // the next run goes on. What nohup protects goes on by itself.
 func TestFault01SignalsOfSystems(t *testing.T) {
+	hangUps := make(chan os.Signal, 1)
+	ossignal.Notify(hangUps, syscall.SIGHUP) // or what this process was told to ignore would be ignored by its children too
+	defer ossignal.Stop(hangUps)
 	l := lab.Start(t, lab.Options{Machines: 2}) // n2 takes in what runs on n1
 	l.Apply(web)                                // goBack waits for it
 	settled(l)

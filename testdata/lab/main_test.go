@@ -14,7 +14,7 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/watch"
-	discoveryclient "k8s.io/client-go/kubernetes/typed/discovery/v1"
+	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/fleetup/fleetup/testdata/lab"
@@ -192,23 +192,46 @@ func settled(l *lab.Lab) {
 // that were ready meanwhile.
 func leastReady(t *testing.T, l *lab.Lab, service string) (least func() int) {
 	t.Helper()
+	return watched(t, l, func(ctx context.Context, c kubernetes.Interface) (watch.Interface, error) {
+		return c.DiscoveryV1().EndpointSlices("default").Watch(ctx, metav1.ListOptions{LabelSelector: discoveryv1.LabelServiceName + "=" + service})
+	}, countReady)
+}
+
+// closed watches a node by a watch of its own. What it returns ends the watch and is how often the node was seen closed.
+func closed(t *testing.T, l *lab.Lab, node string) (times func() int) {
+	t.Helper()
+	return watched(t, l, func(ctx context.Context, c kubernetes.Interface) (watch.Interface, error) {
+		return c.CoreV1().Nodes().Watch(ctx, metav1.ListOptions{FieldSelector: "metadata.name=" + node})
+	}, func(w watch.Interface) (times int) {
+		for event := range w.ResultChan() {
+			if n, ok := event.Object.(*corev1.Node); ok && n.Spec.Unschedulable {
+				times++
+			}
+		}
+		return times
+	})
+}
+
+// watched opens a watch as a client of its own. What it returns ends it and is what count made of its events.
+func watched(t *testing.T, l *lab.Lab, open func(context.Context, kubernetes.Interface) (watch.Interface, error), count func(watch.Interface) int) func() int {
+	t.Helper()
 	config, err := clientcmd.BuildConfigFromFlags("", l.Kubeconfig)
 	if err != nil {
 		t.Fatal(err)
 	}
 	config.Dial = l.DialContext
 	config.UserAgent = "lab-test"
-	client, err := discoveryclient.NewForConfig(config)
+	client, err := kubernetes.NewForConfig(config)
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	w, err := client.EndpointSlices("default").Watch(ctx, metav1.ListOptions{LabelSelector: discoveryv1.LabelServiceName + "=" + service})
+	w, err := open(ctx, client)
 	if err != nil {
 		t.Fatal(err)
 	}
 	result := make(chan int, 1)
-	go func() { result <- countReady(w) }()
+	go func() { result <- count(w) }()
 	return func() int {
 		cancel()
 		w.Stop()
