@@ -28,9 +28,9 @@ func (s *state) lastEndpoint(p *pod, r Rules, alone bool) (why string, surges bo
 			surges = true
 		case others == 0 && r.Accepted != nil && r.Accepted(v.name):
 		case others == 0 && r.Last == "block":
-			return last + `, and last_endpoint is "block"`, false
+			return last + `, and last_endpoint is "block"` + v.wayOut(), false
 		case others == 0:
-			return last + ", and has none while it moves: " + r.Rigid, false
+			return last + ", and has none while it moves: " + r.Rigid + v.wayOut(), false
 		case alone && homeless != nil && !surges:
 			why = fmt.Sprintf("one pod of Service %s at a time, and %s has no node", v.name, homeless.key())
 		}
@@ -39,6 +39,11 @@ func (s *state) lastEndpoint(p *pod, r Rules, alone bool) (why string, surges bo
 		return "", true
 	}
 	return why, false
+}
+
+// wayOut is what a user can do about a pod that stays.
+func (v service) wayOut() string {
+	return "; keep another pod of it ready, or accept that with --accept-downtime " + v.name
 }
 
 // endpoints counts the ready endpoints besides the pod that are there to stay, and finds a pod that the run has moved and

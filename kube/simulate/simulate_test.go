@@ -216,7 +216,7 @@ func TestRun(t *testing.T) {
 			rules(func(r *simulate.Rules) {
 				r.Last, r.Rigid = "surge", "StatefulSet shop/db ends a pod before it makes it anew"
 			}), oneByOne("n1"),
-			"n1: blocked: Service shop/db has no other endpoint, and has none while it moves: StatefulSet shop/db ends a pod before it makes it anew"},
+			"n1: blocked: Service shop/db has no other endpoint, and has none while it moves: StatefulSet shop/db ends a pod before it makes it anew; keep another pod of it ready, or accept that with --accept-downtime shop/db"},
 		{"and is accepted", nodes(2).pods("db", "100m", "n1").service("db").
 			rules(func(r *simulate.Rules) {
 				r.Last, r.Rigid, r.Accepted = "surge", "no", func(string) bool { return true }
