@@ -66,7 +66,7 @@ func runs(m *lab.Machine) string {
 		dnf -q --disablerepo='*' versionlock list | sort
 		cat /etc/yum.repos.d/kubernetes.repo
 	fi
-	cat /etc/default/kubelet`)
+	cat /etc/default/kubelet 2>/dev/null || :`)
 }
 
 const settings = `
