@@ -56,12 +56,12 @@ type Cluster struct {
 	stranded stranded
 	pace     pace
 	moves    moves
-	changes  signal      // a node changed, or what keeps our evicted pods from being placed
-	holdings holdings    // what this process has to give back
-	guard    guard       // what must hold for claims and evictions
-	sending  chan bool   // evictions under way, over all nodes
-	trouble  apiTrouble  // why the watches stand still, if they do
-	told     eventSender // Events on their way
+	changes  signal       // a node changed, or what keeps our evicted pods from being placed
+	holdings holdings     // what this process has to give back
+	guard    guard        // what must hold for claims and evictions
+	sending  chan bool    // evictions under way, over all nodes
+	trouble  apiTrouble   // why the watches stand still, if they do
+	told     *eventSender // Events on their way
 	owned    sync.WaitGroup
 	stop     context.CancelFunc // ends what is owned
 	started  time.Time          // when the watches had all there is, by the API server's clock

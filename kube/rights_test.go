@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"net/url"
@@ -230,6 +231,26 @@ func TestOpen(t *testing.T) {
 	if _, err := Open(Config{Kubeconfig: filepath.Join(dir, "absent")}); err == nil {
 		t.Error("a file that isn't there")
 	}
+}
+
+// TestEventsKeepTheirOrder: the API server's clock is known to half a second, and what is known of it may jump.
+func TestEventsKeepTheirOrder(t *testing.T) {
+	inWorld(t, shop, func(w *world) {
+		for i, ahead := range []time.Duration{3 * time.Second, 0} {
+			w.SetClock(ahead)
+			_, err := w.c.UID(w.ctx) // an answer tells the server's time
+			w.must(err)
+			w.c.Event(w.ctx, "n1", "run-1", fmt.Sprint("Step", i), "", false)
+		}
+		time.Sleep(time.Second)
+		at := map[string]time.Time{}
+		for _, e := range kubetest.List[*corev1.Event](w.Server, "default") {
+			at[e.Reason] = e.LastTimestamp.Time
+		}
+		if at["Step0"].IsZero() || at["Step1"].Before(at["Step0"]) {
+			t.Errorf("told at %v", at)
+		}
+	})
 }
 
 func TestEventUIDAndProxy(t *testing.T) {

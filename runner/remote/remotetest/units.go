@@ -314,9 +314,9 @@ func upstream(version string) string {
 
 // restarts is how often systemd has restarted a unit that crashes: every ten seconds, as kubelet.service asks for.
 func (m *Machine) restarts(u unit) int {
-	const restartSec = 10 * time.Second
+	const restartEvery = 10 * time.Second
 	if u.active != "activating" || u.transient {
 		return 0
 	}
-	return int((time.Since(m.booted) - u.since) / restartSec)
+	return int((time.Since(m.booted) - u.since) / restartEvery)
 }
