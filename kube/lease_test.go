@@ -275,7 +275,7 @@ func TestFault06NothingIsGivenBackAfterTheLoss(t *testing.T) {
 	inWorld(t, nil, func(w *world) {
 		_, err := w.c.Claim(w.ctx, "n1", "run-a", nil)
 		w.must(err)
-		held := error(ErrDoubt)
+		held := ErrDoubt
 		var mu sync.Mutex
 		set := func(err error) { mu.Lock(); defer mu.Unlock(); held = err }
 		w.c.Guard(func() error { mu.Lock(); defer mu.Unlock(); return held })
