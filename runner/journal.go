@@ -242,14 +242,21 @@ func NewRunID(now time.Time) string {
 	return fmt.Sprintf("%s-%x", now.UTC().Format("20060102-150405"), b)
 }
 
-// Latest returns the journal of the newest run in dir; false where there is none.
+// Latest returns the newest journal of the runs in dir.
 func Latest(dir string) (path string, ok bool) {
+	if all := Journals(dir); len(all) > 0 {
+		return all[0], true
+	}
+	return "", false
+}
+
+// Journals are those of the runs in dir, the newest first.
+func Journals(dir string) []string {
 	names, _ := filepath.Glob(filepath.Join(globbed(dir), "*"+extension))
 	names = slices.DeleteFunc(names, func(path string) bool { return !runID.MatchString(runOf(path)) })
-	if len(names) == 0 {
-		return "", false
-	}
-	return slices.Max(names), true
+	slices.Sort(names)
+	slices.Reverse(names)
+	return names
 }
 
 // JournalPath returns where the journal of run is in dir, and whether it is there.

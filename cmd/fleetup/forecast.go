@@ -15,6 +15,9 @@ const (
 	guessVerify = 30 * time.Second
 )
 
+// pastRuns is how many journals are looked into for one that tells how long nodes took.
+const pastRuns = 10
+
 // forecast is how long a run will take.
 type forecast struct {
 	took  map[string]runner.Spent // by node, of those that have something to do
@@ -89,15 +92,16 @@ func (s *session) past() map[string]runner.Spent {
 	if err != nil {
 		return nil
 	}
-	path, ok := runner.Latest(dir)
-	if !ok {
-		return nil
+	for i, path := range runner.Journals(dir) {
+		events, _, _, err := runner.ReadJournal(path)
+		if err != nil || i == pastRuns {
+			return nil // whoever runs is told; a forecast can do without
+		}
+		if took := runner.Took(events); len(took) > 0 { // not that of a run which has just begun, or changed nothing
+			return took
+		}
 	}
-	events, _, _, err := runner.ReadJournal(path)
-	if err != nil {
-		return nil // whoever runs is told; a forecast can do without
-	}
-	return runner.Took(events)
+	return nil
 }
 
 func (s *session) guess(node string, v *runner.Surveyed) runner.Spent {
