@@ -164,18 +164,7 @@ func (a *app) root() *cobra.Command {
 	root.SetIn(a.in)
 	root.SetOut(a.out)
 	root.SetErr(a.err)
-	root.PersistentPreRunE = func(c *cobra.Command, _ []string) error {
-		if c.Flags().Changed("limit") && strings.TrimSpace(a.flags.limit) == "" { // as of a script whose variable is empty
-			return usage("--limit is empty, which is neither all hosts nor none: name some, or leave it out for all")
-		}
-		if a.flags.output == "markdown" && c.Name() == "report" {
-			return nil
-		}
-		if a.flags.output != "text" && a.flags.output != "json" {
-			return usage("--output %q: it is text or json", a.flags.output)
-		}
-		return nil
-	}
+	root.PersistentPreRunE = func(c *cobra.Command, _ []string) error { return a.validFlags(c) }
 	root.SetFlagErrorFunc(flagError)
 	root.SetHelpFunc(func(c *cobra.Command, _ []string) { a.help(c) })
 	f := root.PersistentFlags()
@@ -206,6 +195,20 @@ func (a *app) root() *cobra.Command {
 	strict(root)
 	a.complete(root)
 	return root
+}
+
+// validFlags looks at the flags that all commands have.
+func (a *app) validFlags(c *cobra.Command) error {
+	if c.Flags().Changed("limit") && strings.TrimSpace(a.flags.limit) == "" { // as of a script whose variable is empty
+		return usage("--limit is empty, which is neither all hosts nor none: name some, or leave it out for all")
+	}
+	if a.flags.output == "markdown" && c.Name() == "report" {
+		return nil
+	}
+	if a.flags.output != "text" && a.flags.output != "json" {
+		return usage("--output %q: it is text or json", a.flags.output)
+	}
+	return nil
 }
 
 // unknownCommand names the commands that may have been meant.
