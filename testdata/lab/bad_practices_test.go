@@ -30,6 +30,7 @@ var badPractices = []string{
 // TestBadPractices: in a real cluster with each bad practice once, audit finds each exactly once. Its own script of patches,
 // run by a real shell with a real kubectl, mends them all: nothing is found then.
 func TestBadPractices(t *testing.T) {
+	t.Parallel()
 	l := lab.Start(t, lab.Options{Machines: 4})
 	inventory := l.WriteInventory(l.Hosts("root"))
 	l.Kubectl("label", "node", "n1", "n2", "rack=r1")

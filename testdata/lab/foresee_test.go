@@ -32,6 +32,7 @@ const (
 // TestForeseenIsWhatHappens makes thirty clusters by chance and holds what is foreseen of draining all their nodes against
 // what the real API server, scheduler and controllers then let happen.
 func TestForeseenIsWhatHappens(t *testing.T) {
+	t.Parallel()
 	l := lab.Start(t, lab.Options{Machines: lanes * laneNodes})
 	numbers := make(chan int)
 	var mu sync.Mutex

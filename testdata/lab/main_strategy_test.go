@@ -42,6 +42,7 @@ func upgradedOf(l *lab.Lab) (names []string) {
 // A gate that goes bad in the soak of a canary's first wave: with on_failure = "rollback" its node goes back to what it ran, Ready
 // and open; with "stop" the run halts where it is. No other node is touched by either, and once the gate is good the run ends.
 func TestCanary(t *testing.T) {
+	t.Parallel()
 	l := lab.Start(t, lab.Options{Machines: 3})
 	l.Apply(web)
 	settled(l)
@@ -119,6 +120,7 @@ spec:
 // Four machines in two pools: refused with the sum while one pool can't hold everything; switched and, for a bad gate, switched back
 // with nothing upgraded on the pool that serves; at last switched for good. The Service is never at zero.
 func TestBlueGreen(t *testing.T) {
+	t.Parallel()
 	l := lab.Start(t, lab.Options{Machines: 4})
 	l.Apply(web)
 	settled(l)
