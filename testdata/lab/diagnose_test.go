@@ -93,9 +93,8 @@ systemctl daemon-reload; systemctl restart kubelet || true; sleep 3`)
 // vmFaults need a kernel, memory and a clock of the machine's own.
 var vmFaults = []diagnoseFault{
 	{"memory pressure", "memory-pressure", byScripts(
-		`head -c 200000000 /dev/zero >/var/tmp/large
-systemd-run --quiet --unit=thrash -p MemoryMax=30M -p MemorySwapMax=0 sh -c 'while :; do cat /var/tmp/large >/dev/null; done'
-sleep 30`, "systemctl stop thrash; rm -f /var/tmp/large")},
+		`systemd-run --quiet --unit=thrash -p MemoryHigh=20M -p MemorySwapMax=0 perl -e 'push @all, "a" x (1 << 20) while @all < 100; sleep'
+sleep 30`, "systemctl stop thrash")},
 	{"OOM kill", "oom-kill", byScripts(
 		`systemd-run --quiet --wait --unit=hungry -p MemoryMax=20M -p MemorySwapMax=0 perl -e 'push @all, "a" x (1 << 20) while 1' || true; sleep 1`, "systemctl reset-failed hungry || true")},
 	{"skewed clock", "clock", byScripts("date -s '90 seconds ago' >/dev/null", "date -s '90 seconds' >/dev/null")},
