@@ -1,6 +1,7 @@
 package main
 
 import (
+	"al.essio.dev/pkg/shellescape"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -80,7 +81,9 @@ func (a *app) audit(ctx context.Context, path string, flags auditFlags) error {
 	}
 	list := a.selected(audit.Find(facts), f, hosts)
 	for i := range list {
-		list[i].Command = strings.ReplaceAll(list[i].Command, "INVENTORY", path)
+		if strings.HasPrefix(list[i].Command, "fleetup ") {
+			list[i].Command = strings.ReplaceAll(list[i].Command, "INVENTORY", shellescape.Quote(path))
+		}
 	}
 	shown, more := list, ""
 	if flags.onlyNew {
@@ -328,10 +331,13 @@ func printable(text string) string {
 	}, text)
 }
 
+// asIs begins the lines of a command that somebody has to know the workload for: it runs once they are taken off.
+const asIs = "#! "
+
 // showPatches prints what mends as a script. What isn't for a shell (lines of the inventory, work of hands) is in it as a
-// comment, once for all that it is for.
+// comment, once for all that it is for, and so is what needs care.
 func (a *app) showPatches(path string, list []finding.Finding) {
-	fmt.Fprintf(a.out, "#!/bin/sh\n# What `fleetup audit %s` found, and what mends it: read it, take out what you won't have, run it.\nset -eux\n", path)
+	fmt.Fprintf(a.out, "#!/bin/sh\n# What `fleetup audit %s` found, and what mends it: read it, take out what you won't have, run it.\n# What needs care stands behind #! and runs once that is taken off.\nset -eux\n", path)
 	type remedy struct{ rule, command string }
 	objects := map[remedy][]string{}
 	for _, f := range list {
@@ -347,6 +353,8 @@ func (a *app) showPatches(path string, list []finding.Finding) {
 		delete(objects, remedy{f.Rule, f.Command})
 		fmt.Fprintf(a.out, "\n# %s %s, %s: %s\n# %s\n", f.Severity, f.Rule, printable(fold(slices.Compact(who))), printable(f.Evidence), f.Action)
 		switch {
+		case strings.HasPrefix(f.Command, "kubectl ") && f.Care != "":
+			fmt.Fprintf(a.out, "# careful: %s\n%s%s\n", f.Care, asIs, strings.ReplaceAll(f.Command, "\n", "\n"+asIs))
 		case strings.HasPrefix(f.Command, "kubectl "):
 			fmt.Fprintln(a.out, f.Command)
 		case told[f.Command]:

@@ -66,9 +66,13 @@ func TestPatchesAreAScript(t *testing.T) {
 	a := &app{out: &out}
 	a.showPatches("prod.toml", []finding.Finding{
 		{Severity: finding.Warning, Rule: "local-volume", Object: "deployment shop/web", Evidence: "hostPath /srv\nrm -rf /", Action: "Copy it.", Command: "kubectl -n shop get pod"},
+		{Severity: finding.Info, Rule: "single-replica", Object: "deployment shop/x", Evidence: "1", Action: "Run two.", Command: "kubectl -n shop scale x\n  more", Care: "it may"},
 		{Severity: finding.Info, Rule: "patches", Object: "node n1", Evidence: "12 packages", Action: "Install them.", Command: "[upgrade]\nos-patches = {}"},
 		{Severity: finding.Info, Rule: "patches", Object: "node n2", Evidence: "12 packages", Action: "Install them.", Command: "[upgrade]\nos-patches = {}"},
 	})
+	if !strings.Contains(out.String(), "# careful: it may\n#! kubectl -n shop scale x\n#!   more\n") {
+		t.Errorf("what needs care runs by itself:\n%s", out.String())
+	}
 	for line := range strings.Lines(out.String()) {
 		if text := strings.TrimSpace(line); text != "" && text[0] != '#' && text != "set -eux" && text != "kubectl -n shop get pod" {
 			t.Errorf("a line that would run: %q", text)

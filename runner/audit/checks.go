@@ -1,6 +1,8 @@
 package audit
 
 import (
+	"strings"
+
 	"github.com/fleetup/fleetup/runner/finding"
 )
 
@@ -123,11 +125,38 @@ func Find(f *Facts) []finding.Finding {
 				h.severity = c.severity
 			}
 			list = append(list, finding.Finding{Severity: h.severity, Rule: c.rule, Object: h.object, Evidence: h.evidence,
-				Meaning: c.meaning, Action: c.action, Command: h.command})
+				Meaning: c.meaning, Action: c.action, Command: h.command, Care: careOf(c.rule, h.command)})
 		}
 	}
 	finding.Sort(list)
 	return list
+}
+
+// care is what has to be known of a workload before a rule's command is run: the command is a proposal then, which fits most
+// of them and harms some.
+var care = map[string]string{
+	"budget-double":  "make sure that the budget which stays guards all that the other one did",
+	"no-controller":  "a pod that is meant to run once would run again and again, twice",
+	"single-replica": "a second copy of what keeps data of its own (a database, say) is an empty one beside it",
+	"recreate":       "two that write the same data at once may damage it",
+	"readiness":      "the port has to answer once it can serve, and by TCP",
+	"limits":         "look at what it uses (`kubectl top pod`): above its limit it is killed",
+	"overcommit":     "look at what it uses (`kubectl top pod`): above its limit it is killed",
+	"room":           "look at what it uses (`kubectl top pod`): it may get no more than it asks for",
+	"quota":          "what goes beyond is refused, in the next drain too: leave room for pods that ask for nothing yet",
+	"one-node":       "it may need what only that node has",
+	"tolerates-all":  "on a node with a taint of its own it will be missing",
+	"local-volume":   "the new volume is empty: copy the data first",
+	"cordon":         "ask who closed it, and why",
+	"taint":          "ask who put it there: a node may be dedicated, or its operator at work",
+}
+
+// careOf leaves out the command that only says that a thing is meant to be so.
+func careOf(rule, command string) string {
+	if strings.Contains(command, " annotate --overwrite ") && !strings.Contains(command, "\n") {
+		return ""
+	}
+	return care[rule]
 }
 
 // Rules are the names of all checks, as they stand in findings and in the annotation Accept.

@@ -19,7 +19,7 @@ for name in net/ipv4/ip_forward net/bridge/bridge-nf-call-iptables net/ipv4/conf
 	fs/inotify/max_user_watches fs/inotify/max_user_instances fs/aio-max-nr; do
 	[ -r "/proc/sys/$name" ] && printf '%s %s\n' "$name" "$(cat "/proc/sys/$name" 2>/dev/null)"
 done
-for f in /etc/kubernetes/pki/*.crt /etc/kubernetes/pki/etcd/*.crt /var/lib/kubelet/pki/kubelet-client-current.pem /var/lib/kubelet/pki/kubelet-server-current.pem /var/lib/kubelet/pki/kubelet.crt; do
+for f in /etc/kubernetes/pki/*.crt /etc/kubernetes/pki/etcd/*.crt /var/lib/kubelet/pki/kubelet-client-current.pem /var/lib/kubelet/pki/kubelet-server-current.pem; do
 	[ -r "$f" ] || continue
 	part certificate "$f"
 	sed -n '/BEGIN CERTIFICATE/,/END CERTIFICATE/p' "$f"

@@ -56,7 +56,7 @@ func accept(meta metav1.ObjectMeta, kind, rule string) string {
 	if has := meta.Annotations[Accept]; has != "" {
 		rules = has + "," + rule
 	}
-	return kubectl(meta.Namespace, "annotate --overwrite %s %s %s=%s", kind, meta.Name, Accept, rules)
+	return kubectl(meta.Namespace, "annotate --overwrite %s %s %s", kind, meta.Name, shellescape.Quote(Accept+"="+rules))
 }
 
 func oneLine(v any) string {
@@ -99,6 +99,9 @@ func (w *world) budgetFor(load *workload) object {
 
 // deploymentOf makes a Deployment of a pod that nobody makes anew, its budget, and takes the pod away.
 func (w *world) deploymentOf(p *corev1.Pod) string {
+	if p.Spec.RestartPolicy != corev1.RestartPolicyAlways { // it is meant to end
+		return accept(p.ObjectMeta, "pod", "no-controller")
+	}
 	labels := map[string]string{"app": p.Name}
 	if len(p.Labels) > 0 {
 		labels = p.Labels
@@ -128,6 +131,7 @@ const apiAccess = "kube-api-access-"
 // bare is a pod's spec without what the API server, the scheduler and its admission put there.
 func bare(s corev1.PodSpec) corev1.PodSpec {
 	s = *s.DeepCopy()
+	s.EphemeralContainers = nil
 	s.NodeName, s.RestartPolicy, s.PreemptionPolicy, s.Priority, s.EnableServiceLinks = "", "", nil, nil, nil
 	s.Tolerations = slices.DeleteFunc(s.Tolerations, func(t corev1.Toleration) bool {
 		return t.TolerationSeconds != nil && (t.Key == corev1.TaintNodeNotReady || t.Key == corev1.TaintNodeUnreachable)

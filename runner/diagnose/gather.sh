@@ -33,7 +33,8 @@ reach() { # ADDRESS: whether packets come back, and whole ones too
 	dev=$(ip -o route get "$1" 2>/dev/null | sed -n 's/.* dev \([^ ]*\).*/\1/p')
 	mtu=$(cat "/sys/class/net/$dev/mtu" 2>/dev/null)
 	r=$(timeout 5 ping -n -q -c 20 -i 0.05 -W 1 "$1" 2>&1)
-	big=$(timeout 3 ping -n -q -c 2 -i 0.2 -W 1 -M do -s $((${mtu:-1500} - 28)) "$1" 2>&1)
+	case $1 in *:*) headers=48 ;; *) headers=28 ;; esac # of IP and ICMP
+	big=$(timeout 3 ping -n -q -c 2 -i 0.2 -W 1 -M do -s $((${mtu:-1500} - headers)) "$1" 2>&1)
 	printf '\n#fleetup ping %s\ndev: %s\nmtu: %s\n%s\n#fleetup bigping %s\n%s\n' "$1" "$dev" "$mtu" "$r" "$1" "$big"
 }
 part clock
@@ -125,7 +126,7 @@ part dns
 printf 'name: %s\n' "${name:-registry.k8s.io}"
 timeout 4 getent ahosts "${name:-registry.k8s.io}" >/dev/null 2>&1
 printf 'status: %s\n' $?
-for f in /var/lib/kubelet/pki/kubelet-client-current.pem /var/lib/kubelet/pki/kubelet-server-current.pem /var/lib/kubelet/pki/kubelet.crt /etc/kubernetes/pki/*.crt /etc/kubernetes/pki/etcd/*.crt; do
+for f in /var/lib/kubelet/pki/kubelet-client-current.pem /var/lib/kubelet/pki/kubelet-server-current.pem /etc/kubernetes/pki/*.crt /etc/kubernetes/pki/etcd/*.crt; do
 	[ -r "$f" ] || continue
 	part "certificate $f"
 	sed -n '/-BEGIN CERTIFICATE-/,/-END CERTIFICATE-/p' "$f"

@@ -57,6 +57,7 @@ type Finding struct {
 	Meaning  string   `json:"meaning"`           // why that matters
 	Action   string   `json:"action"`            // what to do about it, in words
 	Command  string   `json:"command,omitempty"` // ready to be pasted: a command, a patch or lines of an inventory
+	Care     string   `json:"care,omitempty"`    // what whoever runs Command has to know of the workload first; "": it takes nothing away
 }
 
 // Sort puts the worst first, then one rule beside the other, by the names of their objects.

@@ -59,7 +59,7 @@ func TestBadPractices(t *testing.T) {
 	if exit != 0 {
 		t.Fatalf("audit --patches: exit %d\n%s", exit, stderr)
 	}
-	runPatches(t, l, patches)
+	runPatches(t, l, strings.ReplaceAll(patches, "\n#! ", "\n")) // here all of them are right
 	var left []string
 	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); time.Sleep(2 * time.Second) {
 		if left = audited(t, l, inventory); len(left) == 0 {
