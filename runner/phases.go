@@ -368,6 +368,9 @@ func (l *life) verifyAgain(ctx context.Context) error {
 			if err := l.r.Cluster.AwaitServed(ctx, l.w.Node, since, l.waiting); err != nil {
 				return err
 			}
+			if l.target != nil {
+				return nil // what turned the run back may well last until all are back
+			}
 			return l.r.awaitHTTP(ctx, l.waiting)
 		})
 	}
