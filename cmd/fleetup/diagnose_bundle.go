@@ -94,7 +94,7 @@ func addKnown(w *bundle.Writer, d diagnosis) error {
 	return w.Add("thresholds.toml", diagnose.DefaultThresholds)
 }
 
-// bare are pods without the values of their environment, whatever those are called.
+// bare are pods without the values of their environment and the words of their commands, whatever those are called.
 func bare(pods []corev1.Pod) []corev1.Pod {
 	out := make([]corev1.Pod, len(pods))
 	for i := range pods {
@@ -103,14 +103,32 @@ func bare(pods []corev1.Pod) []corev1.Pod {
 		delete(p.Annotations, corev1.LastAppliedConfigAnnotation)
 		for _, list := range [][]corev1.Container{p.Spec.Containers, p.Spec.InitContainers} {
 			for k := range list {
-				for e := range list[k].Env {
-					if v := &list[k].Env[e].Value; *v != "" {
-						*v = "<redacted>"
-					}
-				}
+				strip(list[k].Command, list[k].Args, list[k].Env)
 			}
+		}
+		for k := range p.Spec.EphemeralContainers {
+			c := &p.Spec.EphemeralContainers[k].EphemeralContainerCommon
+			strip(c.Command, c.Args, c.Env)
 		}
 		out[i] = *p
 	}
 	return out
+}
+
+// strip takes out what may hold a secret of a container; the program that it runs stays.
+func strip(command, args []string, env []corev1.EnvVar) {
+	const redacted = "<redacted>"
+	for i := range command {
+		if i > 0 {
+			command[i] = redacted
+		}
+	}
+	for i := range args {
+		args[i] = redacted
+	}
+	for i := range env {
+		if env[i].Value != "" {
+			env[i].Value = redacted
+		}
+	}
 }

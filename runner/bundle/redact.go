@@ -14,8 +14,12 @@ var secrets = []struct {
 	{regexp.MustCompile(`\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*`), redacted}, // JSON Web Tokens
 	{regexp.MustCompile(`(?i)\b((?:proxy-)?authorization["']?\s*[:=]\s*["']?(?:[a-z]+ +)?)[^\s"',]+`), "${1}" + redacted},
 	{regexp.MustCompile(`(?i)\b(bearer +)[^\s"',]{8,}`), "${1}" + redacted},
-	{regexp.MustCompile(`(?i)(-{1,2}[a-z0-9-]*(?:password|passwd|passphrase|token|secret|api-?key|access-?key)[a-z0-9-]*[ =]["']?)[^\s"']+`), "${1}" + redacted},
+	{regexp.MustCompile(`(?i)(-{1,2}[a-z0-9-]*(?:pass|token|secret|api-?key|access-?key)[a-z0-9-]*[ =]["']?)[^\s"']+`), "${1}" + redacted},
 	{regexp.MustCompile(`(?i)((?:[a-z0-9_.-]*(?:password|passwd|passphrase|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|client-key-data|credentials?)[a-z0-9_-]*)\\?["']?\s*[:=]\s*)(?:\\?"(?:[^"\\\n]|\\[^"\n])*\\?"|'[^'\n]*'|[^\s"',;&}]+)`), "${1}" + redacted},
+	{regexp.MustCompile(`(?i)(\bauth["']?\s*[:=]\s*)["'][^"'\n]+["']`), "${1}" + redacted}, // of registries, as containerd and docker keep it
+	{regexp.MustCompile(`(\s(?:-u|--user)[ =]?["']?[^\s:"'/]+:)[^\s"']+`), "${1}" + redacted},
+	{regexp.MustCompile(`(\b(?:mysql|mariadb)[a-z-]*\s(?:[^\n|;]*\s)?-p)[^\s"']+`), "${1}" + redacted},
+	{regexp.MustCompile(`(tcp_fastopen_key\s*[:=]\s*)\S+`), "${1}" + redacted},
 	{regexp.MustCompile(`(\b[a-z][a-z0-9+.-]*://[^\s/:@]*:)[^\s/@]+@`), "${1}" + redacted + "@"},
 	{regexp.MustCompile(`\b[a-z0-9]{6}\.[a-z0-9]{16}\b`), redacted},                         // bootstrap tokens of kubeadm
 	{regexp.MustCompile(`\b(?:AKIA|ASIA)[0-9A-Z]{16}\b`), redacted},                         // of AWS
