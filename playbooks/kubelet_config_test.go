@@ -26,6 +26,7 @@ func TestKubeletConfig(t *testing.T) {
 	for before, want := range map[string]string{
 		"":                                      "KUBELET_EXTRA_ARGS=--config-dir=ROOT/etc/kubernetes/kubelet.conf.d\n",
 		"# ours\n":                              "# ours\nKUBELET_EXTRA_ARGS=--config-dir=ROOT/etc/kubernetes/kubelet.conf.d\n",
+		"  KUBELET_EXTRA_ARGS='--v=4'\n":        "  KUBELET_EXTRA_ARGS=\"--v=4 --config-dir=ROOT/etc/kubernetes/kubelet.conf.d\"\n",
 		"KUBELET_EXTRA_ARGS=\n":                 "KUBELET_EXTRA_ARGS=\"--config-dir=ROOT/etc/kubernetes/kubelet.conf.d\"\n",
 		"KUBELET_EXTRA_ARGS=\"--v=4 --x=y\"\n#": "KUBELET_EXTRA_ARGS=\"--v=4 --x=y --config-dir=ROOT/etc/kubernetes/kubelet.conf.d\"\n#\n",
 	} {
@@ -82,7 +83,13 @@ func TestKubeletConfigProblems(t *testing.T) {
 			m.write("state/unit/kubelet.file", "[Service]\nExecStart=/usr/bin/kubelet --config=/etc/k.yaml\n")
 		},
 		"--kube-reserved on the kubelet's command line outranks every file": func(m *machine) { m.write("etc/default/kubelet", "KUBELET_EXTRA_ARGS=--kube-reserved=cpu=1\n") },
-		"1124 MiB would be kept from pods, and the machine has 2048 MiB":    func(m *machine) { m.write("proc/meminfo", "MemTotal: 2097152 kB\n") },
+		"an Environment= of the kubelet's unit sets KUBELET_EXTRA_ARGS": func(m *machine) {
+			m.write("state/unit/kubelet.file", "[Service]\nEnvironment=\"KUBELET_EXTRA_ARGS=--node-ip=10.0.0.1\"\nEnvironmentFile=-/etc/default/kubelet\nExecStart=/usr/bin/kubelet $KUBELET_EXTRA_ARGS\n")
+		},
+		"KUBELET_EXTRA_ARGS in /etc/default/kubelet has quotes or a \\ within": func(m *machine) {
+			m.write("etc/default/kubelet", "KUBELET_EXTRA_ARGS=--v=4 \\\n --x=y\n")
+		},
+		"1124 MiB would be kept from pods, and the machine has 2048 MiB": func(m *machine) { m.write("proc/meminfo", "MemTotal: 2097152 kB\n") },
 	} {
 		m := reservingMachine(t, "1.37.2-1.1")
 		change(m)
@@ -90,6 +97,23 @@ func TestKubeletConfigProblems(t *testing.T) {
 		status := check(t, s, m)
 		if status.Clean || len(status.Problems) != 1 || !strings.HasPrefix(status.Problems[0], want) {
 			t.Errorf("%s: %+v", want, status)
+		}
+	}
+}
+
+// TestKubeletConfigKeepsTooMuch: what pods couldn't use is counted as the kubelet counts it.
+func TestKubeletConfigKeepsTooMuch(t *testing.T) {
+	for want, params := range map[string]map[string]any{
+		"31129 MiB would be kept from pods, and the machine has 32768 MiB":    {"eviction_hard": "memory.available<95%"},
+		"512000 MiB would be kept from pods, and the machine has 32768 MiB":   {"eviction_soft": "memory.available<500Gi", "eviction_soft_grace_period": "memory.available=1m"},
+		"500000m of CPU would be kept from pods, and the machine has 2 cores": {"kube_reserved": "cpu=500"},
+		"": {"kube_reserved": "cpu=900m,memory=1Gi", "eviction_hard": "memory.available<5%"},
+	} {
+		m := reservingMachine(t, "1.37.2-1.1")
+		m.write("proc/cpuinfo", "processor\t: 0\nmodel name\t: x\nprocessor\t: 1\n")
+		status := check(t, bind(t, "", "kubelet-config", params, Target{})[0], m)
+		if got := strings.Join(status.Problems, "; "); got != want {
+			t.Errorf("%v: %q, want %q", params, got, want)
 		}
 	}
 }

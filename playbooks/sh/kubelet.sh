@@ -10,10 +10,11 @@ kubelet_facts() {
 	{
 		systemctl cat kubelet.service # which says nothing while it is masked, as it is amidst a run
 		for dir in /etc /usr/lib /lib; do cat "$dir/systemd/system/kubelet.service" "$dir"/systemd/system/kubelet.service.d/*.conf; done
-	} 2>/dev/null | sed -n -e 's/^EnvironmentFile=-*/reads /p' -e 's/^ExecStart=..*/starts &/p'
+	} 2>/dev/null | sed -n -e 's/^EnvironmentFile=-*/reads /p' -e 's/^ExecStart=..*/starts &/p' -e 's/^Environment=.*KUBELET_EXTRA_ARGS=..*/sets &/p'
 	env_file default /etc/default/kubelet
 	env_file sysconfig /etc/sysconfig/kubelet
 	env_file kubeadm /var/lib/kubelet/kubeadm-flags.env
+	[ ! -r /proc/cpuinfo ] || sed -n 's/^processor.*/core/p' /proc/cpuinfo
 	[ ! -r /proc/meminfo ] || sed -n 's/^MemTotal: *\([0-9]*\) kB$/memory \1/p' /proc/meminfo
 }
 
