@@ -3,8 +3,6 @@ package simulate
 import (
 	"fmt"
 	"time"
-
-	"k8s.io/apimachinery/pkg/labels"
 )
 
 // lastEndpoint follows drain.last_endpoint, as the drain itself does (kube, howItLeaves): why the pod has to stay for the
@@ -14,10 +12,7 @@ func (s *state) lastEndpoint(p *pod, r Rules, alone bool) (why string, surges bo
 	if r.Last == "" || !p.ready || ending(p.Pod) {
 		return "", false
 	}
-	for _, v := range s.services[p.Namespace] {
-		if !v.selector.Matches(labels.Set(p.Labels)) {
-			continue
-		}
+	for _, v := range p.serves {
 		others, homeless := s.endpoints(v, p)
 		last := "Service " + v.name + " has no other endpoint"
 		switch {
@@ -42,16 +37,16 @@ func (s *state) lastEndpoint(p *pod, r Rules, alone bool) (why string, surges bo
 }
 
 // wayOut is what a user can do about a pod that stays.
-func (v service) wayOut() string {
+func (v *service) wayOut() string {
 	return "; keep another pod of it ready, or accept that with --accept-downtime " + v.name
 }
 
 // endpoints counts the ready endpoints besides the pod that are there to stay, and finds a pod that the run has moved and
 // that is waited for.
-func (s *state) endpoints(v service, p *pod) (others int, homeless *pod) {
-	for _, other := range s.in[v.namespace] {
+func (s *state) endpoints(v *service, p *pod) (others int, homeless *pod) {
+	for _, other := range v.pods {
 		switch {
-		case other == p || !v.selector.Matches(labels.Set(other.Labels)):
+		case other == p:
 		case other.on == nil:
 			if other.moved && !other.gone && !other.late {
 				homeless = other

@@ -234,13 +234,16 @@ func TestRun(t *testing.T) {
 	}
 }
 
-// BenchmarkRun plays a run over a thousand nodes with thirty thousand pods, ten nodes at a time.
+// BenchmarkRun plays a run over a thousand nodes with thirty thousand pods of a thousand Services in one namespace, ten nodes
+// at a time.
 func BenchmarkRun(b *testing.B) {
 	c := nodes(1000)
+	c.rules(func(r *simulate.Rules) { r.Last = "surge" })
 	var turns []simulate.Turn
 	for i, n := range c.Nodes {
 		n.Status.Allocatable = corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("8"), corev1.ResourcePods: resource.MustParse("110")}
-		c.pods(fmt.Sprintf("app-%d", i), "100m", strings.Repeat(n.Name+" ", 30))
+		app := fmt.Sprintf("app-%d", i)
+		c.pods(app, "100m", strings.Repeat(n.Name+" ", 30)).service(app)
 		turns = append(turns, simulate.Turn{Node: n.Name, At: time.Duration(i/10) * 5 * time.Minute, Takes: 5 * time.Minute})
 	}
 	for b.Loop() {

@@ -2,6 +2,7 @@ package simulate
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -37,6 +38,7 @@ type pod struct {
 	late   bool      // nobody waits for it any more
 	gone   bool
 	lacked *homelessness
+	serves []*service
 }
 
 // budget is a budget and how many of its pods are well.
@@ -47,9 +49,10 @@ type budget struct {
 	frozen   bool // the controller can't work it out, so that it allows nothing
 }
 
+// service is a Service and its pods, wherever they are.
 type service struct {
-	name, namespace string
-	selector        labels.Selector
+	name string // "shop/web"
+	pods []*pod
 }
 
 // amounts are millicores of cpu, and whole units of all else.
@@ -82,13 +85,12 @@ type state struct {
 	of       map[types.UID][]*pod // by their owner
 	apart    []*pod               // those that keep others away
 	budgets  map[string][]*budget
-	services map[string][]service
 	starting []*pod // that have a place, and are ready once this round is over
 	rotation int
 }
 
 func newState(w World) *state {
-	s := &state{World: w, byName: map[string]*node{}, in: map[string][]*pod{}, of: map[types.UID][]*pod{}, budgets: map[string][]*budget{}, services: map[string][]service{}}
+	s := &state{World: w, byName: map[string]*node{}, in: map[string][]*pod{}, of: map[types.UID][]*pod{}, budgets: map[string][]*budget{}}
 	for _, n := range w.Nodes {
 		s.byName[n.Name] = &node{Node: n, closed: n.Spec.Unschedulable, taints: n.Spec.Taints, pods: map[*pod]bool{},
 			free: amountsOf(n.Status.Allocatable), scored: amountsOf(n.Status.Allocatable)}
@@ -108,12 +110,38 @@ func newState(w World) *state {
 				failed != nil && failed.Reason == policyv1.SyncFailedReason})
 		}
 	}
-	for _, v := range w.Services {
-		if len(v.Spec.Selector) > 0 {
-			s.services[v.Namespace] = append(s.services[v.Namespace], service{v.Namespace + "/" + v.Name, v.Namespace, labels.SelectorFromSet(v.Spec.Selector)})
-		}
-	}
+	s.join(w.Services)
 	return s
+}
+
+// join finds the pods of each Service. A Service is looked for by one of its labels, so that a thousand of them in a namespace
+// aren't held against each of its pods.
+func (s *state) join(services []*corev1.Service) {
+	type label struct{ namespace, key, value string }
+	type wanted struct {
+		*service
+		selector labels.Selector
+	}
+	by := map[label][]wanted{}
+	for _, v := range services {
+		if len(v.Spec.Selector) == 0 {
+			continue
+		}
+		key := slices.Min(slices.Collect(maps.Keys(v.Spec.Selector)))
+		at := label{v.Namespace, key, v.Spec.Selector[key]}
+		by[at] = append(by[at], wanted{&service{name: v.Namespace + "/" + v.Name}, labels.SelectorFromSet(v.Spec.Selector)})
+	}
+	for _, p := range s.pods {
+		for key, value := range p.Labels {
+			for _, v := range by[label{p.Namespace, key, value}] {
+				if v.selector.Matches(labels.Set(p.Labels)) {
+					v.pods = append(v.pods, p)
+					p.serves = append(p.serves, v.service)
+				}
+			}
+		}
+		slices.SortFunc(p.serves, func(a, b *service) int { return cmp.Compare(a.name, b.name) })
+	}
 }
 
 func newPod(p *corev1.Pod) *pod {
