@@ -43,8 +43,9 @@ Keys, known_hosts and tokens stay in Secrets that you make; which keys they need
 along. The runner takes the node that it runs on last, and hands over to a pod elsewhere. A run that was halted stays
 halted, and exits 3, until "fleetup resume".
 
---command check, audit or diagnose with --schedule "0 6 * * *" makes regular looks instead, by an account that may look alone:
-each says, and notifies, what the one before it didn't find.`,
+--command check, audit or diagnose with --schedule "0 6 * * *" makes regular looks instead: each says, and notifies, what
+the one before it didn't find. The account of audit and diagnose may look alone; check's has the rights of a run, for it asks
+the API server whether it would let each pod go.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error { return a.job(c.Context(), args[0], jf) },
 	}
