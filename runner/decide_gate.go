@@ -90,11 +90,25 @@ func (s *scene) ask() {
 			q.Others = append(q.Others, n.Name)
 		}
 	}
+	if len(q.Others) == 0 {
+		q.Others = s.unselected()
+	}
 	if len(q.Upgraded) == 0 || len(q.Others) == 0 {
 		q.Upgraded = append(q.Upgraded, q.Others...)
 		q.Others = slices.Clone(q.Upgraded)
 	}
 	s.Ask = q
+}
+
+// unselected are the cluster's Ready nodes that aren't the run's: what is new is judged against them where nothing else is left.
+func (s *scene) unselected() (names []string) {
+	for name, n := range s.observed.Nodes {
+		if _, planned := s.index[name]; !planned && n.Ready {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
 }
 
 // upgraded reports whether node i runs what is wanted, as far as this run knows.
