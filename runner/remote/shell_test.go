@@ -122,19 +122,20 @@ func (d *desk) size(columns, rows uint16) {
 	}
 }
 
-func (d *desk) shows(text string) bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return strings.Contains(d.screen.String(), text)
-}
-
-// types waits for what the screen must show after it.
+// types waits for what the screen must show after it, below what it shows already.
 func (d *desk) types(text, then string) {
 	d.t.Helper()
+	d.mu.Lock()
+	before := d.screen.Len()
+	d.mu.Unlock()
 	if _, err := io.WriteString(d.master, text); err != nil {
 		d.t.Fatal(err)
 	}
-	waitFor(d.t, func() bool { return d.shows(then) })
+	waitFor(d.t, func() bool {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		return strings.Contains(d.screen.String()[before:], then)
+	})
 	if d.t.Failed() {
 		d.mu.Lock()
 		defer d.mu.Unlock()
