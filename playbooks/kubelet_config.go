@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/resource"
-	"k8s.io/apimachinery/pkg/util/version"
 	"sigs.k8s.io/yaml"
 )
 
@@ -308,69 +307,6 @@ func flat(v any) string {
 	return strings.Join(pairs, ",")
 }
 
-// problems are what would keep it from having an effect, or the kubelet from starting.
-func (s *kubeletConfig) problems(f kubeletFacts) (problems []string) {
-	if v, err := version.ParseGeneric(f.version); err == nil && v.LessThan(version.MustParseGeneric(oldestDropins)) {
-		problems = append(problems, "kubelet "+f.version+" has no --config-dir yet (it has from "+oldestDropins+" on): upgrade it first")
-	}
-	if f.dir == "" && (f.reads == "" || !f.takes) {
-		problems = append(problems, "the kubelet's unit doesn't take KUBELET_EXTRA_ARGS from /etc/default/kubelet or /etc/sysconfig/kubelet: "+
-			"add --config-dir="+dropinDir+" to its command line yourself")
-	}
-	if f.dir == "" && f.sets && !extraArgs.MatchString(f.env) {
-		problems = append(problems, "an Environment= of the kubelet's unit sets KUBELET_EXTRA_ARGS, which the line in "+f.reads+" would replace: write its flags there first")
-	}
-	if f.dir == "" && !editable(f.env) {
-		problems = append(problems, "KUBELET_EXTRA_ARGS in "+f.reads+" has quotes or a \\ within: write it as one line in plain quotes, or add --config-dir="+dropinDir+" to it yourself")
-	}
-	if len(f.flags) > 0 {
-		problems = append(problems, strings.Join(slices.Compact(f.flags), " and ")+" on the kubelet's command line outranks every file: take it out of "+
-			"KUBELET_EXTRA_ARGS or KUBELET_KUBEADM_ARGS first")
-	}
-	if kept := s.keptMemory(f.memory); f.memory > 0 && kept*2 > f.memory {
-		problems = append(problems, fmt.Sprintf("%d MiB would be kept from pods, and the machine has %d MiB", kept>>20, f.memory>>20))
-	}
-	if kept := s.reserved("cpu").MilliValue(); f.cores > 0 && kept*2 > f.cores*1000 {
-		problems = append(problems, fmt.Sprintf("%dm of CPU would be kept from pods, and the machine has %d cores", kept, f.cores))
-	}
-	return problems
-}
-
-// keptMemory is how much of a machine's memory pods wouldn't get before some are evicted, in bytes.
-func (s *kubeletConfig) keptMemory(of int64) int64 {
-	return s.reserved("memory").Value() + max(s.threshold("evictionHard", of), s.threshold("evictionSoft", of))
-}
-
-// reserved is how much of a resource is kept for the system and the kubelet.
-func (s *kubeletConfig) reserved(name string) *resource.Quantity {
-	sum := resource.NewQuantity(0, resource.DecimalSI)
-	for _, field := range []string{"kubeReserved", "systemReserved"} {
-		m, _ := s.fields[field].(map[string]string)
-		if q, err := resource.ParseQuantity(m[name]); err == nil {
-			sum.Add(q)
-		}
-	}
-	return sum
-}
-
-// threshold is that of the memory that has to stay available, in bytes.
-func (s *kubeletConfig) threshold(field string, of int64) int64 {
-	m, _ := s.fields[field].(map[string]string)
-	text := m["memory.available"]
-	if share, is := strings.CutSuffix(text, "%"); is {
-		percent, err := strconv.ParseFloat(share, 64)
-		if err != nil {
-			return 0
-		}
-		return int64(percent / 100 * float64(of))
-	}
-	q, err := resource.ParseQuantity(text)
-	if err != nil {
-		return 0
-	}
-	return q.Value()
-}
-
 // Apply writes the drop-in, then the flag: a folder that isn't there would keep the kubelet from starting.
 func (s *kubeletConfig) Apply(ctx context.Context, h Host, say func(string)) error {
 	ctx, cancel := context.WithTimeout(ctx, s.traits.Timeout)
@@ -390,42 +326,6 @@ func (s *kubeletConfig) Apply(ctx context.Context, h Host, say func(string)) err
 		return s.failed("apply", err)
 	}
 	return nil
-}
-
-// extraArgs is the line of an environment file that adds flags: bare, or in quotes.
-var extraArgs = regexp.MustCompile(`(?m)^[ \t]*KUBELET_EXTRA_ARGS=(.*)$`)
-
-// editable reports whether withConfigDir understands an environment file: its last line is one, and in plain quotes if in any.
-func editable(env string) bool {
-	all := extraArgs.FindAllStringSubmatch(env, -1)
-	if len(all) == 0 {
-		return true
-	}
-	return !strings.ContainsAny(unquoted(all[len(all)-1][1]), "\"'\\")
-}
-
-// unquoted takes one pair of quotes off a value.
-func unquoted(value string) string {
-	value = strings.TrimSpace(value)
-	if n := len(value); n > 1 && value[0] == value[n-1] && (value[0] == '"' || value[0] == '\'') {
-		return value[1 : n-1]
-	}
-	return value
-}
-
-// withConfigDir is an environment file with the flag added. systemd takes the last line that sets a variable.
-func withConfigDir(text string) string {
-	flag := "--config-dir=" + dropinDir
-	all := extraArgs.FindAllStringSubmatchIndex(text, -1)
-	if len(all) == 0 {
-		if text != "" && !strings.HasSuffix(text, "\n") {
-			text += "\n"
-		}
-		return text + "KUBELET_EXTRA_ARGS=" + flag + "\n"
-	}
-	last := all[len(all)-1]
-	value := unquoted(text[last[2]:last[3]])
-	return text[:last[2]] + `"` + strings.TrimSpace(value+" "+flag) + `"` + text[last[3]:]
 }
 
 // Verify asks whether the kubelet runs; its live configuration is asked for through the API (Configurer).

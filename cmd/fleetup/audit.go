@@ -182,16 +182,7 @@ type audited struct {
 func (a *app) askMachines(ctx context.Context, f *inventory.Fleet, hosts []inventory.Host, into []audited) {
 	n := a.network(f)
 	defer n.Close()
-	room := make(chan struct{}, max(f.FanOut, 1))
-	var wg sync.WaitGroup
-	for i, h := range hosts {
-		wg.Go(func() {
-			room <- struct{}{}
-			defer func() { <-room }()
-			into[i] = a.askMachine(ctx, n, h)
-		})
-	}
-	wg.Wait()
+	eachOf(hosts, f.FanOut, func(i int, h inventory.Host) { into[i] = a.askMachine(ctx, n, h) })
 }
 
 // askMachine asks one machine what ages and drifts there, what it is made of, and what an upgrade would change now.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"sync"
 
 	"github.com/fleetup/fleetup/inventory"
 	"github.com/fleetup/fleetup/runner/hardware"
@@ -32,16 +31,7 @@ func (a *app) diagnoseHardware(ctx context.Context, path string, nodes []string)
 	n := a.network(f)
 	defer n.Close()
 	all := make([]madeOf, len(hosts))
-	room := make(chan struct{}, max(f.FanOut, 1))
-	var wg sync.WaitGroup
-	for i, h := range hosts {
-		wg.Go(func() {
-			room <- struct{}{}
-			defer func() { <-room }()
-			all[i] = a.lookInto(ctx, n, h)
-		})
-	}
-	wg.Wait()
+	eachOf(hosts, f.FanOut, func(i int, h inventory.Host) { all[i] = a.lookInto(ctx, n, h) })
 	return a.showHardware(all)
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/fleetup/fleetup/inventory"
 	"github.com/fleetup/fleetup/runner"
@@ -22,20 +21,12 @@ func (s *session) health(ctx context.Context, found map[string]*runner.Surveyed)
 	if err != nil {
 		return nil, err
 	}
-	room := make(chan struct{}, max(s.fleet.FanOut, 1))
 	looks := make([]diagnosed, len(s.hosts))
-	var wg sync.WaitGroup
-	for i, h := range s.hosts {
-		if v := found[h.Node]; v == nil || v.Err != nil {
-			continue
-		}
-		wg.Go(func() {
-			room <- struct{}{}
-			defer func() { <-room }()
+	eachOf(s.hosts, s.fleet.FanOut, func(i int, h inventory.Host) {
+		if v := found[h.Node]; v != nil && v.Err == nil {
 			looks[i] = lookInside(ctx, s.machines[h.Node], h, diagnose.Questions{}, limits)
-		})
-	}
-	wg.Wait()
+		}
+	})
 	var all []runner.Finding
 	for i, look := range looks {
 		all = append(all, dyingParts(s.hosts[i], look)...)

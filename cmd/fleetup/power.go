@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -164,16 +163,7 @@ const atOnce = 32
 
 func switchAll(ctx context.Context, o powerOrder, hosts []inventory.Host, switches []bmc.Starter, hard bool) []powered {
 	all := make([]powered, len(hosts))
-	room := make(chan struct{}, atOnce)
-	var wg sync.WaitGroup
-	for i, h := range hosts {
-		wg.Go(func() {
-			room <- struct{}{}
-			defer func() { <-room }()
-			all[i] = switchOne(ctx, o, h, switches[i], hard)
-		})
-	}
-	wg.Wait()
+	eachOf(hosts, atOnce, func(i int, h inventory.Host) { all[i] = switchOne(ctx, o, h, switches[i], hard) })
 	return all
 }
 
