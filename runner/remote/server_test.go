@@ -181,8 +181,15 @@ func (s *server) serve(c *memnet.Conn) {
 		c.Close()
 	}()
 	s.handshakes(1)
-	conn, chans, reqs, err := ssh.NewServerConn(c, s.config())
-	s.handshakes(-1)
+	over := sync.OnceFunc(func() { s.handshakes(-1) })
+	cfg := s.config()
+	cfg.AuthLogCallback = func(_ ssh.ConnMetadata, _ string, err error) {
+		if err == nil {
+			over() // before the client is told, who may begin the next at once
+		}
+	}
+	conn, chans, reqs, err := ssh.NewServerConn(c, cfg)
+	over()
 	if err != nil {
 		return
 	}
