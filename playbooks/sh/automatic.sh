@@ -1,8 +1,17 @@
-# automatic: the services of this machine that upgrade it by themselves, whatever starts them: timers, in general.
-# unattended-upgrades.service isn't one: it makes a shutdown wait for an upgrade that is under way.
+# automatic: the services of this machine that upgrade it by themselves, whatever starts them: timers, in general; each
+# with its state. unattended-upgrades.service isn't one: it makes a shutdown wait for an upgrade that is under way.
 automatic() {
-	for unit in apt-daily apt-daily-upgrade dnf-automatic dnf-automatic-download dnf-automatic-install dnf-automatic-notifyonly dnf5-automatic; do
-		if systemctl cat "$unit.service" >/dev/null 2>&1; then echo "$unit.service"; fi
+	{
+		systemctl show -p Id -p LoadState -p ActiveState apt-daily.service apt-daily-upgrade.service dnf-automatic.service \
+			dnf-automatic-download.service dnf-automatic-install.service dnf-automatic-notifyonly.service dnf5-automatic.service 2>/dev/null
+		echo
+	} | while IFS='=' read -r key value; do
+		case $key in
+		Id) id=$value ;;
+		LoadState) load=$value ;;
+		ActiveState) active=$value ;;
+		'') if [ -n "${id-}" ] && [ "$load" != not-found ]; then echo "$id $active"; fi; id= ;;
+		esac
 	done
 }
 
@@ -10,17 +19,19 @@ automatic() {
 # a timer whose service can't be started would fail and stay so. Prints those that run just now.
 keep_off() {
 	changed=
-	for service in $(automatic); do
+	there=$(automatic)
+	for service in $(echo "$there" | cut -d ' ' -f 1); do
 		if [ ! -e "/run/systemd/system/$service.d/fleetup.conf" ]; then
 			mkdir -p "/run/systemd/system/$service.d"
 			printf '[Unit]\nConditionPathExists=/run/fleetup/never\n' >"/run/systemd/system/$service.d/fleetup.conf"
 			changed=yes
 		fi
 	done
-	if [ -n "$changed" ]; then systemctl daemon-reload; fi
-	for service in $(automatic); do
-		case $(systemctl is-active "$service") in active | activating) echo "$service" ;; esac
-	done
+	if [ -n "$changed" ]; then
+		systemctl daemon-reload
+		there=$(automatic) # one may have begun before it was told not to
+	fi
+	echo "$there" | sed -n -e 's/ active$//p' -e 's/ activating$//p'
 }
 
 # let_go undoes keep_off.

@@ -282,6 +282,12 @@ systemctl)
 	enable) did "systemctl enable $unit"; echo enabled >"$state/unit/$unit.enabled" ;;
 	disable) did "systemctl disable $unit"; echo disabled >"$state/unit/$unit.enabled" ;;
 	show) case $* in
+		*ActiveState*) for u in "$@"; do case $u in *.service)
+				echo "Id=$u"
+				if [ -e "$state/unit/${u%.service}.active" ]; then echo ActiveState=active; else echo ActiveState=inactive; fi
+				if [ -e "$state/unit/${u%.service}.active" ] || [ -e "$state/unit/${u%.service}.enabled" ]; then echo LoadState=loaded; else echo LoadState=not-found; fi
+				echo ;;
+			esac done ;;
 		*ActiveEnterTimestampMonotonic*) if [ -e "$state/unit/$unit.active" ]; then echo "$((($(stat -c %Y "$state/unit/$unit.active") - 1000000000) * 1000000))"; else echo 0; fi ;;
 		*LoadState*) if [ -e "$state/unit/$unit.missing" ]; then echo not-found; else echo loaded; fi ;;
 		*NeedDaemonReload*) echo no ;;

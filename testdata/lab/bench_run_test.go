@@ -44,7 +44,7 @@ for target in $NODES; do
 	$K drain $node --ignore-daemonsets --delete-emptydir-data
 	$S root@$ip 'systemctl stop kubelet && systemctl mask --runtime kubelet &&
 		sed -i s/v1.36/v1.37/ /etc/apt/sources.list.d/kubernetes.list && apt-get -q update &&
-		DEBIAN_FRONTEND=noninteractive apt-get -q -y --allow-change-held-packages install kubelet=1.37.2-1.1 && apt-mark hold kubelet'
+		DEBIAN_FRONTEND=noninteractive apt-get -q -y --allow-change-held-packages install kubelet=1.37.2-1.1 kubectl=1.37.2-1.1 && apt-mark hold kubelet kubectl'
 	before=$($S root@$ip cat /proc/sys/kernel/random/boot_id)
 	$S root@$ip systemctl reboot || true
 	until id=$($S root@$ip cat /proc/sys/kernel/random/boot_id 2>/dev/null) && [ "$id" != "$before" ]; do sleep 0.2; done

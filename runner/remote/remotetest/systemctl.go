@@ -56,7 +56,10 @@ func (m *Machine) systemctl(p *shell.Proc) int {
 		return m.listUnits(p, opts["state"])
 	}
 	status := 0
-	for _, name := range names {
+	for i, name := range names {
+		if verb == "show" && i > 0 {
+			p.Printf("\n")
+		}
 		if s := m.systemctlOne(p, verb, name, opts); s != 0 {
 			status = s
 		}
