@@ -20,6 +20,7 @@ const randomKills = 20
 // TestFault01RandomKills kills runs of three machines at random moments, twenty in all, loses every third journal, and
 // lets the next process go on at once. Each end is that of a run that nobody disturbed. FLEETUP_SEED repeats one.
 func TestFault01RandomKills(t *testing.T) {
+	t.Parallel()
 	seed := time.Now().UnixNano()
 	if s, err := strconv.ParseInt(os.Getenv("FLEETUP_SEED"), 10, 64); err == nil {
 		seed = s

@@ -30,6 +30,7 @@ repeatable = true
 
 // TestFault03DiskFull: the disk of the journals fills up in the middle of a run.
 func TestFault03DiskFull(t *testing.T) {
+	t.Parallel()
 	l := lab.Start(t, lab.Options{Machines: 2})
 	disk := filepath.Join(l.Dir, "disk")
 	if err := os.Mkdir(disk, 0o700); err != nil {
@@ -164,6 +165,7 @@ func through(cmd *exec.Cmd, script string) {
 // TestOutOfDescriptors: a process that may open no more files says so before it touches anything; one that comes to it in
 // the middle of a run waits for better times.
 func TestOutOfDescriptors(t *testing.T) {
+	t.Parallel()
 	l := lab.Start(t, lab.Options{Machines: 2})
 	nodes := getNodes(t, l)
 	inventory := l.WriteInventory(l.Hosts("ops") + kubeletRebooted)

@@ -20,6 +20,7 @@ spec:
 
 // Others who work on the same nodes by themselves: they are found, kept off while a node is claimed, and let go.
 func TestOtherHands(t *testing.T) {
+	t.Parallel()
 	l := lab.Start(t, lab.Options{Machines: 1, DNF: 1})
 	l.Apply(kured)
 	l.Kubectl("rollout", "status", "-n", "kube-system", "daemonset/kured", "--timeout=60s")

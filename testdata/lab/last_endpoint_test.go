@@ -61,6 +61,7 @@ func patiently(t *testing.T, l *lab.Lab, exit int, arguments ...string) string {
 // TestLastEndpoint: a Deployment of one goes through a whole run with its endpoint never at zero. A StatefulSet of one is
 // named by plan and check, refused by run with nothing touched, and done once that is accepted.
 func TestLastEndpoint(t *testing.T) {
+	t.Parallel()
 	l := lab.Start(t, lab.Options{Machines: 3})
 	l.Apply(alone)
 	l.Kubectl("rollout", "status", "deployment/one", "--timeout=60s")

@@ -14,6 +14,7 @@ import (
 // Runs inside the cluster: the real API server takes the manifests, and the job's ServiceAccount, by its own token, suffices
 // for the main job and for no more. The runner hands over rather than drain its own node.
 func TestJob(t *testing.T) {
+	t.Parallel()
 	l := lab.Start(t, lab.Options{Machines: 4})
 	l.Apply(web)
 	settled(l)

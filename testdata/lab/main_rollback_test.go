@@ -12,6 +12,7 @@ import (
 // A run taken back on an apt machine (n1) and a dnf machine (d1), with their mirrors gone meanwhile: kubelet, containerd,
 // the repository's minor, the kubelet's configuration, and a playbook of the user's own in reverse order.
 func TestRollback(t *testing.T) {
+	t.Parallel()
 	l := lab.Start(t, lab.Options{Machines: 1, DNF: 1})
 	both := l.Machines
 	inventory := l.WriteInventory(l.Hosts("ops") + "[upgrade]\ncontainerd = \"2.1.4\"\nkubelet = \"1.37.2\"\nsettings = {}\nfirmware = {}\n[strategy]\nmax_unavailable = 2\n")

@@ -9,6 +9,7 @@ import (
 
 // The runtime and the machines' patches, by apt (n1, n2) and by dnf (d1, d2).
 func TestRuntimeAndPatches(t *testing.T) {
+	t.Parallel()
 	l := lab.Start(t, lab.Options{Machines: 2, DNF: 2})
 	n1, n2, d1, d2 := l.Machines[0], l.Machines[1], l.Machines[2], l.Machines[3]
 	inventory := l.WriteInventory(l.Hosts("ops") + "[upgrade]\ncontainerd = \"2.1.4\"\n")
