@@ -71,11 +71,12 @@ func (a *app) audit(ctx context.Context, path string, flags auditFlags) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	_, release := a.signals(cancel)
+	ctx, release := a.interruptible(ctx)
 	defer release()
-	defer cancel(nil)
 	facts, err := a.auditFacts(ctx, f, hosts, flags.api)
+	if ctx.Err() != nil {
+		return silent(exitInterrupted) // half a look would be taken for a whole one, also by --only-new
+	}
 	if err != nil {
 		return exitWith(exitFailed, shortURL(err))
 	}

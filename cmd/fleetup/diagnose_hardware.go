@@ -24,14 +24,15 @@ func (a *app) diagnoseHardware(ctx context.Context, path string, nodes []string)
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	_, release := a.signals(cancel)
+	ctx, release := a.interruptible(ctx)
 	defer release()
-	defer cancel(nil)
 	n := a.network(f)
 	defer n.Close()
 	all := make([]madeOf, len(hosts))
 	eachOf(hosts, f.FanOut, func(i int, h inventory.Host) { all[i] = a.lookInto(ctx, n, h) })
+	if ctx.Err() != nil {
+		return silent(exitInterrupted)
+	}
 	return a.showHardware(all)
 }
 

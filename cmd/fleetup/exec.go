@@ -52,10 +52,8 @@ func (a *app) exec(ctx context.Context, path, command string) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	_, release := a.signals(cancel)
+	ctx, release := a.interruptible(ctx)
 	defer release()
-	defer cancel(nil)
 	n := a.network(f)
 	defer n.Close()
 	answers := make([]answer, len(hosts))
@@ -64,7 +62,11 @@ func (a *app) exec(ctx context.Context, path, command string) error {
 		wg.Go(func() { answers[i] = a.execOn(ctx, n, h, command) })
 	}
 	wg.Wait()
-	return a.showAnswers(answers)
+	err = a.showAnswers(answers)
+	if ctx.Err() != nil {
+		return silent(exitInterrupted)
+	}
+	return err
 }
 
 func (a *app) execOn(ctx context.Context, n *remote.Net, h inventory.Host, command string) answer {
