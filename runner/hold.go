@@ -54,9 +54,45 @@ func HoldOf(run string, state map[string]string) (Hold, bool) {
 	return h, true
 }
 
+// heldFacts are those of a claim's state that the journal keeps, for whoever reads it while the cluster is away.
+func heldFacts(state map[string]string) map[string]string {
+	kept := map[string]string{}
+	for _, key := range []string{factSwapBy, factSwapReason, factSwapSince, factSwapExpect, factSwapOff, factSwapTroubles, factOutOfService} {
+		if state[key] != "" {
+			kept[key] = state[key]
+		}
+	}
+	return kept
+}
+
+// HoldIn is the hold of a node as a journal tells it, a run's or that of hardware work; false where the node isn't held by it.
+// One by a fleetup that journaled less has neither By nor Reason, and Since is the journal's begin.
+func HoldIn(events []Event, p Progress, node string) (Hold, bool) {
+	n := p.Nodes[node]
+	if n.State != Held && (n.State != Running || !holds[n.Order]) {
+		return Hold{}, false
+	}
+	state := map[string]string{}
+	for _, e := range events {
+		if e.Node == node && e.Data[factSwapBy] != "" {
+			state = e.Data
+		}
+	}
+	h, told := HoldOf(p.Run, state)
+	if !told {
+		h = Hold{Run: p.Run, Since: p.Started}
+		h.Off = n.State == Held && n.Why == "" || n.Order != OrderSwapBegin
+	}
+	return h, true
+}
+
 // String tells who holds the node, why, and since when.
 func (h Hold) String() string {
-	text := fmt.Sprintf("held for hardware work by %s since %s", h.By, h.Since.UTC().Format("2006-01-02 15:04 UTC"))
+	by := ""
+	if h.By != "" {
+		by = " by " + h.By
+	}
+	text := fmt.Sprintf("held for hardware work%s since %s", by, h.Since.UTC().Format("2006-01-02 15:04 UTC"))
 	if h.Reason != "" {
 		text += ": " + h.Reason
 	}

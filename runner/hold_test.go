@@ -80,3 +80,50 @@ func TestServices(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// TestHoldIn: what a journal tells of a hold, from its begin to the node's return.
+func TestHoldIn(t *testing.T) {
+	facts := map[string]string{factSwapBy: "ann", factSwapReason: "more memory", factSwapSince: "2026-03-01T10:00:00Z", factSwapExpect: "[]"}
+	off := map[string]string{factSwapBy: "ann", factSwapReason: "more memory", factSwapSince: "2026-03-01T10:00:00Z", factSwapOff: "2026-03-01T10:05:00Z"}
+	troubled := map[string]string{factSwapBy: "ann", factSwapReason: "more memory", factSwapOff: "x", factSwapTroubles: "compare: a disk is missing"}
+	events := []Event{
+		{Event: EventStarted},
+		{Event: EventOrder, Node: "n1", Order: OrderSwapBegin, Data: facts},
+		{Event: EventPhase, Node: "n1", Order: OrderSwapBegin, Phase: "drain"},
+		{Event: EventHeld, Node: "n1", Order: OrderSwapBegin, Data: off},
+		{Event: EventOrder, Node: "n1", Order: OrderSwapFinish, Data: off},
+		{Event: EventHeld, Node: "n1", Order: OrderSwapFinish, Message: troubled[factSwapTroubles], Data: troubled},
+		{Event: EventDone, Node: "n1", Order: OrderSwapFinish},
+	}
+	for i := range events {
+		events[i].Version, events[i].Run, events[i].Seq = eventVersion, "r1", i+1
+	}
+	for upTo, want := range map[int]struct {
+		held, off bool
+		troubles  string
+	}{1: {}, 2: {held: true}, 3: {held: true}, 4: {held: true, off: true}, 5: {held: true, off: true}, 6: {true, true, "compare: a disk is missing"}, 7: {}} {
+		var p Progress
+		for _, e := range events[:upTo] {
+			if err := p.Apply(e); err != nil {
+				t.Fatal(err)
+			}
+		}
+		h, held := HoldIn(events[:upTo], p, "n1")
+		if held != want.held || h.Off != want.off || h.Troubles != want.troubles || held && (h.Run != "r1" || h.By != "ann" || h.Reason != "more memory") {
+			t.Errorf("after %d events: %v, %+v", upTo, held, h)
+		}
+		if _, held := HoldIn(events[:upTo], p, "n2"); held {
+			t.Error("another node is held")
+		}
+	}
+	// An older fleetup's journal has no data: the node is held all the same.
+	old, p := []Event{events[0], {Version: eventVersion, Run: "r1", Seq: 2, Event: EventHeld, Node: "n1", Order: OrderSwapBegin}}, Progress{}
+	for _, e := range old {
+		if err := p.Apply(e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if h, held := HoldIn(old, p, "n1"); !held || !h.Off || strings.Contains(h.String(), "by ") {
+		t.Errorf("an older journal: %v, %s", held, h)
+	}
+}

@@ -34,7 +34,11 @@ type Swap struct {
 // Carry takes a node through one order, outside of what Decide would do. It returns a *KeptError where the order ended
 // with the node still held, and why.
 func (r *Runner) Carry(ctx context.Context, o Order) error {
-	if err := r.emit(Event{Event: EventOrder, Node: o.Node, Order: o.Name}); err != nil {
+	state, _ := r.Cluster.Recorded(o.Node)
+	if state[factSwapBy] == "" {
+		state = r.Swap.facts()
+	}
+	if err := r.emit(Event{Event: EventOrder, Node: o.Node, Order: o.Name, Data: heldFacts(state)}); err != nil {
 		return err
 	}
 	if err := r.live(ctx, o); err != nil {
@@ -283,6 +287,11 @@ func (l *life) hold(ctx context.Context) error {
 			l.say("the locator light could not be lit: " + err.Error())
 		}
 	}
+	if l.state[factSwapTroubles] != "" { // an earlier try's
+		if err := l.note(ctx, map[string]string{factSwapTroubles: ""}); err != nil {
+			return err
+		}
+	}
 	h, _ := HoldOf(l.r.Run, l.state)
 	l.r.Cluster.Event(ctx, l.w.Node, "FleetupHeld", h.String(), false)
 	return errHolding
@@ -295,7 +304,7 @@ var errHolding = errors.New("held")
 // was touched gives it back instead.
 func (l *life) keep(ctx context.Context, err error) error {
 	if errors.Is(err, errHolding) {
-		return l.tell(Event{Event: EventHeld})
+		return l.tell(Event{Event: EventHeld, Data: heldFacts(l.state)})
 	}
 	why := fmt.Sprintf("%s: %v", l.phase, err)
 	if l.order == OrderSwapBegin && l.state[begun] == "" {
@@ -307,9 +316,9 @@ func (l *life) keep(ctx context.Context, err error) error {
 		}
 		return l.tell(Event{Event: EventFailed, Message: why})
 	}
-	if nerr := l.r.Cluster.Note(ctx, l.w.Node, l.r.Run, map[string]string{factSwapTroubles: why}); nerr != nil {
+	if nerr := l.note(ctx, map[string]string{factSwapTroubles: why}); nerr != nil {
 		l.say("the reason could not be written to the node: " + nerr.Error())
 	}
 	l.r.Cluster.Event(ctx, l.w.Node, "FleetupHeld", "still held: "+why, true)
-	return l.tell(Event{Event: EventHeld, Message: why})
+	return l.tell(Event{Event: EventHeld, Message: why, Data: heldFacts(l.state)})
 }

@@ -3,7 +3,6 @@ package runner
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -136,15 +135,29 @@ func (l *life) judged(v hardware.Verdict, before, after hardware.Document) error
 	if len(wrong) == 0 {
 		return nil
 	}
-	return fmt.Errorf("not as expected:\n%s\nmend it, or say with --expect what is right (`fleetup swap finish --help`)", strings.Join(wrong, "\n"))
+	return &unlikeError{wrong}
+}
+
+// unlikeError says what of the hardware isn't as it should be.
+type unlikeError struct{ what []string }
+
+func (e *unlikeError) list() string { return "not as expected:\n" + strings.Join(e.what, "\n") }
+
+func (e *unlikeError) Error() string {
+	return e.list() + "\nmend it, or say with --expect what is right (`fleetup swap finish --help`)"
 }
 
 // look only tells what is different: whoever cancels the work wants the machine back as it is.
 func (l *life) compareOnly(ctx context.Context) error {
-	if err := l.compare(ctx); err != nil {
-		if ctx.Err() != nil {
-			return err
-		}
+	err := l.compare(ctx)
+	var unlike *unlikeError
+	switch {
+	case err == nil:
+	case ctx.Err() != nil:
+		return err
+	case errors.As(err, &unlike):
+		l.say(unlike.list())
+	default:
 		l.say(err.Error())
 	}
 	return nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -62,12 +63,27 @@ func (a *app) status(ctx context.Context, path string) error {
 		nodes = k.Nodes()
 		st.lease(ctx, k, f.Name)
 	}
-	if kerr != nil && !ok {
+	var holds map[string]runner.Hold
+	if kerr != nil {
+		holds = a.journaledHolds(f, hosts)
+	}
+	if kerr != nil && !ok && len(holds) == 0 {
 		dir, _ := a.stateDir(f.Name)
 		return fmt.Errorf("there is no journal here (%s), and %w", dir, kerr)
 	}
+	if len(st.From) == 0 {
+		st.From = append(st.From, "journal")
+	}
 	for _, h := range hosts {
-		st.Nodes = append(st.Nodes, stands(h, nodes, p))
+		s := stands(h, nodes, p)
+		if kerr == nil {
+			s.held(runner.HoldOf(nodes[h.Node].Run, nodes[h.Node].State))
+		} else if hold, held := holds[h.Node]; held {
+			s.held(hold, true)
+		} else if s.Run == string(runner.Held) { // `fleetup swap finish` gave it back since
+			s.Run, s.Why = string(runner.Done), ""
+		}
+		st.Nodes = append(st.Nodes, s)
 	}
 	if kerr != nil {
 		fmt.Fprintf(paper(a.err), "note: from the journal alone: %v\n", kerr)
@@ -101,6 +117,40 @@ func (a *app) journaled(f *inventory.Fleet, st *standing) (runner.Progress, bool
 		st.State = "unfinished"
 	}
 	return p, true
+}
+
+// journaledHolds are the nodes that the journals here call held for hardware work: that of the work itself decides, the
+// newest first, unless a later run has taken the node off since.
+func (a *app) journaledHolds(f *inventory.Fleet, hosts []inventory.Host) map[string]runner.Hold {
+	dir, err := a.stateDir(f.Name)
+	if err != nil {
+		return nil
+	}
+	holds, decided := map[string]runner.Hold{}, map[string]string{} // decided: by which run's journal
+	read := func(path string, work bool) error {
+		events, p, _, err := runner.ReadJournal(path)
+		for _, h := range hosts {
+			_, told := p.Nodes[h.Node]
+			hold, held := runner.HoldIn(events, p, h.Node)
+			if !told || decided[h.Node] >= p.Run || !held && !work { // other runs pass a held node over
+				continue
+			}
+			decided[h.Node] = p.Run
+			if held {
+				holds[h.Node] = hold
+			}
+		}
+		return err
+	}
+	for _, path := range runner.Journals(filepath.Join(dir, swapDir)) {
+		if err := read(path, true); err != nil {
+			fmt.Fprintf(paper(a.err), "note: %v\n", err)
+		}
+	}
+	if path, ok := runner.Latest(dir); ok {
+		_ = read(path, false) // journaled has told what is wrong with it
+	}
+	return holds
 }
 
 // lease adds what the Lease says: it outranks the journal. What it says of another inventory's run isn't ours.
@@ -147,13 +197,11 @@ func stands(h inventory.Host, nodes map[string]kube.Node, p runner.Progress) nod
 			s.Why = np.Why
 		}
 	}
-	s.held(nodes[h.Node])
 	return s
 }
 
 // held says that the node is held for hardware work: by whom, why, since when, and how far that is.
-func (s *nodeStands) held(n kube.Node) {
-	h, held := runner.HoldOf(n.Run, n.State)
+func (s *nodeStands) held(h runner.Hold, held bool) {
 	if !held {
 		return
 	}

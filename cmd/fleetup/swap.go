@@ -31,7 +31,8 @@ func (a *app) swapCommand() *cobra.Command {
 		Example: `  fleetup swap begin prod.toml node007 --reason "new DIMM"
   fleetup swap finish prod.toml node007`,
 		Short: "Hardware work on one node: empty it and turn it off; turn it on, compare, give it back",
-		Long: `Hardware work on one node. begin drains the node, writes down its hardware, stops it and turns it off; from then on it
+		Long: `Hardware work on one node. begin says what lies on which disk, which card carries the node's address and what will miss the
+node; then it drains the node, writes down its hardware, stops it and turns it off; from then on it
 is held, for hours or days, by no process: ` + "`fleetup status`" + ` shows it, and other runs leave it alone. finish turns it on, compares
 the hardware with before and with what was announced, and gives the node back; or says what is wrong and keeps holding.
 cancel gives it back whatever is different.`,
@@ -63,6 +64,9 @@ cancel gives it back whatever is different.`,
 	}
 	return chooses(c)
 }
+
+// swapDir is the folder beside the runs' journals that holds those of hardware work.
+const swapDir = "swap"
 
 // swapping is one command of hardware work under way.
 type swapping struct {
@@ -186,7 +190,7 @@ func (w *swapping) carry(ctx context.Context, order string) error {
 	w.shown = s.app.newDisplay(1)
 	r := &runner.Runner{
 		Run: w.run, Work: map[string]runner.Work{w.host.Node: work}, Cluster: s.cluster, Journal: w.journal, Progress: progress,
-		Show: w.shown.event, Held: w.lease.Held, Lost: w.lease.Lost(), Swap: w.swap(ctx),
+		Show: w.show, Held: w.lease.Held, Lost: w.lease.Lost(), Swap: w.swap(ctx),
 	}
 	if s.app.wrap != nil {
 		s.app.wrap(r)
@@ -203,6 +207,14 @@ func (w *swapping) carry(ctx context.Context, order string) error {
 		return exitWith(exitFailed, fmt.Errorf("node %s: %w", w.host.Node, err))
 	}
 	return nil
+}
+
+// show shows an event. Why the node stays held, or could not be taken, the end of the command says.
+func (w *swapping) show(e runner.Event) {
+	told := e.Event == runner.EventFailed || e.Event == runner.EventHeld && e.Message != ""
+	if !told || w.s.app.json() {
+		w.shown.event(e)
+	}
 }
 
 // lock takes the lease. What it says of a run that is unfinished stays: hardware work goes on beside one that is halted.
@@ -239,7 +251,7 @@ func (w *swapping) open(ctx context.Context) (p runner.Progress, err error) {
 	if err != nil {
 		return p, err
 	}
-	dir = filepath.Join(dir, "swap")
+	dir = filepath.Join(dir, swapDir)
 	if path, ok := runner.JournalPath(dir, w.run); ok {
 		w.journal, p, _, err = runner.Open(path)
 		return p, exitWith(exitFailed, err)
@@ -311,7 +323,7 @@ func (a *app) trustNew(ctx context.Context, n *remote.Net, o offered) error {
 	a.showOffer(n, o)
 	if err := a.confirm(ctx, fmt.Sprintf("%s shows another host key than before; is that the machine", o.login.Name)); err != nil {
 		if errors.Is(err, errNo) { // much was touched by now
-			return exitWith(exitFailed, fmt.Errorf("%s: its new host key was not accepted; it stays held, and `fleetup swap finish` asks again", o.login.Name))
+			return exitWith(exitFailed, fmt.Errorf("%s: its new host key was not accepted; `fleetup swap finish` asks again", o.login.Name))
 		}
 		return err
 	}
