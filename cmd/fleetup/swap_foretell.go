@@ -36,17 +36,21 @@ const certificateTime = 7 * 24 * time.Hour
 func (w *swapping) askMachine(ctx context.Context) []string {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	out, err := w.s.machines[w.host.Node].Run(ctx, foretellScript)
+	volumes := w.s.cluster.OwnVolumes(w.host.Node)
+	out, err := w.s.machines[w.host.Node].Run(ctx, foretellScript+askStorage(volumes)+"exit 0\n")
 	if err != nil {
 		return []string{"the machine could not be asked: " + brief(w.host.Name, err.Error())}
 	}
-	return foretold(out, w.host.Address, time.Now())
+	all := foretold(out, w.host.Address, time.Now())
+	for _, b := range bearings(out, volumes) {
+		all = append(all, b.String())
+	}
+	return append(all, unplaced(out, volumes)...)
 }
 
 // foretellScript prints addresses by network card, and the kubelet's client certificate without its key.
 const foretellScript = `ip -o addr show 2>/dev/null
 sed -n '/BEGIN CERTIFICATE/,/END CERTIFICATE/p' /var/lib/kubelet/pki/kubelet-client-current.pem 2>/dev/null
-exit 0
 `
 
 // foretold reads what the script printed.
