@@ -128,7 +128,7 @@ func missing(f kernelFacts, want string) (problems []string) {
 		problems = append(problems, fmt.Sprintf("no repository of this machine has kernel %s; the newest there is %s", want, slices.MaxFunc(known, compareVersions)))
 	}
 	if need := f.need(); f.freeKiB > 0 && f.freeKiB < need {
-		problems = append(problems, fmt.Sprintf("/boot has %d MiB free, a kernel needs about %d: remove old kernels (the playbook cleanup leaves them)", f.freeKiB>>10, need>>10))
+		problems = append(problems, fmt.Sprintf("/boot has %d MiB free, a kernel needs about %d: remove old kernels (cleanup = { kernels = 2 } leaves the two newest)", f.freeKiB>>10, need>>10))
 	}
 	return problems
 }

@@ -254,7 +254,7 @@ func TestCleanup(t *testing.T) {
 	params := map[string]any{"cache_mb": int64(1), "images_percent": int64(0)}
 	for _, s := range bind(t, "", "cleanup", params, Target{}) {
 		first := check(t, s, m)
-		if first.Clean != (s.Name() == "journal") || s.Traits().Disruptive {
+		if first.Clean != (s.Name() == "journal" || s.Name() == "old kernels") || s.Traits().Disruptive {
 			t.Errorf("%s at first: %+v", s.Name(), first)
 		}
 		if first.Clean {
@@ -273,6 +273,59 @@ func TestCleanup(t *testing.T) {
 	for _, s := range bind(t, "", "cleanup", nil, Target{}) {
 		if got := check(t, s, m); !got.Clean && s.Name() != "unused images" {
 			t.Errorf("%s with the defaults: %+v", s.Name(), got)
+		}
+	}
+}
+
+// TestOldKernels: removed only on request, and never the one that runs, the one that boots, one that has no package, or what
+// takes something else with it.
+func TestOldKernels(t *testing.T) {
+	t.Parallel()
+	releases := []string{"6.1.0-49-amd64", "6.1.0-50-amd64", "6.1.0-51-amd64", "6.1.0-53-amd64", "6.1.0-54-amd64", "6.1.0-56-amd64"}
+	for kind, packaged := range map[string]string{"apt": "linux-image-", "dnf": "kernel-core-"} {
+		m := newMachine(t, kind)
+		m.grub()
+		var kernels strings.Builder
+		for _, r := range releases {
+			m.write("boot/vmlinuz-"+r, "kernel\n")
+			if r != "6.1.0-49-amd64" { // somebody's own
+				m.write("state/pkg/linux-image-"+r, "6.1.1-1 amd64 install installed\n")
+				kernels.WriteString("kernel-core-" + r + "\n")
+			}
+		}
+		m.write("state/kernels", kernels.String())
+		m.do(m.prefix() + "-set-default 'a>gnulinux-6.1.0-53-amd64-advanced-u'")
+		m.log()
+		step := func(keep int64) Step {
+			steps := bind(t, "", "cleanup", map[string]any{"kernels": keep}, Target{})
+			return steps[len(steps)-1]
+		}
+		for _, keep := range []int64{0, 5, 6} {
+			if got := check(t, step(keep), m); !got.Clean {
+				t.Errorf("%s: %d stay: %+v", kind, keep, got)
+			}
+		}
+		if kind == "apt" {
+			m.write("state/takes", "linux-image-amd64\n")
+			err := step(1).Apply(t.Context(), m, nil)
+			if err == nil || !strings.Contains(err.Error(), "stays, since with it would go: linux-image-amd64") {
+				t.Errorf("what depends on one: %v", err)
+			}
+			m.must(os.Remove(m.root + "/state/takes"))
+		}
+		if said := apply(t, step(1), m); strings.Count(said, "removed kernel ") != 2 || !strings.Contains(said, "freed ") {
+			t.Errorf("%s said %q", kind, said)
+		}
+		for _, r := range releases {
+			if gone := r == "6.1.0-54-amd64" || r == "6.1.0-50-amd64"; m.exists("boot/vmlinuz-"+r) == gone {
+				t.Errorf("%s: kernel %s is gone: %v", kind, r, !gone)
+			}
+		}
+		if got := check(t, step(1), m); !got.Clean {
+			t.Errorf("%s afterwards: %+v", kind, got)
+		}
+		if log := m.log(); strings.Count(log, packaged) != 2 {
+			t.Errorf("%s: %s", kind, log)
 		}
 	}
 }

@@ -181,11 +181,17 @@ apt-get)
 		done ;;
 	download) for spec in "$@"; do lists | grep -q "^${spec%%=*} ${spec#*=} " || exit 100; echo "archive of $spec" >"${spec%%=*}_$(echo "${spec#*=}" | sed 's/:/%3a/')_amd64.deb"; done ;;
 	clean) did "$me clean"; rm -rf "$ROOT/var/cache/apt/archives" ;;
+	purge) # KERNELS
+		for n in "$@" $(cat "$state/takes" 2>/dev/null); do
+			if [ -n "$simulate" ]; then echo "Purg $n [1.0]"; continue; fi
+			did "$me purge $n"; rm -f "$state/pkg/$n" "$ROOT/boot/vmlinuz-${n#linux-image-}"
+		done ;;
 	autoremove) if [ -n "$simulate" ]; then sed 's/^/Remv /' "$state/unneeded" 2>/dev/null; else did "$me autoremove"; : >"$state/unneeded"; fi ;;
 	esac ;;
 rpm)
 	case $1 in
 	-e) shift; did "rpm -e $*"; for n in "$@"; do rm "$state/pkg/$n"; done; exit ;;
+	-qa) for n in $(cat "$state/kernels"); do case $n in $2) echo "$n" ;; esac; done; exit ;;
 	-U)
 		did "rpm $*"
 		for file in "$@"; do
@@ -243,6 +249,9 @@ dnf)
 				r=${v#*:}
 				echo "$qf" | sed -e "s/%{name}/$n/" -e "s/%{epoch}/${v%%:*}/" -e "s/%{version}/${r%-*}/" -e "s/%{release}/${r##*-}/" -e "s/%{repoid}/kubernetes/" -e "s/%{arch}/amd64/" -e "s/%{vendor}/$(cat "$state/vendor" 2>/dev/null || echo Rocky)/"
 			done ;;
+	remove) # KERNELS
+		did "dnf remove $*"
+		for n in "$@"; do sed -i "/^$n\$/d" "$state/kernels"; rm -f "$ROOT/boot/vmlinuz-${n#kernel-core-}"; done ;;
 	versionlock)
 		did "dnf versionlock $*"
 		action=$1; shift
