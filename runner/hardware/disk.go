@@ -1,8 +1,11 @@
 package hardware
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -78,15 +81,23 @@ func (d *Disk) worse(health, why string) {
 	}
 }
 
-// smart is what `smartctl -j -i -H -A` says (smartmontools 7 and later), as far as it matters here.
+// smart is what `smartctl -j -i -H -A -l error` says (smartmontools 7 and later), as far as it matters here. SCSI disks say
+// their model and firmware by other names.
 type smart struct {
 	SerialNumber    string                       `json:"serial_number"`
 	ModelName       string                       `json:"model_name"`
+	SCSIModel       string                       `json:"scsi_model_name"`
 	FirmwareVersion string                       `json:"firmware_version"`
+	SCSIRevision    string                       `json:"scsi_revision"`
+	SCSIErrors      map[string]scsiErrors        `json:"scsi_error_counter_log"` // read, write, verify
 	Status          *struct{ Passed bool }       `json:"smart_status"`
 	NVMe            *nvmeLog                     `json:"nvme_smart_health_information_log"`
 	Defects         *int                         `json:"scsi_grown_defect_list"`
 	Table           struct{ Table []smartValue } `json:"ata_smart_attributes"`
+}
+
+type scsiErrors struct {
+	Uncorrected int `json:"total_uncorrected_errors"`
 }
 
 type smartValue struct {
@@ -102,7 +113,9 @@ func parseSmartctl(out string, d *Disk) {
 	if json.Unmarshal([]byte(jsonIn(out)), &s) != nil {
 		return
 	}
-	for field, v := range map[*string]string{&d.Serial: s.SerialNumber, &d.Model: s.ModelName, &d.Firmware: s.FirmwareVersion} {
+	for field, v := range map[*string]string{
+		&d.Serial: s.SerialNumber, &d.Model: cmp.Or(s.ModelName, s.SCSIModel), &d.Firmware: cmp.Or(s.FirmwareVersion, s.SCSIRevision),
+	} {
 		if v = strings.TrimSpace(v); v != "" {
 			*field = v
 		}
@@ -119,6 +132,11 @@ func parseSmartctl(out string, d *Disk) {
 	}
 	if s.Defects != nil && *s.Defects > 0 {
 		d.worse("warning", fmt.Sprintf("%d grown defects", *s.Defects))
+	}
+	for _, what := range slices.Sorted(maps.Keys(s.SCSIErrors)) {
+		if n := s.SCSIErrors[what].Uncorrected; n > 0 {
+			d.worse("warning", fmt.Sprintf("%d uncorrected %s errors", n, what))
+		}
 	}
 	if s.NVMe != nil && d.Health == "" {
 		s.NVMe.judge(d)

@@ -34,7 +34,7 @@ for d in /sys/block/*; do
 	case $n in
 	nvme*) ask "nvme $n" 10 nvme smart-log -o json "/dev/$n" ;;
 	esac
-	ask "smartctl $n" 15 smartctl -j -i -H -A "/dev/$n"
+	ask "smartctl $n" 15 smartctl -j -i -H -A -l error "/dev/$n"
 done
 for d in /sys/class/net/*; do
 	n=${d##*/}

@@ -134,6 +134,18 @@ func TestGather(t *testing.T) {
 	}
 }
 
+// TestSCSI: a SAS disk tells its model, firmware and errors by names of their own (smartmontools 7.4 on a server).
+func TestSCSI(t *testing.T) {
+	d := Disk{Name: "sda", Model: "AL15SEB24EQY"}
+	parseSmartctl(`{"scsi_vendor": "TOSHIBA", "scsi_product": "AL15SEB24EQY", "scsi_model_name": "TOSHIBA AL15SEB24EQY", "scsi_revision": "EF06",
+		"scsi_grown_defect_list": 0, "serial_number": "Z", "smart_status": {"passed": true}, "scsi_error_counter_log": {
+		"read": {"total_errors_corrected": 4, "total_uncorrected_errors": 2}, "verify": {"total_uncorrected_errors": 0}, "write": {"total_uncorrected_errors": 1}}}`, &d)
+	want := Disk{Name: "sda", Model: "TOSHIBA AL15SEB24EQY", Serial: "Z", Firmware: "EF06", Health: "warning", Complaints: []string{"2 uncorrected read errors", "1 uncorrected write errors"}}
+	if diff := cmp.Diff(want, d); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
 func TestSize(t *testing.T) {
 	for s, want := range map[string]int64{
 		"32 GB": 32 << 30, "32768 MB": 32 << 30, "512GiB": 512 << 30, "1TiB": 1 << 40, "65523068 kB": 65523068 << 10, "": 0, "No Module Installed": 0,
