@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"al.essio.dev/pkg/shellescape"
+	corev1 "k8s.io/api/core/v1"
 
 	"github.com/fleetup/fleetup/inventory"
 	"github.com/fleetup/fleetup/kube"
@@ -25,8 +26,6 @@ type diagnosed struct {
 	Day      *diagnose.Day     `json:"day,omitempty"`   // by Prometheus, where the inventory names one
 	Usage    *kube.Usage       `json:"usage,omitempty"` // by metrics-server, where there is one
 	Error    string            `json:"error,omitempty"`
-
-	raw string // what the machine printed
 }
 
 // loadSome reads the inventory and selects from it the nodes that are named; none: all that --limit leaves.
@@ -57,12 +56,20 @@ func (a *app) diagnose(ctx context.Context, path string, nodes []string, o diagn
 	if o.watch {
 		return a.watchFleet(ctx, f, o.every, func() diagnosis { return a.lookAll(ctx, n, f, hosts, whole, o, limits) })
 	}
+	var b *bundled
+	if o.bundle != "" { // first: a file that can't be written is said before a fleet is asked
+		if b, err = a.newBundle(f, o.bundle); err != nil {
+			return err
+		}
+		defer b.discard()
+		o.keep = b.look
+	}
 	d := a.lookAll(ctx, n, f, hosts, whole, o, limits)
 	if ctx.Err() != nil {
 		return silent(exitInterrupted)
 	}
-	if o.bundle != "" {
-		if err := a.bundle(ctx, n, f, hosts, d, o.bundle); err != nil {
+	if b != nil {
+		if err := b.collect(ctx, n, hosts, d); err != nil {
 			return err
 		}
 	}
@@ -80,9 +87,15 @@ func (a *app) lookAll(ctx context.Context, n *remote.Net, f *inventory.Fleet, ho
 	var days map[string]*diagnose.Day
 	var without error
 	wg.Go(func() { days, without = a.pastDay(ctx, f, hosts) })
-	all := a.lookAt(ctx, n, f, hosts, o, limits)
+	all := a.lookAt(ctx, n, f, hosts, o)
 	wg.Wait()
+	a.lookAtPods(ctx, n, hosts, all, listened.heard.Pods, o)
+	held := holders(listened.heard.Nodes)
 	for i := range all {
+		if h, ok := held[all[i].Node]; ok && all[i].Numbers != nil {
+			all[i].Numbers.Holder = &h
+		}
+		all[i].judge(limits)
 		all[i].seen(listened.usage)
 		if day := days[all[i].Node]; day != nil {
 			all[i].Day = day
@@ -147,39 +160,43 @@ func (d diagnosis) findings() []finding.Finding {
 
 // name puts the inventory's own file into commands, which are to be pasted.
 func (d diagnosis) name(inventory string) {
+	lists := [][]finding.Finding{d.more}
 	for _, n := range d.nodes {
-		for i := range n.Findings {
-			n.Findings[i].Command = strings.ReplaceAll(n.Findings[i].Command, "INVENTORY", shellescape.Quote(inventory))
+		lists = append(lists, n.Findings)
+	}
+	for _, list := range lists {
+		for i := range list {
+			list[i].Command = strings.ReplaceAll(list[i].Command, "INVENTORY", shellescape.Quote(inventory))
 		}
 	}
 }
 
-// lookAt looks into all machines at once.
-func (a *app) lookAt(ctx context.Context, n *remote.Net, f *inventory.Fleet, hosts []inventory.Host, o diagnoseFlags, limits diagnose.Thresholds) []diagnosed {
-	q := diagnose.Questions{}
+// lookedAtOnce is how many machines are looked into at a time: what one printed is held until it is read.
+const lookedAtOnce = 128
+
+// since is from when on logs are wanted; zero: since the boot.
+func (o diagnoseFlags) from() (t time.Time) {
 	if o.since > 0 {
-		q.Since = time.Now().Add(-o.since)
+		t = time.Now().Add(-o.since)
 	}
+	return t
+}
+
+// lookAt looks into all machines at once. Nothing is judged yet.
+func (a *app) lookAt(ctx context.Context, n *remote.Net, f *inventory.Fleet, hosts []inventory.Host, o diagnoseFlags) []diagnosed {
+	q := diagnose.Questions{Since: o.from()}
 	all := make([]diagnosed, len(hosts))
-	var wg sync.WaitGroup
-	for i, h := range hosts {
-		wg.Go(func() {
-			q := q
-			q.Peers = peersOf(f.Hosts, h)
-			all[i] = a.lookOn(ctx, n, h, q, limits)
-		})
-	}
-	wg.Wait()
+	eachOf(hosts, lookedAtOnce, func(i int, h inventory.Host) {
+		q := q
+		q.Peers = peersOf(f.Hosts, h)
+		all[i] = lookInside(ctx, n.Host(a.login(h), remote.Fence{}), h, q, o.keep)
+	})
 	return all
 }
 
-// lookOn looks into one machine. One that can't be asked is a finding too.
-func (a *app) lookOn(ctx context.Context, n *remote.Net, h inventory.Host, q diagnose.Questions, limits diagnose.Thresholds) diagnosed {
-	return lookInside(ctx, n.Host(a.login(h), remote.Fence{}), h, q, limits)
-}
-
-// lookInside is lookOn for a machine that is known already.
-func lookInside(ctx context.Context, m *remote.Host, h inventory.Host, q diagnose.Questions, limits diagnose.Thresholds) diagnosed {
+// lookInside looks into one machine. One that can't be asked is a finding. What a machine printed goes to keep, which may be nil, and
+// isn't held.
+func lookInside(ctx context.Context, m *remote.Host, h inventory.Host, q diagnose.Questions, keep func(node, printed string)) diagnosed {
 	raw, err := diagnose.Ask(ctx, m.Run, q)
 	if err != nil {
 		why := unaddressed(brief(h.Name, oneLine(err)))
@@ -189,8 +206,49 @@ func lookInside(ctx context.Context, m *remote.Host, h inventory.Host, q diagnos
 			Command: "fleetup power status INVENTORY " + h.Node,
 		}}}
 	}
+	if keep != nil {
+		keep(h.Node, raw.Text)
+	}
 	look := diagnose.Parse(raw, q.Since)
-	return diagnosed{Node: h.Node, Numbers: &look, raw: raw.Text, Findings: diagnose.Judge(h.Node, look, limits, time.Now())}
+	return diagnosed{Node: h.Node, Numbers: &look}
+}
+
+// judge adds what is wrong by what was seen.
+func (d *diagnosed) judge(limits diagnose.Thresholds) {
+	if d.Numbers != nil {
+		d.Findings = append(d.Findings, diagnose.Judge(d.Node, *d.Numbers, limits, time.Now())...)
+	}
+}
+
+// lookAtPods asks machines for the logs of pods that they can't do without and didn't know as such: the API tells of those.
+func (a *app) lookAtPods(ctx context.Context, n *remote.Net, hosts []inventory.Host, all []diagnosed, pods []corev1.Pod, o diagnoseFlags) {
+	eachOf(hosts, lookedAtOnce, func(i int, h inventory.Host) {
+		look := all[i].Numbers
+		if look == nil {
+			return
+		}
+		more := slices.DeleteFunc(diagnose.NodeCritical(pods, h.Node), func(pod string) bool { return slices.Contains(look.PodLogs, pod) })
+		if len(more) == 0 {
+			return
+		}
+		shapes, err := diagnose.AskPods(ctx, n.Host(a.login(h), remote.Fence{}).Run, more, o.from())
+		if err != nil {
+			look.Gaps = append(look.Gaps, "the logs of "+strings.Join(more, ", "))
+			return
+		}
+		look.AddLogs(shapes)
+	})
+}
+
+// holders are the runs that hold nodes, by the nodes' names.
+func holders(nodes []corev1.Node) map[string]diagnose.Holder {
+	all := map[string]diagnose.Holder{}
+	for _, n := range nodes {
+		if run := n.Annotations[kube.AnnotationRun]; run != "" {
+			all[n.Name] = diagnose.Holder{Run: run, Failed: n.Annotations[kube.AnnotationFailed]}
+		}
+	}
+	return all
 }
 
 // peersOf are the machines that one is asked to reach: its neighbour in the inventory, and the first of the control plane.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -18,49 +17,62 @@ import (
 	"github.com/fleetup/fleetup/runner/remote"
 )
 
-// bundle puts all that was found, and all raw outputs, into a file. A machine that can't tell is a note in it.
-func (a *app) bundle(ctx context.Context, n *remote.Net, f *inventory.Fleet, hosts []inventory.Host, d diagnosis, path string) error {
+// bundled is a bundle in the making: what machines print goes into it as it comes, and is held nowhere else.
+type bundled struct {
+	app  *app
+	path string
+	w    *bundle.Writer
+}
+
+// newBundle begins one. discard ends it, unless collect has put it in its place.
+func (a *app) newBundle(f *inventory.Fleet, path string) (*bundled, error) {
 	w, err := bundle.Create(path, fmt.Sprintf("fleetup-%s-%s", f.Name, time.Now().UTC().Format("20060102-150405")))
 	if err != nil {
+		return nil, exitWith(exitFailed, err)
+	}
+	return &bundled{a, path, w}, nil
+}
+
+func (b *bundled) discard() { b.w.Discard() }
+
+// look keeps what a machine printed when it was looked into.
+func (b *bundled) look(node, printed string) {
+	_ = b.w.Add("nodes/"+node+"/look.txt", printed) // Commit tells
+}
+
+// collectedAtOnce is how many machines' raw outputs are fetched at a time: a part of each is held while it is looked through.
+const collectedAtOnce = 16
+
+// collect adds what was found, and machines' raw outputs, and puts the bundle in its place. A machine that can't tell is a note in it.
+func (b *bundled) collect(ctx context.Context, n *remote.Net, hosts []inventory.Host, d diagnosis) error {
+	if err := addKnown(b.w, d); err != nil {
 		return exitWith(exitFailed, err)
 	}
-	defer w.Discard()
-	if err := addKnown(w, d); err != nil {
-		return exitWith(exitFailed, err)
-	}
-	dir, err := os.MkdirTemp(filepath.Dir(path), ".bundle-") // raw outputs lie beside the file, not in a folder that all share
+	dir, err := os.MkdirTemp(filepath.Dir(b.path), ".bundle-") // raw outputs lie beside the file, not in a folder that all share
 	if err != nil {
 		return exitWith(exitFailed, fmt.Errorf("bundle: %w", err))
 	}
 	defer os.RemoveAll(dir) //nolint:errcheck // empty by then
-	var all sync.WaitGroup
-	errs := make([]error, len(hosts))
-	for i, h := range hosts {
-		if d.nodes[i].Error != "" {
-			errs[i] = w.Add("nodes/"+h.Node+"/not-asked.txt", d.nodes[i].Error+"\n")
-			continue
-		}
-		all.Go(func() {
-			add := func(name, text string) error { return w.Add("nodes/"+h.Node+"/"+name, text) }
-			if err := bundle.Collect(ctx, n.Host(a.login(h), remote.Fence{}), dir, add); err != nil {
-				fmt.Fprintf(a.err, "note: %s: %s\n", h.Node, brief(h.Name, oneLine(err)))
-				errs[i] = add("not-asked.txt", err.Error()+"\n")
+	eachOf(hosts, collectedAtOnce, func(i int, h inventory.Host) {
+		add := func(name, text string) error { return b.w.Add("nodes/"+h.Node+"/"+name, text) }
+		why := d.nodes[i].Error
+		if why == "" {
+			if err := bundle.Collect(ctx, n.Host(b.app.login(h), remote.Fence{}), dir, add); err != nil {
+				why = err.Error()
+				fmt.Fprintf(paper(b.app.err), "note: %s: %s\n", h.Node, brief(h.Name, oneLine(err)))
 			}
-		})
-	}
-	all.Wait()
-	for _, err := range errs {
-		if err != nil {
-			return exitWith(exitFailed, err)
 		}
-	}
+		if why != "" {
+			_ = add("not-asked.txt", why+"\n") // Commit tells
+		}
+	})
 	if ctx.Err() != nil {
 		return silent(exitInterrupted)
 	}
-	if err := w.Commit(); err != nil {
+	if err := b.w.Commit(); err != nil {
 		return exitWith(exitFailed, err)
 	}
-	fmt.Fprintf(a.err, "%s: raw outputs of %s, without secrets as far as they can be told; look through it before it leaves the house\n", path, plural(len(hosts), "machine"))
+	fmt.Fprintf(paper(b.app.err), "%s: raw outputs of %s, without secrets as far as they can be told; look through it before it leaves the house\n", b.path, plural(len(hosts), "machine"))
 	return nil
 }
 
@@ -80,14 +92,6 @@ func addKnown(w *bundle.Writer, d diagnosis) error {
 			err = w.Add(file.name, string(text)+"\n")
 		}
 		if err != nil {
-			return err
-		}
-	}
-	for _, n := range d.nodes {
-		if n.raw == "" {
-			continue
-		}
-		if err := w.Add("nodes/"+n.Node+"/look.txt", n.raw); err != nil {
 			return err
 		}
 	}

@@ -26,6 +26,8 @@ type diagnoseFlags struct {
 	logs, pod string // NAMESPACE/POD
 	container string
 	previous  bool
+
+	keep func(node, printed string) // what a machine printed; nil: it is let go
 }
 
 func (a *app) diagnoseCommand() *cobra.Command {

@@ -24,7 +24,8 @@ func (s *session) health(ctx context.Context, found map[string]*runner.Surveyed)
 	looks := make([]diagnosed, len(s.hosts))
 	eachOf(s.hosts, s.fleet.FanOut, func(i int, h inventory.Host) {
 		if v := found[h.Node]; v != nil && v.Err == nil {
-			looks[i] = lookInside(ctx, s.machines[h.Node], h, diagnose.Questions{}, limits)
+			looks[i] = lookInside(ctx, s.machines[h.Node], h, diagnose.Questions{}, nil)
+			looks[i].judge(limits)
 		}
 	})
 	var all []runner.Finding

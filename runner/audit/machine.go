@@ -5,11 +5,12 @@ import (
 	"crypto/x509"
 	_ "embed" // the script
 	"encoding/pem"
-	"errors"
 	"regexp"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/fleetup/fleetup/runner/parts"
 )
 
 //go:embed machine.sh
@@ -22,21 +23,13 @@ const machineTime = time.Minute
 // nothing there. What the kubelet's files say is for where the API doesn't tell its live configuration: nil where they
 // don't tell either.
 func Look(ctx context.Context, run func(ctx context.Context, script string) (string, error)) (Machine, *Kubelet, error) {
-	ctx, cancel := context.WithTimeout(ctx, machineTime)
-	defer cancel()
-	out, err := run(ctx, machineScript)
+	out, err := parts.Ask(ctx, run, machineTime, machineScript)
 	if err != nil {
 		return Machine{}, nil, err
-	}
-	if !strings.Contains(out, mark+"end") {
-		return Machine{}, nil, errors.New("what the machine told is cut off")
 	}
 	m, k := parseMachine(out)
 	return m, k, nil
 }
-
-// mark begins the line before each part of the script's output.
-const mark = "#fleetup "
 
 // reserving are the flags that outrank the kubelet's files: with them the files alone say nothing sure.
 var reserving = regexp.MustCompile(`--(kube-reserved|system-reserved|eviction-[a-z-]+|max-pods)\b`)
@@ -45,11 +38,9 @@ func parseMachine(out string) (Machine, *Kubelet) {
 	m := Machine{Alike: map[string]string{}, Firmware: map[string]string{}}
 	var files [][]byte
 	flags := false
-	for text := range strings.SplitSeq(out, "\n"+mark) {
-		head, body, _ := strings.Cut(text, "\n")
-		name, arg, _ := strings.Cut(strings.TrimSpace(head), " ")
-		body = strings.TrimSpace(body)
-		switch name {
+	for _, p := range parts.Split(out) {
+		body := strings.TrimSpace(p.Text)
+		switch p.Name {
 		case "uptime":
 			seconds, _ := strconv.ParseInt(body, 10, 64)
 			m.Uptime = time.Duration(min(seconds, 1<<32)) * time.Second
@@ -61,7 +52,7 @@ func parseMachine(out string) (Machine, *Kubelet) {
 				if !ok {
 					continue
 				}
-				if name == "sysctl" {
+				if p.Name == "sysctl" {
 					m.Alike["sysctl "+strings.ReplaceAll(key, "/", ".")] = strings.Join(strings.Fields(value), " ")
 				} else {
 					m.Alike["package "+key] = value
@@ -69,7 +60,7 @@ func parseMachine(out string) (Machine, *Kubelet) {
 			}
 		case "certificate":
 			if end, ok := firstExpiry([]byte(body)); ok {
-				m.Certificates = append(m.Certificates, Certificate{arg, end})
+				m.Certificates = append(m.Certificates, Certificate{p.Of, end})
 			}
 		case "flags":
 			flags = reserving.MatchString(body)

@@ -1,7 +1,5 @@
-# Prints what can age or drift on a machine, in parts that each begin with a line "#fleetup NAME". Changes nothing, asks no
-# network. Of certificates the public part alone is printed: some of these files hold a key too.
-export LC_ALL=C PATH="$PATH:/usr/sbin:/sbin"
-part() { printf '\n#fleetup %s\n' "$*"; }
+# Asks what can age or drift on a machine, after parts.sh. Changes nothing, asks no network. Of certificates the public part alone
+# is printed: some of these files hold a key too.
 part uptime
 cut -d. -f1 /proc/uptime
 part kernel
@@ -34,4 +32,3 @@ for f in /var/lib/kubelet/config.yaml ${dir:+"$dir"/*.conf}; do
 	part kubelet "$f"
 	cat "$f"
 done
-part end

@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/klauspost/compress/zstd"
+
+	"github.com/fleetup/fleetup/runner/parts"
 )
 
 func TestRedact(t *testing.T) {
@@ -64,7 +66,7 @@ func (h *shellHost) Run(ctx context.Context, script string) (string, error) {
 		out, err := exec.CommandContext(ctx, "sh", "-c", script).Output()
 		return string(out), err
 	}
-	script = strings.ReplaceAll(script, collectScript, "printf '\\n#fleetup ps\\nroot x --password=hunter2\\n\\n#fleetup end\\n'\n")
+	script = strings.ReplaceAll(script, collectScript, "part ps\necho root x --password=hunter2\n")
 	out, err := exec.CommandContext(ctx, "sh", "-c", script).Output()
 	return string(out), err
 }
@@ -106,6 +108,45 @@ func TestBundle(t *testing.T) {
 		if last := h.ran[len(h.ran)-1]; !noRoom && !strings.HasPrefix(last, "rm -rf /var/tmp/fleetup-") {
 			t.Errorf("what lay on the machine is left there: %s", last)
 		}
+	}
+}
+
+// Outputs are handed over one by one as they are read, none of them larger than is held; what is cut off is handed over and said.
+func TestHandOver(t *testing.T) {
+	type file struct {
+		name string
+		size int
+	}
+	read := func(text string) (got []file, err error) {
+		err = handOver(strings.NewReader(text), func(name, text string) error { got = append(got, file{name, len(text)}); return nil })
+		return got, err
+	}
+	line := strings.Repeat("x", 1023) + "\n"
+	got, err := read("\n#fleetup a\n1\n\n#fleetup huge\n" + strings.Repeat(line, mostPart/1024+100) + "\n#fleetup b c\n2\n\n#fleetup end\n")
+	if err != nil || len(got) != 3 || got[0] != (file{"a.txt", 2}) || got[1].size > mostPart+100 || got[2] != (file{"b c.txt", 2}) {
+		t.Errorf("%v, %v", got, err)
+	}
+	if got, err := read("\n#fleetup a\n1\n\n#fleetup b\n2"); !errors.Is(err, parts.ErrCutOff) || len(got) != 2 {
+		t.Errorf("cut off: %v, %v", got, err)
+	}
+}
+
+// A file that could not be added is no bundle.
+func TestNoCommitAfterAFailedAdd(t *testing.T) {
+	dir := t.TempDir()
+	w, err := Create(filepath.Join(dir, "case.tar.zst"), "case")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.tar.Close(); err != nil { // nothing more can be written
+		t.Fatal(err)
+	}
+	if w.Add("a", "b") == nil || w.Commit() == nil {
+		t.Error("nobody was told")
+	}
+	w.Discard()
+	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+		t.Errorf("left: %v %v", left, err)
 	}
 }
 
@@ -155,7 +196,7 @@ func list(t *testing.T, file string) map[string]string {
 }
 
 func TestCollectScript(t *testing.T) {
-	if out, err := exec.CommandContext(t.Context(), "sh", "-n", "-c", collectScript).CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(t.Context(), "sh", "-n", "-c", parts.Script(collectScript)).CombinedOutput(); err != nil {
 		t.Errorf("%v: %s", err, out)
 	}
 }

@@ -2,6 +2,7 @@ package bundle
 
 import (
 	"archive/tar"
+	"cmp"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -20,6 +21,7 @@ type Writer struct {
 	tar  *tar.Writer
 	dir  string
 	at   time.Time
+	err  error // of the first file that could not be added
 }
 
 // Create begins a .tar.zst. All in it lies in one folder, dir. Nothing stands at path before Commit.
@@ -36,7 +38,7 @@ func Create(path, dir string) (*Writer, error) {
 	return &Writer{file: file, zip: zip, tar: tar.NewWriter(zip), dir: dir, at: time.Now().Truncate(time.Second)}, nil
 }
 
-// Add adds a file, without the secrets in it.
+// Add adds a file, without the secrets in it. After one that failed there is no Commit.
 func (w *Writer) Add(name, text string) error {
 	text = Redact(text)
 	name = w.dir + "/" + strings.TrimLeft(filepath.ToSlash(filepath.Clean("/"+name)), "/")
@@ -47,15 +49,18 @@ func (w *Writer) Add(name, text string) error {
 		_, err = w.tar.Write([]byte(text))
 	}
 	if err != nil {
-		return fmt.Errorf("bundle: %s: %w", name, err)
+		w.err = cmp.Or(w.err, fmt.Errorf("bundle: %s: %w", name, err))
 	}
-	return nil
+	return w.err
 }
 
-// Commit finishes the file and puts it in its place.
+// Commit finishes the file and puts it in its place. It is refused where something could not be added.
 func (w *Writer) Commit() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.err != nil {
+		return w.err
+	}
 	if err := w.tar.Close(); err != nil {
 		return fmt.Errorf("bundle: %w", err)
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/fleetup/fleetup/runner/finding"
 )
@@ -17,12 +18,13 @@ type Cluster struct {
 	Nodes  []corev1.Node
 	Pods   []corev1.Pod
 	Events []corev1.Event
+	Held   map[string]Holder // nodes that runs of fleetup hold, by their names
 }
 
 // JudgeCluster is what is wrong by what the API says about the nodes that are wanted and the pods there; whole adds other
 // nodes, and pods that have none yet. now is the time that ages count to.
 func JudgeCluster(c Cluster, wanted []string, whole bool, t Thresholds, now time.Time) []finding.Finding {
-	j := clusterJudge{t: t, now: now, whole: whole, wanted: map[string]bool{}, nodes: map[string]bool{}}
+	j := clusterJudge{t: t, now: now, whole: whole, held: c.Held, wanted: map[string]bool{}, nodes: map[string]bool{}}
 	for _, name := range wanted {
 		j.wanted[name] = true
 	}
@@ -50,6 +52,7 @@ type clusterJudge struct {
 	t      Thresholds
 	now    time.Time
 	whole  bool
+	held   map[string]Holder
 	wanted map[string]bool
 	nodes  map[string]bool
 	found  []finding.Finding
@@ -79,8 +82,7 @@ func (j *clusterJudge) node(n *corev1.Node) {
 	for _, c := range n.Status.Conditions {
 		if c.Type == corev1.NodeReady {
 			if c.Status != corev1.ConditionTrue {
-				j.add(finding.Critical, object, told{rule: "not-ready", meaning: "its pods are given up and made anew elsewhere", action: "see whether the machine is up and its kubelet runs",
-					command: "kubectl describe node " + n.Name}, "NotReady for %s: %s", since(c.LastTransitionTime.Time, j.now), orElse(c.Message, c.Reason))
+				j.notReady(n.Name, c)
 			}
 			continue
 		}
@@ -88,6 +90,17 @@ func (j *clusterJudge) node(n *corev1.Node) {
 			j.add(finding.Critical, object, w, "%s for %s: %s", c.Type, since(c.LastTransitionTime.Time, j.now), orElse(c.Message, c.Reason))
 		}
 	}
+}
+
+// notReady tells of a node that isn't; while a run of fleetup works there, that is its doing.
+func (j *clusterJudge) notReady(node string, c corev1.NodeCondition) {
+	w := told{rule: "not-ready", meaning: "its pods are given up and made anew elsewhere", action: "see whether the machine is up and its kubelet runs", command: "kubectl describe node " + node}
+	severity, by := finding.Critical, ""
+	if h, held := j.held[node]; held {
+		severity, by = h.severity(), "; "+h.String()
+		w.meaning, w.action, w.command = "it was drained before", "nothing by hand: see how the run stands", "fleetup status INVENTORY"
+	}
+	j.add(severity, "node "+node, w, "NotReady for %s: %s%s", since(c.LastTransitionTime.Time, j.now), orElse(c.Message, c.Reason), by)
 }
 
 func orElse(s, other string) string {
@@ -164,7 +177,18 @@ func ended(t *corev1.ContainerStateTerminated) string {
 	return fmt.Sprintf(", last with exit code %d (%s)", t.ExitCode, t.Reason)
 }
 
-// critical reports whether a node can't do without a pod.
+// NodeCritical are the pods on a node, NAMESPACE/POD, that it can't do without, by their priority class.
+func NodeCritical(pods []corev1.Pod, node string) []string {
+	var names []string
+	for i := range pods {
+		if p := &pods[i]; p.Spec.NodeName == node && p.Spec.PriorityClassName == "system-node-critical" {
+			names = append(names, p.Namespace+"/"+p.Name)
+		}
+	}
+	return names
+}
+
+// critical reports whether a node, or the cluster, can't do without a pod.
 func critical(p *corev1.Pod) bool {
 	return p.Spec.PriorityClassName == "system-node-critical" || p.Spec.PriorityClassName == "system-cluster-critical"
 }
@@ -223,9 +247,11 @@ type heard struct {
 
 // events counts those of the last hours by node and rule.
 func (j *clusterJudge) events(c Cluster) {
-	on := map[string]string{} // pods' nodes
+	on, began := map[string]string{}, map[types.UID]time.Time{} // pods' nodes, and when the last of their containers was started
 	for i := range c.Pods {
-		on[c.Pods[i].Namespace+"/"+c.Pods[i].Name] = c.Pods[i].Spec.NodeName
+		p := &c.Pods[i]
+		on[p.Namespace+"/"+p.Name] = p.Spec.NodeName
+		began[p.UID] = lastStart(p)
 	}
 	type key struct{ node, rule string }
 	all := map[key]*heard{}
@@ -239,6 +265,9 @@ func (j *clusterJudge) events(c Cluster) {
 		at := eventTime(e)
 		if !known || !j.about(node) || j.now.Sub(at).Hours() > j.t.EventHours[0] {
 			continue
+		}
+		if start := began[e.InvolvedObject.UID]; e.InvolvedObject.Kind == "Pod" && !start.IsZero() && !start.Before(at) {
+			continue // it was tried again, with success: a volume or a network that came a moment later
 		}
 		k := key{node, w.rule}
 		if all[k] == nil {
@@ -266,6 +295,28 @@ func (j *clusterJudge) events(c Cluster) {
 		j.add(severity, object, h.told, "%s, the last %s ago: %s", times(h.count, "event", "events"), since(h.last, j.now), short(h.text))
 	}
 	slices.SortFunc(j.found, func(a, b finding.Finding) int { return cmp.Compare(a.Object, b.Object) })
+}
+
+// lastStart is when the last of a pod's containers was started; zero where none was. Its volumes and its network were there by then.
+func lastStart(p *corev1.Pod) (last time.Time) {
+	for _, s := range slices.Concat(p.Status.InitContainerStatuses, p.Status.ContainerStatuses) {
+		for _, at := range []time.Time{startOf(s.State), startOf(s.LastTerminationState)} {
+			if at.After(last) {
+				last = at
+			}
+		}
+	}
+	return last
+}
+
+func startOf(s corev1.ContainerState) time.Time {
+	switch {
+	case s.Running != nil:
+		return s.Running.StartedAt.Time
+	case s.Terminated != nil:
+		return s.Terminated.StartedAt.Time
+	}
+	return time.Time{}
 }
 
 // nodeOf is the node that an event is about: itself, or that of the kubelet or the pod; "" where nobody knows.

@@ -7,6 +7,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/fleetup/fleetup/runner/finding"
 )
@@ -21,14 +22,17 @@ func wellCluster() Cluster {
 		}}}
 	}
 	pod := func(name string) corev1.Pod {
-		return corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: name, CreationTimestamp: ago(time.Hour)}, Spec: corev1.PodSpec{NodeName: "n1"},
+		return corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: name, UID: types.UID(name), CreationTimestamp: ago(time.Hour)}, Spec: corev1.PodSpec{NodeName: "n1"},
 			Status: corev1.PodStatus{Phase: corev1.PodRunning, ContainerStatuses: []corev1.ContainerStatus{{Name: "app"}}}}
 	}
-	old, young := pod("old"), pod("young")
+	old, young, late := pod("old"), pod("young"), pod("late")
+	late.Status.ContainerStatuses[0].State.Running = &corev1.ContainerStateRunning{StartedAt: ago(50 * time.Minute)}
 	old.Status.ContainerStatuses[0] = corev1.ContainerStatus{Name: "app", RestartCount: 50, LastTerminationState: corev1.ContainerState{
 		Terminated: &corev1.ContainerStateTerminated{FinishedAt: ago(100 * time.Hour), Reason: "OOMKilled"}}}
 	young.CreationTimestamp, young.Status.Phase = ago(time.Minute), corev1.PodPending
-	return Cluster{Nodes: []corev1.Node{node("n1"), node("n2")}, Pods: []corev1.Pod{pod("web"), old, young}, Events: []corev1.Event{
+	return Cluster{Nodes: []corev1.Node{node("n1"), node("n2")}, Pods: []corev1.Pod{pod("web"), old, young, late}, Events: []corev1.Event{
+		// its volume was there a moment later
+		{Reason: "FailedMount", InvolvedObject: corev1.ObjectReference{Kind: "Pod", Namespace: "shop", Name: "late", UID: "late"}, LastTimestamp: ago(50 * time.Minute), Count: 3},
 		{Reason: "NodeNotReady", InvolvedObject: corev1.ObjectReference{Kind: "Node", Name: "n1"}, LastTimestamp: ago(time.Hour), Count: 1},
 		{Reason: "FailedMount", InvolvedObject: corev1.ObjectReference{Kind: "Pod", Namespace: "shop", Name: "web"}, LastTimestamp: ago(10 * time.Hour)},
 		{Reason: "Scheduled", LastTimestamp: ago(time.Second)},
@@ -55,6 +59,10 @@ func TestEachFaultOfAClusterIsFoundOnce(t *testing.T) {
 	}{
 		{"NotReady", "not-ready", "node n1", "NotReady for 12 min: Kubelet stopped posting", finding.Critical, func(c *Cluster, _ *corev1.Pod) {
 			c.Nodes[0].Status.Conditions[0] = corev1.NodeCondition{Type: corev1.NodeReady, Status: corev1.ConditionUnknown, LastTransitionTime: ago(12 * time.Minute), Message: "Kubelet stopped posting"}
+		}},
+		{"NotReady while a run works there", "not-ready", "node n1", "NotReady for 12 min: Kubelet stopped posting; run r-1 holds the node", finding.Info, func(c *Cluster, _ *corev1.Pod) {
+			c.Nodes[0].Status.Conditions[0] = corev1.NodeCondition{Type: corev1.NodeReady, Status: corev1.ConditionUnknown, LastTransitionTime: ago(12 * time.Minute), Message: "Kubelet stopped posting"}
+			c.Held = map[string]Holder{"n1": {Run: "r-1"}}
 		}},
 		{"memory pressure", "node-memory-pressure", "node n1", "MemoryPressure for 3 min: little", finding.Critical, func(c *Cluster, _ *corev1.Pod) {
 			c.Nodes[0].Status.Conditions[1] = corev1.NodeCondition{Type: corev1.NodeMemoryPressure, Status: corev1.ConditionTrue, LastTransitionTime: ago(3 * time.Minute), Reason: "little"}
@@ -98,6 +106,9 @@ func TestEachFaultOfAClusterIsFoundOnce(t *testing.T) {
 		}},
 		{"CNI errors", "cni-errors", "node n1", "9 events", finding.Warning, func(c *Cluster, _ *corev1.Pod) {
 			c.Events = append(c.Events, corev1.Event{Reason: "FailedCreatePodSandBox", Source: corev1.EventSource{Host: "n1"}, LastTimestamp: ago(5 * time.Minute), Count: 9})
+		}},
+		{"a volume that fails again", "csi-errors", "node n1", "1 event", finding.Warning, func(c *Cluster, _ *corev1.Pod) {
+			c.Events = append(c.Events, corev1.Event{Reason: "FailedMount", InvolvedObject: corev1.ObjectReference{Kind: "Pod", Namespace: "shop", Name: "late", UID: "late"}, LastTimestamp: ago(49 * time.Minute)})
 		}},
 		{"CSI errors", "csi-errors", "node n1", "1 event", finding.Warning, func(c *Cluster, _ *corev1.Pod) {
 			c.Events = append(c.Events, corev1.Event{Reason: "FailedMount", InvolvedObject: corev1.ObjectReference{Kind: "Pod", Namespace: "shop", Name: "web"}, EventTime: metav1.NewMicroTime(now.Add(-time.Hour))})

@@ -108,7 +108,7 @@ func JudgeDay(node string, d Day, t Thresholds) []finding.Finding {
 	}
 	slices.SortFunc(mounts, func(a, b string) int { return cmp.Or(cmp.Compare(d.Filling[a], d.Filling[b]), cmp.Compare(a, b)) })
 	for _, mount := range mounts {
-		j.add(t.FillingDays.Of(d.Filling[mount]), told{rule: "disk-filling", meaning: "it is full in some days if it goes on as in the past one", action: "see what grows there", command: "du -xh --max-depth=2 " + mount + " | sort -h | tail"},
+		j.add(t.FillingDays.Of(d.Filling[mount]), told{rule: "disk-filling", meaning: "it is full in some days if it goes on as in the past one", action: "see what grows there", command: largestIn(mount)},
 			"%s is full in %.1f days", mount, d.Filling[mount])
 	}
 	return j.found

@@ -2,17 +2,21 @@ package diagnose
 
 import (
 	"context"
-	_ "embed" // the script
-	"errors"
+	_ "embed" // the scripts
 	"fmt"
 	"strings"
 	"time"
 
 	"al.essio.dev/pkg/shellescape"
+
+	"github.com/fleetup/fleetup/runner/parts"
 )
 
 //go:embed gather.sh
 var gatherScript string
+
+//go:embed podlogs.sh
+var podLogScript string
 
 // gatherTime bounds the whole of it: what hangs on a machine is given up one by one, and is told.
 const gatherTime = 90 * time.Second
@@ -24,7 +28,7 @@ type Questions struct {
 	Pause time.Duration // between the two samples; 0: a second
 }
 
-// script is what runs on the machine.
+// script is what is asked on the machine.
 func (q Questions) script() string {
 	since := ""
 	if !q.Since.IsZero() {
@@ -34,7 +38,7 @@ func (q Questions) script() string {
 	if pause <= 0 {
 		pause = time.Second
 	}
-	return fmt.Sprintf("peers=%s\nsince=%s\npause=%g\n", shellescape.Quote(strings.Join(q.Peers, " ")), since, pause.Seconds()) + gatherScript
+	return fmt.Sprintf("peers=%s\nsince=%s\npause=%g\n", shellescape.Quote(strings.Join(q.Peers, " ")), since, pause.Seconds()) + gatherScript + "pods=\n" + podLogScript
 }
 
 // Raw is what a machine printed, and when it was asked by our clock.
@@ -45,54 +49,24 @@ type Raw struct {
 
 // Ask runs the script. run runs one as root and returns what it printed. It changes nothing there.
 func Ask(ctx context.Context, run func(ctx context.Context, script string) (string, error), q Questions) (Raw, error) {
-	ctx, cancel := context.WithTimeout(ctx, gatherTime)
-	defer cancel()
 	raw := Raw{Asked: time.Now()}
-	out, err := run(ctx, q.script())
+	out, err := parts.Ask(ctx, run, gatherTime, q.script())
 	raw.Text, raw.Got = out, time.Now()
 	if err != nil {
 		return raw, fmt.Errorf("diagnose: %w", err)
 	}
-	if !strings.Contains(out, mark+"end\n") {
-		return raw, errors.New("diagnose: what the machine told is cut off")
-	}
 	return raw, nil
 }
 
-// mark begins the line before each part of the script's output.
-const mark = "#fleetup "
+// podLogTime bounds how long a machine looks through logs of pods.
+const podLogTime = 30 * time.Second
 
-// part is the output of one question.
-type part struct{ name, of, text string }
-
-// split cuts what the script printed into its parts.
-func split(out string) []part {
-	var parts []part
-	for _, piece := range strings.Split("\n"+out, "\n"+mark)[1:] {
-		head, text, _ := strings.Cut(piece, "\n")
-		name, of, _ := strings.Cut(strings.TrimRight(head, "\r"), " ")
-		parts = append(parts, part{name, of, text})
+// AskPods asks a machine what containers of some of its pods, NAMESPACE/POD, logged as errors since then, by what they say; the zero
+// time asks for all that is kept. It is for pods that Ask doesn't know to be node-critical, as the API alone does. It changes nothing there.
+func AskPods(ctx context.Context, run func(ctx context.Context, script string) (string, error), pods []string, since time.Time) ([]Shape, error) {
+	out, err := parts.Ask(ctx, run, podLogTime, fmt.Sprintf("pods=%s\n", shellescape.Quote(strings.Join(pods, " ")))+podLogScript)
+	if err != nil {
+		return nil, fmt.Errorf("diagnose: logs of pods: %w", err)
 	}
-	return parts
-}
-
-// why is why a part has nothing to tell; "" where it has.
-func (p part) why() string {
-	for line := range strings.Lines(p.text) {
-		if why, ok := strings.CutPrefix(line, "!"); ok {
-			return strings.TrimSpace(why)
-		}
-	}
-	return ""
-}
-
-// fields reads lines of "key: value" or "key=value".
-func fields(text, between string) map[string]string {
-	m := map[string]string{}
-	for line := range strings.Lines(text) {
-		if k, v, ok := strings.Cut(line, between); ok {
-			m[strings.TrimSpace(k)] = strings.TrimSpace(v)
-		}
-	}
-	return m
+	return Parse(Raw{Text: out}, since).Logs, nil
 }

@@ -1,32 +1,16 @@
-# Prints how the machine is, in parts that each begin with a line "#fleetup NAME [WHOM]". Changes nothing. A tool that
-# isn't there, or takes too long, leaves a part with a line "!WHY". Before it stand: peers (addresses), since (seconds of
-# the epoch, "" for the boot) and pause (seconds between the two samples).
-export LC_ALL=C PATH="$PATH:/usr/sbin:/sbin"
-part() { printf '\n#fleetup %s\n' "$*"; }
-ask() { # NAME SECONDS COMMAND...
-	part "$1"
-	limit=$2
-	shift 2
-	if ! command -v "$1" >/dev/null 2>&1; then echo "!$1 isn't installed"; return; fi
-	timeout "$limit" "$@" 2>/dev/null
-	rc=$?
-	if [ "$rc" = 124 ]; then echo "!$1 took longer than $limit s"; fi
-}
-show() { # NAME FILE
-	part "$1"
-	[ -r "$2" ] && cat "$2" 2>/dev/null
-}
-values() { # NAME FILE...: of one line each
-	part "$1"
-	shift
-	for f in "$@"; do [ -r "$f" ] && printf '%s: %s\n' "$f" "$(head -n 1 "$f" 2>/dev/null)"; done
-}
+# Asks how the machine is, after parts.sh. Changes nothing. Before it stand: peers (addresses), since (seconds of the epoch, ""
+# for the boot) and pause (seconds between the two samples).
 sample() { # 1|2
 	show "uptime$1" /proc/uptime
 	show "stat$1" /proc/stat
 	show "diskstats$1" /proc/diskstats
 	show "netdev$1" /proc/net/dev
 	show "snmp$1" /proc/net/snmp
+}
+greets() { # ADDRESS: whether TCP comes back from it: to its kubelet's port, which need not be open for that
+	if ! command -v bash >/dev/null 2>&1; then return; fi
+	said=$(timeout 2 bash -c ': <>"/dev/tcp/$1/10250"' _ "$1" 2>&1) && echo yes && return
+	case $said in *refused*) echo yes ;; *) echo no ;; esac
 }
 reach() { # ADDRESS: whether packets come back, and whole ones too
 	if ! command -v ping >/dev/null 2>&1; then printf '\n#fleetup ping %s\n!%s\n' "$1" "ping isn't installed"; return; fi
@@ -35,7 +19,9 @@ reach() { # ADDRESS: whether packets come back, and whole ones too
 	r=$(timeout 5 ping -n -q -c 20 -i 0.05 -W 1 "$1" 2>&1)
 	case $1 in *:*) headers=48 ;; *) headers=28 ;; esac # of IP and ICMP
 	big=$(timeout 3 ping -n -q -c 2 -i 0.2 -W 1 -M do -s $((${mtu:-1500} - headers)) "$1" 2>&1)
-	printf '\n#fleetup ping %s\ndev: %s\nmtu: %s\n%s\n#fleetup bigping %s\n%s\n' "$1" "$dev" "$mtu" "$r" "$1" "$big"
+	tcp=
+	case $r in *' 100% packet loss'*) tcp=$(greets "$1") ;; esac
+	printf '\n#fleetup ping %s\ndev: %s\nmtu: %s\ntcp: %s\n%s\n#fleetup bigping %s\n%s\n' "$1" "$dev" "$mtu" "$tcp" "$r" "$1" "$big"
 }
 part clock
 date +%s.%N
@@ -66,8 +52,14 @@ printf '%s\n' "$procs" | sort -rnk2,2 | head -n 8
 part stuck
 printf '%s\n' "$procs" | grep -E '^[0-9]+ [0-9]+ D ' | head -n 12
 part descriptors
-timeout 10 find /proc/[0-9]*/fd -mindepth 1 -maxdepth 1 2>/dev/null | cut -d/ -f3 | sort | uniq -c | sort -rn | head -n 5 | while read -r n pid; do
-	printf '%s %s %s %s\n' "$n" "$(awk '/^Max open files/ { print $4 }' "/proc/$pid/limits" 2>/dev/null | grep . || echo 0)" "$pid" "$(head -n 1 "/proc/$pid/comm" 2>/dev/null)"
+{
+	grep -H '^Max open files' /proc/[0-9]*/limits 2>/dev/null
+	timeout 10 find /proc/[0-9]*/fd -mindepth 1 -maxdepth 1 2>/dev/null
+} | awk -F/ '
+	$4 ~ /^limits:/ { split($4, w, " "); limit[$3] = w[4] + 0; next }
+	{ open[$3]++ }
+	END { for (p in open) print (limit[p] > 0 ? open[p] / limit[p] : 0), open[p], limit[p] + 0, p }' | sort -rn -k1,1 -k2,2 | head -n 5 | while read -r share n limit pid; do
+	printf '%s %s %s %s\n' "$n" "$limit" "$pid" "$(head -n 1 "/proc/$pid/comm" 2>/dev/null)"
 done
 part units_of_measure
 printf 'tick: %s\npage: %s\n' "$(getconf CLK_TCK 2>/dev/null || echo 100)" "$(getconf PAGESIZE 2>/dev/null || echo 4096)"
@@ -77,6 +69,7 @@ show vmstat /proc/vmstat
 for r in cpu memory io; do show "pressure $r" "/proc/pressure/$r"; done
 values limits /proc/sys/kernel/pid_max /proc/sys/kernel/threads-max /proc/sys/fs/file-nr /proc/sys/net/netfilter/nf_conntrack_count /proc/sys/net/netfilter/nf_conntrack_max
 show mounts /proc/mounts
+show mountinfo /proc/self/mountinfo
 show fstab /etc/fstab
 ask space 5 df -P -k -l
 ask inodes 5 df -P -i -l
@@ -102,14 +95,15 @@ for f in /sys/devices/system/edac/mc/mc*/ce_count /sys/devices/system/edac/mc/mc
 done
 for u in kubelet containerd docker crio sshd ssh systemd-journald; do
 	part "unit $u"
-	systemctl show "$u" -p LoadState,ActiveState,SubState,Result,NRestarts,ExecMainStatus 2>/dev/null
+	systemctl show "$u" -p LoadState,ActiveState,SubState,Result,NRestarts,UnitFileState,DropInPaths 2>/dev/null
 done
 part failed
 systemctl list-units --state=failed --no-legend --plain --no-pager 2>/dev/null
-part ntp
-timeout 3 timedatectl show 2>/dev/null
-part chrony
-if command -v chronyc >/dev/null 2>&1; then timeout 3 chronyc -n tracking 2>/dev/null; fi
+if ! systemd-detect-virt -q --container 2>/dev/null; then # a container's clock is its host's
+	if command -v timedatectl >/dev/null 2>&1 || ! command -v chronyc >/dev/null 2>&1; then ask ntp 5 timedatectl show; fi
+	part chrony
+	if command -v chronyc >/dev/null 2>&1; then timeout 3 chronyc -n tracking 2>/dev/null; fi
+fi
 api=$(sed -n 's/^ *server: *//p' /etc/kubernetes/kubelet.conf 2>/dev/null | head -n 1)
 part api
 printf 'server: %s\n' "$api"
@@ -119,13 +113,37 @@ fi
 name=${api#*://}
 name=${name%%[:/]*}
 case $name in
-'' | *[!0-9.]*) ;;
+'' | *[!A-Za-z0-9.-]*) name= ;;
+*[!0-9.]*) ;;
 *) name= ;;
 esac
+question() { # NAME: for its address, as printf(1) takes it (RFC 1035, 4.1)
+	printf '%s' '\022\064\001\000\000\001\000\000\000\000\000\000'
+	echo "$1" | awk -F. '{ for (i = 1; i <= NF; i++) if ($i != "") printf "\\%03o%s", length($i), $i }'
+	printf '%s' '\000\000\001\000\001'
+}
+answers() { # ADDRESS QUESTION: the code of a name server's answer, which getent doesn't tell
+	for try in 1 2; do
+		set -- "$1" "$2" $(timeout 2 bash -c 'exec 3<>"/dev/udp/$1/53" && env printf "$2" >&3 && head -c 4 <&3 | od -An -tu1' _ "$1" "$2" 2>/dev/null)
+		[ -z "$6" ] || break
+	done
+	printf 'server: %s %s\n' "$1" "${6:+$(($6 % 16))}"
+}
+name=${name:-registry.k8s.io}
+servers=$(sed -n 's/^[[:space:]]*nameserver[[:space:]][[:space:]]*\([^[:space:]]*\).*/\1/p' /etc/resolv.conf 2>/dev/null)
 part dns
-printf 'name: %s\n' "${name:-registry.k8s.io}"
-timeout 4 getent ahosts "${name:-registry.k8s.io}" >/dev/null 2>&1
+printf 'name: %s\n' "$name"
+timeout 4 getent ahosts "$name" >/dev/null 2>&1
 printf 'status: %s\n' $?
+if [ -z "$servers" ]; then
+	echo 'none: named'
+elif command -v bash >/dev/null 2>&1; then
+	q=$(question "$name")
+	for server in $servers; do answers "$server" "$q" & done
+	wait
+else
+	echo "!bash isn't installed, so no name server is asked by itself"
+fi
 for f in /var/lib/kubelet/pki/kubelet-client-current.pem /var/lib/kubelet/pki/kubelet-server-current.pem /etc/kubernetes/pki/*.crt /etc/kubernetes/pki/etcd/*.crt; do
 	[ -r "$f" ] || continue
 	part "certificate $f"
@@ -136,36 +154,29 @@ for f in /etc/kubernetes/*.conf; do
 	part "kubeconfig $f"
 	sed -n 's/^ *client-certificate-data: *//p' "$f"
 done
-newest=1000
-if command -v journalctl >/dev/null 2>&1 && [ -n "$(journalctl -q --no-pager -n 1 2>/dev/null)" ]; then
+newest=1000 # lines of each log
+trim() { cut -b 1-1000; }
+exec 3>&1
+journal() { # WHAT IS WANTED...: the newest first, so that they are there when the time is up
+	timeout 15 journalctl -q -r --no-pager -o short-unix "$from" "$@" 2>/dev/null
+	if [ $? = 124 ]; then printf '\n!journalctl took longer than 15 s: the oldest lines are missing\n' >&3; fi
+}
+if command -v journalctl >/dev/null 2>&1 && [ -n "$(timeout 15 journalctl -q --no-pager -n 1 2>/dev/null)" ]; then
 	if [ -n "$since" ]; then from="--since=@$since"; else from=-b; fi
 	part journal kernel
-	timeout 15 journalctl -q --no-pager -o short-unix "$from" -k -p warning 2>/dev/null | tail -n $newest
+	journal -k -p warning | head -n $newest | trim
 	part journal errors
-	timeout 15 journalctl -q --no-pager -o short-unix "$from" -p err 2>/dev/null | grep -v -E '^[0-9.]+ [^ ]+ kernel: ' | tail -n $newest
+	journal -p err | grep -v -E '^[0-9.]+ [^ ]+ kernel: ' | head -n $newest | trim
 	part journal killed
-	timeout 15 journalctl -q --no-pager -o short-unix "$from" -p notice _PID=1 2>/dev/null | grep -F 'killed by the OOM killer' | tail -n 50
+	journal -p notice _PID=1 | grep -F 'killed by the OOM killer' | head -n 50 | trim
 	part journal kubernetes
-	timeout 15 journalctl -q --no-pager -o short-unix "$from" -u kubelet -u containerd -u docker -u crio 2>/dev/null |
-		grep -E ': [EF][0-9]{4} |level=(error|fatal|panic)|panic: ' | tail -n $newest
+	journal -u kubelet -u containerd -u docker -u crio | grep -E ': [EF][0-9]{4} |level=(error|fatal|panic)|panic: ' | head -n $newest | trim
 else
 	for f in /var/log/syslog /var/log/messages /var/log/kern.log; do
 		[ -r "$f" ] || continue
 		part "logfile $f"
-		tail -n 50000 "$f" 2>/dev/null | grep -i -E 'error|fail|fatal|panic|out of memory|i/o|segfault|blocked for more|read-only|table full|: [EF][0-9]{4} ' | tail -n $newest
+		tail -c 20000000 "$f" 2>/dev/null | grep -i -E 'error|fail|fatal|panic|out of memory|i/o|segfault|blocked for more|read-only|table full|: [EF][0-9]{4} ' | tail -n $newest | trim
 	done
 fi
-for d in /var/log/pods/kube-system_*; do
-	[ -d "$d" ] || continue
-	pod=${d#*_}
-	pod=${pod%_*}
-	for f in "$d"/*/*.log; do
-		[ -r "$f" ] || continue
-		c=${f%/*}
-		part "podlog kube-system/$pod ${c##*/}"
-		tail -n 5000 "$f" 2>/dev/null | grep -E ' [FP] ([EF][0-9]{4} |.*level=(error|fatal|panic)|.*"level":"(error|fatal|panic)"|panic: )' | tail -n 200
-	done
-done
 part clock2
 date +%s.%N
-part end

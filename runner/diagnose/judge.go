@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"al.essio.dev/pkg/shellescape"
+
 	"github.com/fleetup/fleetup/runner/finding"
 )
 
@@ -163,21 +165,31 @@ func (j *judge) health() {
 func (j *judge) space() {
 	for _, fs := range j.l.FileSystems {
 		j.add(j.t.SpaceUsed.Of(fs.Used), told{rule: "disk-space", meaning: "what writes there fails when it is full; the kubelet evicts pods before",
-			action: "see what is large there", command: "du -xh --max-depth=2 " + fs.Mount + " | sort -h | tail"},
+			action: "see what is large there", command: largestIn(fs.Mount)},
 			"%s is %.0f %% full, %s left", fs.Mount, fs.Used, bytes(fs.Free))
 		j.add(j.t.InodesUsed.Of(fs.Inodes), told{rule: "disk-inodes", meaning: "no file can be made there when they are used up, however much space is left",
-			action: "see where the many small files are", command: "du -x --inodes --max-depth=2 " + fs.Mount + " | sort -n | tail"},
+			action: "see where the many small files are", command: "du -x --inodes --max-depth=2 " + shellescape.Quote(fs.Mount) + " | sort -n | tail"},
 			"%s has %.0f %% of its inodes used", fs.Mount, fs.Inodes)
 	}
 }
 
+// largestIn is a command that shows what is large below a folder.
+func largestIn(dir string) string {
+	return "du -xh --max-depth=2 " + shellescape.Quote(dir) + " | sort -h | tail"
+}
+
 func (j *judge) readOnly() {
 	for _, fs := range j.l.FileSystems {
-		if fs.ReadOnly && !fs.Intended && !slices.Contains(j.t.ReadOnlyMounts, fs.Mount) {
-			j.add(finding.Critical, told{rule: "read-only-mount", meaning: "nothing can be written there; a kernel remounts a file system so after errors",
-				action: "look for the disk's errors in the kernel's log, drain the node, check the file system", command: "dmesg -T | grep -iE 'i/o error|ext4|xfs|remount' | tail"},
-				"%s (%s, %s) is mounted read-only, and /etc/fstab doesn't say so", fs.Mount, fs.Device, fs.Type)
+		if !fs.ReadOnly || !fs.Forced && (fs.Intended || slices.Contains(j.t.ReadOnlyMounts, fs.Mount)) {
+			continue
 		}
+		why := "is mounted read-only, and /etc/fstab doesn't say so"
+		if fs.Forced {
+			why = "was made read-only by the kernel, after errors"
+		}
+		j.add(finding.Critical, told{rule: "read-only-mount", meaning: "nothing can be written there; a kernel makes a file system so after errors",
+			action: "look for the disk's errors in the kernel's log, drain the node, check the file system", command: "dmesg -T | grep -iE 'i/o error|ext4|xfs|remount' | tail"},
+			"%s (%s, %s) %s", fs.Mount, fs.Device, fs.Type, why)
 	}
 }
 

@@ -1,8 +1,9 @@
 package diagnose
 
 import (
-	"fmt"
 	"strings"
+
+	"al.essio.dev/pkg/shellescape"
 
 	"github.com/fleetup/fleetup/runner/finding"
 )
@@ -15,9 +16,9 @@ func (j *judge) links() {
 		j.add(j.t.LinkUse.Of(l.Use), told{rule: "link-full", meaning: "packets wait or are dropped", action: "see which pods send or receive most; a second link, or a faster one"},
 			"%s carries %.0f %% of its %d Mbit/s", l.Name, l.Use, l.Mbit)
 		j.add(j.t.LinkErrors.Of(l.Errors), told{rule: "link-errors", meaning: "packets arrive broken: a cable, a connector, an optic or a port", action: "replace the cable or the optic first",
-			command: "ethtool -S " + l.Name + " | grep -iE 'err|crc|drop'"}, "%s has %.0f errors a second, %d since the boot", l.Name, l.Errors, l.Errored)
+			command: "ethtool -S " + shellescape.Quote(l.Name) + " | grep -iE 'err|crc|drop'"}, "%s has %.0f errors a second, %d since the boot", l.Name, l.Errors, l.Errored)
 		j.add(j.t.LinkDrops.Of(l.Drops), told{rule: "link-drops", meaning: "packets arrive faster than they are taken", action: "look at the ring buffer and at which core takes the interrupts",
-			command: "ethtool -g " + l.Name}, "%s drops %.0f packets a second", l.Name, l.Drops)
+			command: "ethtool -g " + shellescape.Quote(l.Name)}, "%s drops %.0f packets a second", l.Name, l.Drops)
 		j.add(j.t.LinkChanges.Of(float64(l.Changes)), told{rule: "link-flaps", meaning: "the link goes up and down", action: "replace the cable or the optic; look at the switch's port"},
 			"%s changed between link and no link %d times since the boot", l.Name, l.Changes)
 		if l.Mbit > 0 && l.Mbit < int(j.t.SlowLink[0]) {
@@ -35,11 +36,16 @@ func (j *judge) retransmits() {
 		"%.1f %% of TCP segments are sent again", j.l.TCP.Percent)
 }
 
-// peers tells whom the node doesn't reach well; those that it reaches not at all are told together.
+// peers tells whom the node doesn't reach well; those that it reaches not at all are told together, and those that answer TCP and
+// no ping too: that is somebody's rule, no fault.
 func (j *judge) peers() {
-	var away []string
+	var away, silent []string
 	for _, p := range j.l.Peers {
-		if p.Loss >= 100 {
+		switch {
+		case p.Loss >= 100 && p.TCP != nil && *p.TCP:
+			silent = append(silent, p.Address)
+			continue
+		case p.Loss >= 100:
 			away = append(away, p.Address)
 			continue
 		}
@@ -47,12 +53,16 @@ func (j *judge) peers() {
 			"%.0f %% of packets to %s are lost", p.Loss, p.Address)
 		if p.Whole != nil && !*p.Whole {
 			j.add(finding.Critical, told{rule: "mtu", meaning: "small packets pass and full ones vanish: connections open and then hang", action: "set one MTU on the whole way, switches and overlays too",
-				command: fmt.Sprintf("tracepath -n %s", p.Address)}, "packets of %d bytes don't reach %s, small ones do", p.MTU, p.Address)
+				command: "tracepath -n " + shellescape.Quote(p.Address)}, "packets of %d bytes don't reach %s, small ones do", p.MTU, p.Address)
 		}
 	}
+	if len(silent) > 0 {
+		j.add(finding.Info, told{rule: "icmp-filtered", meaning: "ICMP is filtered: how much is lost, and whether full packets pass, can't be told from here", action: "let echo and \"fragmentation needed\" pass between nodes, or live with it"},
+			"no ping comes back from %s, TCP does", strings.Join(silent, ", "))
+	}
 	if len(away) > 0 {
-		severity := finding.Warning // one machine may be down, or answer no ping
-		if len(away) == len(j.l.Peers) && len(away) > 1 {
+		severity := finding.Warning // one machine may be down; a node that reaches the API server isn't cut off
+		if len(away) == len(j.l.Peers) && len(away) > 1 && j.l.API.Code == 0 {
 			severity = finding.Critical
 		}
 		j.add(severity, told{rule: "peer-away", meaning: "the machine doesn't reach its neighbours, or they answer no ping", action: "see whether they are up; look at this machine's routes"},
@@ -66,7 +76,7 @@ func (j *judge) api() {
 		return
 	}
 	w := told{rule: "api-away", meaning: "the kubelet can't report: the node turns NotReady, and its pods are replaced", action: "look at the way to the load balancer or control plane",
-		command: "curl -kv " + a.Server + "/livez"}
+		command: "curl -kv " + shellescape.Quote(a.Server+"/livez")}
 	switch {
 	case a.Code == 0:
 		j.add(finding.Critical, w, "no answer from %s", a.Server)
@@ -78,9 +88,31 @@ func (j *judge) api() {
 	}
 }
 
+// dns wants a server that does its work. One of several that doesn't costs each lookup that asks it first some seconds.
 func (j *judge) dns() {
-	if d := j.l.DNS; d.Asked && !d.Answers {
-		j.add(finding.Critical, told{rule: "dns-away", meaning: "images can't be pulled, and names outside the cluster don't resolve", action: "look at the name servers in /etc/resolv.conf",
-			command: "getent ahosts " + d.Name}, "no name server answers for %s", d.Name)
+	d := j.l.DNS
+	if !d.Asked {
+		return
+	}
+	w := told{rule: "dns-away", meaning: "images can't be pulled, and names outside the cluster don't resolve", action: "look at the name servers in /etc/resolv.conf",
+		command: "getent ahosts " + shellescape.Quote(d.Name)}
+	var bad []string
+	for _, s := range d.Servers {
+		switch {
+		case s.answered():
+		case s.Answer == "":
+			bad = append(bad, s.Address+" doesn't answer")
+		default:
+			bad = append(bad, s.Address+" says "+s.Answer)
+		}
+	}
+	switch {
+	case !d.Answers && len(bad) > 0:
+		j.add(finding.Critical, w, "no name server tells about %s: %s", d.Name, strings.Join(bad, ", "))
+	case !d.Answers && len(d.Servers) == 0:
+		j.add(finding.Critical, w, "no name server answers for %s", d.Name)
+	case len(bad) > 0:
+		w.rule, w.meaning = "dns-server", "lookups that ask it first take seconds, or fail"
+		j.add(finding.Warning, w, "of %d name servers %s", len(d.Servers), strings.Join(bad, ", "))
 	}
 }

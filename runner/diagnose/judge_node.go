@@ -2,8 +2,11 @@ package diagnose
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
+
+	"al.essio.dev/pkg/shellescape"
 
 	"github.com/fleetup/fleetup/runner/finding"
 )
@@ -40,36 +43,102 @@ func (j *judge) stuck() {
 		action: "see what they wait for; NFS or Ceph that is away, or a dying disk", command: "cat /proc/PID/stack"}, "in uninterruptible sleep: %s", strings.Join(names, ", "))
 }
 
+// settled is how long after its boot a machine may take to find the time.
+const settled = 10 * time.Minute
+
+// clock judges by our own clock, by what chrony measures, and whether anything keeps the clock at all: the first that is wrong.
 func (j *judge) clock() {
 	c := j.l.Clock
-	off := max(c.Skew, -c.Skew)
+	off, astray := max(c.Skew, -c.Skew), max(c.Offset, -c.Offset)
 	which := "behind"
 	if c.Skew > 0 {
 		which = "ahead"
 	}
+	unkept := c.Synced != nil && !*c.Synced && (j.l.Uptime == 0 || j.l.Uptime > settled)
+	more := ""
+	if unkept {
+		more = ", and no time service keeps it"
+	}
 	w := told{rule: "clock", meaning: "certificates and tokens are refused, leases are lost, logs mislead", action: "mend the time service", command: "timedatectl; chronyc -n sources"}
-	j.add(j.t.Skew.Of(off.Seconds()), w, "at least %s %s of this machine's clock", off.Round(100*time.Millisecond), which)
-	if c.Offset != 0 && j.t.Skew.Of(off.Seconds()) == finding.None {
-		j.add(j.t.Skew.Of(max(c.Offset, -c.Offset)), w, "chrony is %.3f s off its servers' time", c.Offset)
+	switch {
+	case j.t.Skew.Of(off.Seconds()) != finding.None:
+		j.add(j.t.Skew.Of(off.Seconds()), w, "at least %s %s of this machine's clock%s", off.Round(100*time.Millisecond), which, more)
+	case j.t.Skew.Of(astray) != finding.None:
+		j.add(j.t.Skew.Of(astray), w, "chrony is %.3f s off its servers' time%s", c.Offset, more)
+	case unkept:
+		w.rule, w.meaning = "clock-unsynced", "the clock runs on its own and drifts, seconds in a week, until certificates are refused and leases are lost"
+		w.action = "start a time service (chrony, systemd-timesyncd), or see why it reaches no server"
+		j.add(finding.Warning, w, "no time service keeps the clock")
 	}
 }
 
 func (j *judge) units() {
 	for _, u := range j.l.Units {
-		w := told{rule: "unit-restarts", meaning: "the service ends and is started again and again", action: "read its last lines", command: "journalctl -u " + u.Name + " -n 50"}
+		w := told{rule: "unit-restarts", meaning: "the service ends and is started again and again", action: "read its last lines", command: "journalctl -n 50 -u " + shellescape.Quote(u.Name)}
 		switch {
 		case u.Active == "failed" || u.Sub == "auto-restart":
 			w.rule, w.meaning = "unit-down", "the node doesn't work without it"
 			j.add(finding.Critical, w, "%s is %s%s, restarted %s", u.Name, u.Active, in(u), times(u.Restarts, "time", "times"))
+		case u.Active == "inactive" && j.missed(u):
+			j.stopped(u)
 		default:
 			j.add(j.t.UnitRestarts.Of(float64(u.Restarts)), w, "%s was restarted %s by systemd", u.Name, times(u.Restarts, "time", "times"))
 		}
 	}
 	for _, name := range j.l.FailedUnits {
 		if !j.needed(name) {
-			j.add(finding.Warning, told{rule: "unit-failed", meaning: "a service of the machine doesn't run", action: "read why; mend it, or disable it", command: "systemctl status " + name}, "%s has failed", name)
+			j.add(finding.Warning, told{rule: "unit-failed", meaning: "a service of the machine doesn't run", action: "read why; mend it, or disable it", command: "systemctl status " + shellescape.Quote(name)}, "%s has failed", name)
 		}
 	}
+}
+
+// runtimes are the services of which a kubelet needs one.
+var runtimes = []string{"containerd", "docker", "crio"}
+
+// missed reports whether a node needs a service that is stopped: its kubelet; a runtime that is to be started with the machine, or
+// that there is no other of. The rest may be started when somebody asks.
+func (j *judge) missed(u Unit) bool {
+	another := slices.ContainsFunc(j.l.Units, func(v Unit) bool {
+		return v.Name != u.Name && slices.Contains(runtimes, v.Name) && (v.Enabled || v.Active == "active")
+	})
+	return u.Name == "kubelet" || slices.Contains(runtimes, u.Name) && (u.Enabled || !another)
+}
+
+// stopped tells of a service that nobody ended by an error. A run of fleetup stops services on a node that it holds.
+func (j *judge) stopped(u Unit) {
+	w := told{rule: "unit-stopped", meaning: "the node doesn't work without it", action: "see who stopped it, and start it", command: "systemctl start " + shellescape.Quote(u.Name)}
+	how := ""
+	switch {
+	case u.Barred:
+		how = ", by a drop-in that a run of fleetup has written (/run/systemd/system/" + u.Name + ".service.d/fleetup.conf)"
+	case u.Masked:
+		how = ", and masked"
+		w.command = "systemctl unmask --runtime " + u.Name + "; systemctl start " + u.Name
+	}
+	severity := finding.Critical
+	switch h := j.l.Holder; {
+	case h != nil:
+		severity, how = h.severity(), how+"; "+h.String()
+		w.action, w.command = "nothing by hand: see how the run stands", "fleetup status INVENTORY"
+	case u.Barred:
+		w.action, w.command = "see whether a run works there, or was cut off: run, or abort, gives the node back", "fleetup status INVENTORY"
+	}
+	j.add(severity, w, "%s is stopped%s", u.Name, how)
+}
+
+// severity of what a run does to a node that it holds: to know while it works, worse once it has failed there.
+func (h Holder) severity() finding.Severity {
+	if h.Failed != "" {
+		return finding.Warning
+	}
+	return finding.Info
+}
+
+func (h Holder) String() string {
+	if h.Failed != "" {
+		return fmt.Sprintf("run %s holds the node, and failed there: %s", h.Run, h.Failed)
+	}
+	return fmt.Sprintf("run %s holds the node", h.Run)
 }
 
 func in(u Unit) string {
@@ -120,26 +189,49 @@ var kernelSays = []struct{ rule, words, meaning, action string }{
 // sampled is the least time that an hourly rate is taken over.
 const sampled = time.Hour
 
-// logs tells what the kernel says of disks and tasks, and services that log one error again and again.
+// logs tells what the kernel said of disks and tasks of late, and services that log one error again and again.
 func (j *judge) logs() {
 	for _, s := range j.l.Logs {
-		evidence := fmt.Sprintf("%s logged %s: %s", s.Source, times(s.Count, "line", "lines"), short(s.Example))
-		if !s.Last.IsZero() {
-			evidence += fmt.Sprintf(" (last %s ago)", since(s.Last, j.now))
-		}
+		evidence := fmt.Sprintf("%s logged %s: %s%s", s.Source, times(s.Count, "line", "lines"), short(s.Example), j.when(s))
 		known := false
 		for _, k := range kernelSays {
 			if known = s.Source == "kernel" && strings.Contains(s.Example, k.words); known {
-				j.add(finding.Warning, told{rule: k.rule, meaning: k.meaning, action: k.action}, "%s", evidence)
+				severity := finding.Warning
+				if !s.Last.IsZero() {
+					severity = min(j.t.KernelHours.Of(j.now.Sub(s.Last).Hours()), finding.Warning)
+				}
+				j.add(severity, told{rule: k.rule, meaning: k.meaning, action: k.action}, "%s", evidence)
 				break
 			}
 		}
 		fresh := s.Last.IsZero() || j.now.Sub(s.Last) < sampled
 		if hours := max(s.Last.Sub(s.First), sampled).Hours(); !known && fresh {
-			j.add(min(j.t.LogErrors.Of(float64(s.Count)/hours), finding.Warning), told{rule: "log-errors", meaning: "a service fails at something again and again", action: "read what it says",
-				command: "fleetup diagnose INVENTORY " + j.node + " --logs-all"}, "%s", evidence)
+			j.add(min(j.t.LogErrors.Of(float64(s.Count)/hours), finding.Warning), told{rule: "log-errors", meaning: "a service fails at something again and again", action: "read what it says", command: readMore(s.Source)}, "%s", evidence)
 		}
 	}
+}
+
+// readMore is a command that shows more of a log: of the kernel, of a pod's container ("pod NAMESPACE/POD CONTAINER"), or of a service.
+func readMore(source string) string {
+	pod, ofPod := strings.CutPrefix(source, "pod ")
+	switch w := strings.Fields(pod); {
+	case source == "kernel":
+		return "journalctl -k -p warning -n 50"
+	case ofPod && len(w) == 2:
+		return "fleetup diagnose INVENTORY --logs " + shellescape.Quote(w[0]) + " --container " + shellescape.Quote(w[1])
+	}
+	return "journalctl -n 50 -t " + shellescape.Quote(source)
+}
+
+// when is how long ago lines of a shape were logged.
+func (j *judge) when(s Shape) string {
+	switch {
+	case s.Last.IsZero():
+		return " (at times that the log doesn't tell)"
+	case s.Count > 1 && s.Last.Sub(s.First) > time.Minute:
+		return fmt.Sprintf(" (the first %s ago, the last %s ago)", since(s.First, j.now), since(s.Last, j.now))
+	}
+	return fmt.Sprintf(" (last %s ago)", since(s.Last, j.now))
 }
 
 // longestLine is as much of a log's line as a finding shows.

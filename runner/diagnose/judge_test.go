@@ -2,6 +2,7 @@ package diagnose
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -24,18 +25,22 @@ func defaults(t *testing.T) Thresholds {
 // healthy is a machine at work that nothing is wrong with.
 func healthy() Look {
 	yes := true
+	answers := []NameServer{{"10.0.0.53", "NXDOMAIN"}, {"10.0.0.54", "NOERROR"}}
 	return Look{
 		Cores: 8, Load: [3]float64{6, 6, 6}, Busy: 95, CPU: &Pressure{Some60: 10}, IO: &Pressure{Some60: 5},
 		Memory:      Memory{Total: 64 << 30, Available: 20 << 30, Pressure: &Pressure{}},
-		FileSystems: []FileSystem{{Mount: "/", Used: 60, Inodes: 5}, {Mount: "/boot", ReadOnly: true}},
+		FileSystems: []FileSystem{{Mount: "/", Used: 60, Inodes: 5}, {Mount: "/boot", ReadOnly: true}, {Mount: "/var/lib/kubelet/plugins/x", ReadOnly: true, Intended: true}},
 		Disks:       []Disk{{Name: "sda", Util: 100, Await: 20}, {Name: "sdb", Util: 1, Await: 900}},
 		Links:       []Link{{Name: "eno1", Up: true, Mbit: 25000, Duplex: "full", Use: 30}, {Name: "eno2", Duplex: "half", Mbit: 10}},
 		TCP:         TCP{Percent: 0.1}, Peers: []Peer{{Address: "10.0.0.2", Whole: &yes}},
 		Files: Files{Share{1000, 1000000}, []FileHolder{{1, "x", 100, 1024}}}, Threads: Share{900, 100000}, Conntrack: Share{900, 262144},
-		API: API{Asked: true, Code: 401, Seconds: 0.01}, DNS: DNS{Asked: true, Answers: true},
-		Units:        []Unit{{Name: "kubelet", Active: "active", Restarts: 1}, {Name: "docker", Active: "inactive"}},
+		API: API{Asked: true, Code: 401, Seconds: 0.01}, DNS: DNS{Asked: true, Answers: true, Servers: answers},
+		Units: []Unit{{Name: "kubelet", Active: "active", Restarts: 1, Enabled: true}, {Name: "containerd", Active: "active", Enabled: true},
+			{Name: "docker", Active: "inactive"}, {Name: "ssh", Active: "inactive"}},
+		Clock:        Clock{Synced: &yes},
 		Certificates: []Certificate{{File: "a", From: now.AddDate(0, -1, 0), Until: now.AddDate(1, 0, 0)}},
-		Logs:         []Shape{{Source: "kubelet", Count: 3, First: now.Add(-time.Hour), Last: now}},
+		Logs: []Shape{{Source: "kubelet", Count: 3, First: now.Add(-time.Hour), Last: now},
+			{Source: "kernel", Example: "I/O error, dev sdz", Count: 4, First: now.AddDate(0, 0, -90), Last: now.AddDate(0, 0, -80)}},
 	}
 }
 
@@ -47,7 +52,7 @@ func TestHealthyMachineHasNoFinding(t *testing.T) {
 
 // Each fault that is put into a healthy machine is found once, as what it is.
 func TestEachFaultIsFoundOnce(t *testing.T) {
-	no := false
+	yes, no := true, false
 	for _, c := range []struct {
 		fault, rule, evidence string
 		severity              finding.Severity
@@ -71,6 +76,8 @@ func TestEachFaultIsFoundOnce(t *testing.T) {
 			}},
 		{"full disk", "disk-space", "/ is 97 % full, 1.0 GiB left", finding.Critical, func(l *Look) { l.FileSystems[0].Used, l.FileSystems[0].Free = 97, 1<<30 }},
 		{"no inodes", "disk-inodes", "/ has 90 %", finding.Warning, func(l *Look) { l.FileSystems[0].Inodes = 90 }},
+		{"pod's volume that the kernel made read-only", "read-only-mount", "/var/lib/kubelet/plugins/x (, ) was made read-only by the kernel", finding.Critical,
+			func(l *Look) { l.FileSystems[2].Forced = true }},
 		{"read-only mount", "read-only-mount", "/ (", finding.Critical, func(l *Look) { l.FileSystems[0].ReadOnly = true }},
 		{"disk pressure", "io-pressure", "40 %", finding.Warning, func(l *Look) { l.IO.Some60 = 40 }},
 		{"slow disk", "disk-slow", "sda busy 100 %, 600 ms", finding.Critical, func(l *Look) { l.Disks[0].Await = 600 }},
@@ -84,10 +91,24 @@ func TestEachFaultIsFoundOnce(t *testing.T) {
 		{"packet loss", "packet-loss", "30 % of packets to 10.0.0.2", finding.Critical, func(l *Look) { l.Peers[0].Loss = 30 }},
 		{"MTU", "mtu", "packets of 9000 bytes don't reach 10.0.0.2", finding.Critical, func(l *Look) { l.Peers[0].Whole, l.Peers[0].MTU = &no, 9000 }},
 		{"a neighbour that is away", "peer-away", "no answer from 10.0.0.2", finding.Warning, func(l *Look) { l.Peers[0].Loss = 100 }},
+		{"ICMP that is filtered", "icmp-filtered", "no ping comes back from 10.0.0.2, 10.0.0.3, TCP does", finding.Info, func(l *Look) {
+			l.Peers = []Peer{{Address: "10.0.0.2", Loss: 100, TCP: &yes}, {Address: "10.0.0.3", Loss: 100, TCP: &yes}}
+		}},
+		{"all neighbours away, the API server not", "peer-away", "no answer from 10.0.0.2, 10.0.0.3", finding.Warning, func(l *Look) {
+			l.Peers = []Peer{{Address: "10.0.0.2", Loss: 100, TCP: &no}, {Address: "10.0.0.3", Loss: 100}}
+		}},
+		{"cut off", "peer-away", "no answer from 10.0.0.2, 10.0.0.3", finding.Critical, func(l *Look) {
+			l.Peers = []Peer{{Address: "10.0.0.2", Loss: 100, TCP: &no}, {Address: "10.0.0.3", Loss: 100, TCP: &no}}
+			l.API = API{}
+		}},
 		{"API away", "api-away", "no answer from https://10.0.0.1", finding.Critical, func(l *Look) { l.API = API{Asked: true, Server: "https://10.0.0.1"} }},
 		{"API ill", "api-away", "answers 503", finding.Critical, func(l *Look) { l.API.Code = 503 }},
 		{"API slow", "api-slow", "2.0 s", finding.Warning, func(l *Look) { l.API.Seconds = 2 }},
-		{"DNS away", "dns-away", "no name server answers", finding.Critical, func(l *Look) { l.DNS.Answers = false }},
+		{"DNS away", "dns-away", "no name server answers", finding.Critical, func(l *Look) { l.DNS = DNS{Asked: true} }},
+		{"DNS that refuses", "dns-away", "about a: 10.0.0.53 says REFUSED, 10.0.0.54 doesn't answer", finding.Critical, func(l *Look) {
+			l.DNS = DNS{Name: "a", Asked: true, Servers: []NameServer{{"10.0.0.53", "REFUSED"}, {"10.0.0.54", ""}}}
+		}},
+		{"one of two name servers", "dns-server", "of 2 name servers 10.0.0.53 says SERVFAIL", finding.Warning, func(l *Look) { l.DNS.Servers[0].Answer = "SERVFAIL" }},
 		{"fd leak", "files-open", "leak (5) has 1000 of its 1024 files open", finding.Critical, func(l *Look) { l.Files.Top = []FileHolder{{5, "leak", 1000, 1024}} }},
 		{"no files left", "files-open", "900000 of the machine's 1000000", finding.Warning, func(l *Look) { l.Files.Used = 900000 }},
 		{"threads", "threads", "99000 of 100000", finding.Critical, func(l *Look) { l.Threads.Used = 99000 }},
@@ -95,9 +116,23 @@ func TestEachFaultIsFoundOnce(t *testing.T) {
 		{"stuck task", "stuck-tasks", "nfsd (9)", finding.Warning, func(l *Look) { l.Stuck = []Process{{PID: 9, Name: "nfsd"}} }},
 		{"clock behind", "clock", "at least 30s behind", finding.Critical, func(l *Look) { l.Clock.Skew = -30 * time.Second }},
 		{"clock ahead", "clock", "at least 2s ahead", finding.Warning, func(l *Look) { l.Clock.Skew = 2 * time.Second }},
+		{"clock that nobody keeps", "clock-unsynced", "no time service keeps the clock", finding.Warning, func(l *Look) { l.Clock.Synced = &no }},
+		{"clock behind that nobody keeps", "clock", "at least 30s behind of this machine's clock, and no time service keeps it", finding.Critical,
+			func(l *Look) { l.Clock.Synced, l.Clock.Skew = &no, -30*time.Second }},
+		{"stopped kubelet", "unit-stopped", "kubelet is stopped", finding.Critical, func(l *Look) { l.Units[0].Active = "inactive" }},
+		{"stopped containerd", "unit-stopped", "containerd is stopped", finding.Critical, func(l *Look) { l.Units[1].Active = "inactive" }},
+		{"stopped docker beside containerd", "unit-stopped", "docker is stopped", finding.Critical, func(l *Look) { l.Units[2].Enabled = true }},
+		{"kubelet that a run stopped", "unit-stopped", "kubelet is stopped, and masked; run r-1 holds the node", finding.Info,
+			func(l *Look) {
+				l.Units[0].Active, l.Units[0].Masked, l.Holder = "inactive", true, &Holder{Run: "r-1"}
+			}},
+		{"kubelet that a failed run left", "unit-stopped", "kubelet is stopped; run r-1 holds the node, and failed there: no boot", finding.Warning,
+			func(l *Look) { l.Units[0].Active, l.Holder = "inactive", &Holder{"r-1", "no boot"} }},
+		{"kubelet that nobody holds any more", "unit-stopped", "by a drop-in that a run of fleetup has written", finding.Critical,
+			func(l *Look) { l.Units[0].Active, l.Units[0].Barred = "inactive", true }},
 		{"crash-looping kubelet", "unit-down", "kubelet is activating (exit-code), restarted 41 times", finding.Critical,
 			func(l *Look) {
-				l.Units[0] = Unit{"kubelet", "activating", "auto-restart", "exit-code", 41}
+				l.Units[0] = Unit{Name: "kubelet", Active: "activating", Sub: "auto-restart", Result: "exit-code", Restarts: 41}
 				l.FailedUnits = []string{"kubelet.service"}
 			}},
 		{"restarts", "unit-restarts", "4 times", finding.Warning, func(l *Look) { l.Units[0].Restarts = 4 }},
@@ -133,11 +168,44 @@ func TestEachFaultIsFoundOnce(t *testing.T) {
 	}
 }
 
+// A machine that has just booted is still looking for the time.
+func TestClockAfterBoot(t *testing.T) {
+	no := false
+	l := healthy()
+	l.Uptime, l.Clock.Synced = time.Minute, &no
+	for _, f := range Judge("n1", l, defaults(t), now) {
+		t.Errorf("%+v", f)
+	}
+}
+
+// Whatever a mount point is called, a command that is to be pasted takes it as one word and runs nothing of it.
+func TestCommandsAreQuoted(t *testing.T) {
+	dir := t.TempDir()
+	mount := "/srv/a b'c\"$(touch " + dir + "/ran)`touch " + dir + "/ran`;&"
+	l := healthy()
+	l.FileSystems = []FileSystem{{Mount: mount, Used: 99, Inodes: 99}}
+	l.FailedUnits = []string{`srv-a\x20b$(touch ` + dir + `/ran).mount`}
+	list := append(Judge("n1", l, defaults(t), now), JudgeDay("n1", Day{Filling: map[string]float64{mount: 0.1}}, defaults(t))...)
+	if len(list) != 4 {
+		t.Fatalf("%d findings: %+v", len(list), list)
+	}
+	for _, f := range list {
+		said, err := exec.CommandContext(t.Context(), "sh", "-c", `du() { for w in "$@"; do printf '<%s>' "$w"; done; }; systemctl() { du "$@"; }; `+f.Command).Output()
+		if want := "<" + mount + ">"; f.Rule == "unit-failed" && !strings.Contains(string(said), "<"+l.FailedUnits[0]+">") || f.Rule != "unit-failed" && !strings.Contains(string(said), want) || err != nil {
+			t.Errorf("%s: %q: %v", f.Command, said, err)
+		}
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+		t.Errorf("a name was run: %v, %v", left, err)
+	}
+}
+
 // What is past is no finding for ever, and what one rule tells another doesn't tell again.
 func TestNoFindingTwice(t *testing.T) {
 	l := healthy()
 	l.OOMs = []OOM{{Time: now.AddDate(0, 0, -3), Process: "java"}}
-	l.Logs = []Shape{{Source: "kubelet", Count: 5000, First: now.AddDate(0, 0, -9), Last: now.AddDate(0, 0, -8)}}
+	l.Logs = []Shape{{Source: "kubelet", Count: 5000, First: now.AddDate(0, 0, -9), Last: now.AddDate(0, 0, -8)},
+		{Source: "kernel", Example: "task x blocked for more than 120 seconds", Count: 1, First: now.AddDate(0, 0, -2), Last: now.AddDate(0, 0, -2)}}
 	for _, f := range Judge("n1", l, defaults(t), now) {
 		t.Errorf("%+v", f)
 	}

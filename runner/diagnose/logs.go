@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/fleetup/fleetup/runner/parts"
 )
 
 // Shape is log lines that say the same but for numbers, names of pods, addresses and the like.
@@ -27,10 +29,14 @@ type line struct {
 
 // logs reads lines of journalctl -o short-unix, of syslog's files in either way of writing the time, or, where a pod
 // and its container are named, of the runtime's log files. The journal is asked several questions, and what it answers to two
-// of them counts once: its times tell microseconds.
+// of them counts once: its times tell microseconds. It answers with the newest first.
 func (b *builder) logs(text, pod string, journal bool) {
-	for raw := range strings.Lines(text) {
-		raw = strings.TrimRight(raw, "\r\n")
+	lines := strings.Split(text, "\n")
+	if journal {
+		slices.Reverse(lines)
+	}
+	for _, raw := range lines {
+		raw = strings.TrimRight(raw, "\r")
 		if raw == "" || raw[0] == '!' || b.seen[raw] {
 			continue
 		}
@@ -44,6 +50,14 @@ func (b *builder) logs(text, pod string, journal bool) {
 		if ok {
 			b.lines = append(b.lines, l)
 		}
+	}
+}
+
+// podLog reads the log of one container: "NAMESPACE/POD CONTAINER".
+func (b *builder) podLog(p parts.Part) {
+	b.logs(p.Text, p.Of, false)
+	if pod, _, _ := strings.Cut(p.Of, " "); !slices.Contains(b.PodLogs, pod) {
+		b.PodLogs = append(b.PodLogs, pod)
 	}
 }
 
@@ -115,6 +129,19 @@ var unitKilled = regexp.MustCompile(`^(\S+): A process of this unit has been kil
 
 var killed = regexp.MustCompile(`(?i)(memory cgroup )?out of memory: kill(?:ed)? process (\d+) \(([^)]*)\)`)
 
+// AddLogs adds lines that were asked for later.
+func (l *Look) AddLogs(more []Shape) {
+	l.Logs = append(l.Logs, more...)
+	sortShapes(l.Logs)
+}
+
+// sortShapes puts the most frequent first.
+func sortShapes(all []Shape) {
+	slices.SortFunc(all, func(a, b Shape) int {
+		return cmp.Or(cmp.Compare(b.Count, a.Count), b.Last.Compare(a.Last), cmp.Compare(a.Source+a.Shape, b.Source+b.Shape))
+	})
+}
+
 // grouped counts lines by their shapes, and takes out the kernel's kills. Those before since are left out.
 func grouped(lines []line, since time.Time) ([]Shape, []OOM) {
 	type key struct{ source, shape string }
@@ -150,9 +177,7 @@ func grouped(lines []line, since time.Time) ([]Shape, []OOM) {
 	for _, s := range shapes {
 		all = append(all, *s)
 	}
-	slices.SortFunc(all, func(a, b Shape) int {
-		return cmp.Or(cmp.Compare(b.Count, a.Count), b.Last.Compare(a.Last), cmp.Compare(a.Source+a.Shape, b.Source+b.Shape))
-	})
+	sortShapes(all)
 	for _, u := range units { // of which the kernel didn't tell itself
 		if !slices.ContainsFunc(oom, func(o OOM) bool { return o.Time.Sub(u.Time).Abs() < 10*time.Second }) {
 			oom = append(oom, u)

@@ -6,6 +6,12 @@ import (
 	"github.com/fleetup/fleetup/runner/hardware"
 )
 
+// Holder is a fleetup run that holds a node, by its claim.
+type Holder struct {
+	Run    string `json:"run"`
+	Failed string `json:"failed,omitempty"` // why it failed there; "" while it works there
+}
+
 // Look is what one look into a machine saw. What isn't known is zero; where zero has a meaning of its own, a pointer is nil.
 type Look struct {
 	Uptime      time.Duration `json:"uptime_ns"`
@@ -37,11 +43,15 @@ type Look struct {
 	Certificates []Certificate `json:"certificates,omitempty"`
 	// Logs are errors since the boot, or since Questions.Since, by their shapes: the most frequent first.
 	Logs []Shape `json:"logs,omitempty"`
+	// PodLogs are the pods, NAMESPACE/POD, whose containers' logs are among them.
+	PodLogs []string `json:"pod_logs,omitempty"`
 	// OOMs are processes that the kernel killed for want of memory.
 	OOMs []OOM `json:"oom_kills,omitempty"`
 	// Hardware is what the disks and the memory say of their health.
 	Hardware hardware.Document `json:"-"`
 	Health   []string          `json:"health_problems,omitempty"`
+	// Holder is the run that holds the node, where the API tells of one: it may have stopped services there. Parse doesn't know it.
+	Holder *Holder `json:"held_by,omitempty"`
 	// Gaps names what could not be asked, and why.
 	Gaps []string `json:"gaps,omitempty"`
 }
@@ -77,7 +87,8 @@ type FileSystem struct {
 	Used     float64 `json:"used_percent"`
 	Inodes   float64 `json:"inodes_percent"` // used
 	ReadOnly bool    `json:"read_only,omitempty"`
-	Intended bool    `json:"-"` // /etc/fstab says ro
+	Forced   bool    `json:"forced_read_only,omitempty"` // it was mounted to be written to, and the kernel took that away
+	Intended bool    `json:"-"`                          // /etc/fstab says ro, or it is a pod's own volume, or a snapshot
 }
 
 // Disk is a block device's work in the sample.
@@ -120,6 +131,7 @@ type Peer struct {
 	RTT     float64 `json:"rtt_ms"`                  // on average
 	MTU     int     `json:"mtu"`                     // of the way out
 	Whole   *bool   `json:"whole_packets,omitempty"` // packets of that size arrive; nil: not asked, as none arrive
+	TCP     *bool   `json:"tcp,omitempty"`           // it answers TCP; nil: not asked, as pings come back
 }
 
 // Process is one, with what it used in the sample.
@@ -174,11 +186,18 @@ type API struct {
 	Asked   bool    `json:"asked"`
 }
 
-// DNS is whether the node's name servers answer.
+// DNS is whether the node's name servers answer. That there is no such name is an answer; that they won't or can't tell is none.
 type DNS struct {
-	Name    string `json:"name,omitempty"`
-	Answers bool   `json:"answers"`
-	Asked   bool   `json:"asked"`
+	Name    string       `json:"name,omitempty"`
+	Answers bool         `json:"answers"`
+	Asked   bool         `json:"asked"`
+	Servers []NameServer `json:"servers,omitempty"` // those of /etc/resolv.conf
+}
+
+// NameServer is one, and what it said: an answer's name in RFC 1035 and 2136, as NOERROR, NXDOMAIN, SERVFAIL, REFUSED; "": nothing.
+type NameServer struct {
+	Address string `json:"address"`
+	Answer  string `json:"answer,omitempty"`
 }
 
 // Unit is a service that a node needs, where it is installed.
@@ -188,6 +207,9 @@ type Unit struct {
 	Sub      string `json:"sub,omitempty"`
 	Result   string `json:"result,omitempty"`
 	Restarts int    `json:"restarts,omitempty"` // by systemd, since it was loaded
+	Enabled  bool   `json:"enabled,omitempty"`  // to be started with the machine
+	Masked   bool   `json:"masked,omitempty"`
+	Barred   bool   `json:"barred,omitempty"` // from starting, by a drop-in that fleetup's runs write
 }
 
 // Certificate is one of the machine.

@@ -8,20 +8,21 @@ import (
 	"time"
 
 	"github.com/fleetup/fleetup/runner/hardware"
+	"github.com/fleetup/fleetup/runner/parts"
 )
 
 // Parse reads what the script printed, or what is left of it. Log lines before since are left out; its zero keeps all.
 func Parse(raw Raw, since time.Time) Look {
 	b := builder{raw: raw, since: since, one: map[string]string{}, seen: map[string]bool{}}
-	for _, p := range split(raw.Text) {
-		if why := p.why(); why != "" && !slices.Contains(b.Gaps, why) && p.name != "nvme" {
+	for _, p := range parts.Split(raw.Text) {
+		if why := p.Why(); why != "" && !slices.Contains(b.Gaps, why) && p.Name != "nvme" {
 			b.Gaps = append(b.Gaps, why)
 		}
-		if read := readers[p.name]; read != nil {
+		if read := readers[p.Name]; read != nil {
 			read(&b, p)
 			continue
 		}
-		b.one[p.name] = p.text
+		b.one[p.Name] = p.Text
 	}
 	b.finish()
 	return b.Look
@@ -38,27 +39,31 @@ type builder struct {
 }
 
 // readers read the parts that stand for themselves, by their names.
-var readers = map[string]func(*builder, part){
-	"loadavg":     func(b *builder, p part) { parseLoad(p.text, &b.Look) },
-	"meminfo":     func(b *builder, p part) { parseMemory(p.text, &b.Memory) },
-	"vmstat":      func(b *builder, p part) { b.Memory.OOMKills = whole(fields(p.text, " ")["oom_kill"]) },
-	"pressure":    func(b *builder, p part) { b.pressure(p) },
-	"limits":      func(b *builder, p part) { parseLimits(p.text, &b.Look) },
-	"link":        func(b *builder, p part) { b.Links = append(b.Links, parseLink(p.of, p.text)) },
-	"ping":        func(b *builder, p part) { b.Peers = append(b.Peers, parsePing(p.of, p.text)...) },
-	"bigping":     func(b *builder, p part) { b.wholePackets(p) },
-	"descriptors": func(b *builder, p part) { b.Files.Top = parseDescriptors(p.text) },
-	"unit":        func(b *builder, p part) { b.unit(p) },
-	"failed":      func(b *builder, p part) { b.FailedUnits = parseFailed(p.text) },
-	"ntp":         func(b *builder, p part) { b.Clock.Synced = parseNTP(p.text) },
-	"chrony":      func(b *builder, p part) { parseChrony(p.text, &b.Clock) },
-	"api":         func(b *builder, p part) { b.API = parseAPI(p) },
-	"dns":         func(b *builder, p part) { b.DNS = parseDNS(p.text) },
-	"certificate": func(b *builder, p part) { b.Certificates = append(b.Certificates, parsePEM(p.of, []byte(p.text))...) },
-	"kubeconfig":  func(b *builder, p part) { b.Certificates = append(b.Certificates, parseKubeconfig(p.of, p.text)...) },
-	"journal":     func(b *builder, p part) { b.logs(p.text, "", true) },
-	"logfile":     func(b *builder, p part) { b.logs(p.text, "", false) },
-	"podlog":      func(b *builder, p part) { b.logs(p.text, p.of, false) },
+var readers = map[string]func(*builder, parts.Part){
+	"loadavg":     func(b *builder, p parts.Part) { parseLoad(p.Text, &b.Look) },
+	"meminfo":     func(b *builder, p parts.Part) { parseMemory(p.Text, &b.Memory) },
+	"vmstat":      func(b *builder, p parts.Part) { b.Memory.OOMKills = whole(parts.Fields(p.Text, " ")["oom_kill"]) },
+	"pressure":    func(b *builder, p parts.Part) { b.pressure(p) },
+	"limits":      func(b *builder, p parts.Part) { parseLimits(p.Text, &b.Look) },
+	"link":        func(b *builder, p parts.Part) { b.Links = append(b.Links, parseLink(p.Of, p.Text)) },
+	"ping":        func(b *builder, p parts.Part) { b.Peers = append(b.Peers, parsePing(p.Of, p.Text)...) },
+	"bigping":     func(b *builder, p parts.Part) { b.wholePackets(p) },
+	"descriptors": func(b *builder, p parts.Part) { b.Files.Top = parseDescriptors(p.Text) },
+	"unit":        func(b *builder, p parts.Part) { b.unit(p) },
+	"failed":      func(b *builder, p parts.Part) { b.FailedUnits = parseFailed(p.Text) },
+	"ntp":         func(b *builder, p parts.Part) { b.Clock.Synced = parseNTP(p.Text) },
+	"chrony":      func(b *builder, p parts.Part) { parseChrony(p.Text, &b.Clock) },
+	"api":         func(b *builder, p parts.Part) { b.API = parseAPI(p) },
+	"dns":         func(b *builder, p parts.Part) { b.DNS = parseDNS(p.Text) },
+	"certificate": func(b *builder, p parts.Part) {
+		b.Certificates = append(b.Certificates, parsePEM(p.Of, []byte(p.Text))...)
+	},
+	"kubeconfig": func(b *builder, p parts.Part) {
+		b.Certificates = append(b.Certificates, parseKubeconfig(p.Of, p.Text)...)
+	},
+	"journal": func(b *builder, p parts.Part) { b.logs(p.Text, "", true) },
+	"logfile": func(b *builder, p parts.Part) { b.logs(p.Text, "", false) },
+	"podlog":  func(b *builder, p parts.Part) { b.podLog(p) },
 }
 
 // finish reads what takes several parts.
@@ -66,7 +71,7 @@ func (b *builder) finish() {
 	first, second := seconds(b.one["uptime1"]), seconds(b.one["uptime2"])
 	b.Uptime = time.Duration(second * float64(time.Second))
 	took := second - first
-	unit := fields(b.one["units_of_measure"], ":")
+	unit := parts.Fields(b.one["units_of_measure"], ":")
 	tick, page := cmp.Or(decimal(unit["tick"]), 100), cmp.Or(whole(unit["page"]), 4096)
 	parseCPU(b.one["stat1"], b.one["stat2"], &b.Look)
 	b.Disks = parseDisks(b.one["diskstats1"], b.one["diskstats2"], took)
@@ -76,7 +81,7 @@ func (b *builder) finish() {
 	b.Top = slices.DeleteFunc(b.Top, func(p Process) bool { return p.Cores == 0 })
 	b.Largest, b.Stuck = parseProcesses(b.one["largest"], took*tick, page), parseProcesses(b.one["stuck"], took*tick, page)
 	b.Largest = slices.DeleteFunc(b.Largest, func(p Process) bool { return p.RSS == 0 })
-	b.FileSystems = parseFileSystems(b.one["mounts"], b.one["fstab"], b.one["space"], b.one["inodes"])
+	b.FileSystems = parseFileSystems(b.one["mounts"], b.one["mountinfo"], b.one["fstab"], b.one["space"], b.one["inodes"])
 	b.Clock.Skew = skew(b.one["clock"], b.one["clock2"], b.raw.Asked, b.raw.Got)
 	b.Logs, b.OOMs = grouped(b.lines, b.since)
 	b.Hardware = hardware.Parse(b.raw.Text)

@@ -47,14 +47,14 @@ func isDisk(name string) bool {
 
 // parseFileSystems puts mounts, fstab and what df says together. A file system that is mounted in several places is told once,
 // by its shortest: containers mount parts of it again and again.
-func parseFileSystems(mounts, fstab, space, inodes string) []FileSystem {
+func parseFileSystems(mounts, mountinfo, fstab, space, inodes string) []FileSystem {
 	intended := map[string]bool{}
 	for line := range strings.Lines(fstab) {
 		if f := strings.Fields(line); len(f) > 3 && !strings.HasPrefix(f[0], "#") && hasOption(f[3], "ro") {
 			intended[f[1]] = true
 		}
 	}
-	sizes, counts := table(space), table(inodes)
+	sizes, counts, forced := table(space), table(inodes), forcedReadOnly(mountinfo)
 	best := map[string]FileSystem{}
 	for line := range strings.Lines(mounts) {
 		f := strings.Fields(line)
@@ -62,11 +62,14 @@ func parseFileSystems(mounts, fstab, space, inodes string) []FileSystem {
 			continue
 		}
 		fs := FileSystem{Device: f[0], Mount: unescape(f[1]), Type: f[2], ReadOnly: hasOption(f[3], "ro")}
+		fs.Forced = forced[fs.Mount] || hasOption(f[3], "emergency_ro")
+		fs.ReadOnly = fs.ReadOnly || fs.Forced
 		row, sized := sizes[fs.Mount]
-		if !sized || !kept(fs) || row[0] <= 0 {
+		broken := fs.Forced && ofPods(fs.Mount) // a pod's volume is the node's business when it breaks
+		if !broken && (!sized || !kept(fs) || row[0] <= 0) {
 			continue
 		}
-		fs.Intended = intended[fs.Mount]
+		fs.Intended = intended[f[1]] || ofPods(fs.Mount) || snapshot(fs)
 		fs.Size, fs.Free = row[0]<<10, row[2]<<10
 		fs.Used = percent(row[1], row[1]+row[2])
 		if n, ok := counts[fs.Mount]; ok {
@@ -88,17 +91,39 @@ func parseFileSystems(mounts, fstab, space, inodes string) []FileSystem {
 	return all
 }
 
+// forcedReadOnly are the file systems that were mounted to be written to, and which the kernel made read-only after errors: their
+// mount isn't read-only, what it shows is (proc_pid_mountinfo(5)). Newer kernels call ext4's emergency_ro instead.
+func forcedReadOnly(mountinfo string) map[string]bool {
+	all := map[string]bool{}
+	for line := range strings.Lines(mountinfo) {
+		mount, super, _ := strings.Cut(line, " - ")
+		f, g := strings.Fields(mount), strings.Fields(super)
+		all[unescape(column(f, 4))] = !hasOption(column(f, 5), "ro") && (hasOption(column(g, 2), "ro") || hasOption(column(g, 2), "emergency_ro"))
+	}
+	return all
+}
+
+// ofPods reports whether a kubelet mounted it for pods: whether they may write there is for them to say.
+func ofPods(mount string) bool {
+	return strings.HasPrefix(mount, "/var/lib/kubelet/pods/") || strings.HasPrefix(mount, "/var/lib/kubelet/plugins/")
+}
+
+// snapshot reports whether it shows how another one was once: that is read-only by its nature.
+func snapshot(fs FileSystem) bool {
+	return fs.Type == "zfs" && strings.Contains(fs.Device, "@") || strings.Contains(fs.Mount, "/.snapshots/") || strings.Contains(fs.Mount, "/.zfs/snapshot/")
+}
+
 // kept leaves out what holds nothing of the node's own: containers' mounts, images, and kernel interfaces.
 func kept(fs FileSystem) bool {
 	switch fs.Type {
-	case "squashfs", "iso9660", "udf", "devtmpfs", "proc", "sysfs", "nsfs", "ramfs", "efivarfs", "fuse.lxcfs":
+	case "squashfs", "erofs", "cramfs", "romfs", "iso9660", "udf", "devtmpfs", "proc", "sysfs", "nsfs", "ramfs", "efivarfs", "fuse.lxcfs":
 		return false
 	case "overlay":
 		if fs.Mount != "/" {
 			return false
 		}
 	}
-	for _, dir := range []string{"/dev/", "/sys/", "/proc/", "/run/host/", "/run/lock/", "/run/user/", "/var/lib/kubelet/pods/", "/run/containerd/", "/var/lib/docker/overlay2/", "/run/credentials/", "/var/lib/containers/storage/overlay/"} {
+	for _, dir := range []string{"/dev/", "/sys/", "/proc/", "/run/host/", "/run/lock/", "/run/user/", "/var/lib/kubelet/pods/", "/run/containerd/", "/var/lib/docker/overlay2/", "/var/lib/containerd/io.containerd.snapshotter.v1.", "/run/credentials/", "/var/lib/containers/storage/overlay/"} {
 		if strings.HasPrefix(fs.Mount+"/", dir) {
 			return false
 		}
@@ -122,7 +147,7 @@ func hasOption(options, one string) bool { return slices.Contains(strings.Split(
 
 // unescape undoes what /proc/mounts does to blanks.
 func unescape(s string) string {
-	return strings.NewReplacer(`\040`, " ", `\011`, "\t", `\134`, `\`).Replace(s)
+	return strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\043`, "#", `\134`, `\`).Replace(s)
 }
 
 func percent(part, of int64) float64 {

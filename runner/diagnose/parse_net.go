@@ -1,13 +1,17 @@
 package diagnose
 
 import (
+	"cmp"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
+
+	"github.com/fleetup/fleetup/runner/parts"
 )
 
 func parseLink(name, text string) Link {
-	f := fields(text, ":")
+	f := parts.Fields(text, ":")
 	l := Link{Name: name, Up: f["carrier"] == "1", Duplex: f["duplex"], MTU: int(whole(f["mtu"])), Changes: int(whole(f["carrier_changes"]))}
 	if l.Up {
 		l.Mbit = int(max(whole(f["speed"]), 0))
@@ -96,7 +100,12 @@ func parsePing(address, text string) []Peer {
 	if m == nil {
 		return nil
 	}
-	p := Peer{Address: address, Loss: decimal(m[1]), MTU: int(whole(fields(text, ":")["mtu"]))}
+	f := parts.Fields(text, ":")
+	p := Peer{Address: address, Loss: decimal(m[1]), MTU: int(whole(f["mtu"]))}
+	if tcp := f["tcp"]; tcp != "" {
+		answers := tcp == "yes"
+		p.TCP = &answers
+	}
 	if t := trip.FindStringSubmatch(text); t != nil {
 		p.RTT = decimal(t[1])
 	}
@@ -104,31 +113,55 @@ func parsePing(address, text string) []Peer {
 }
 
 // wholePackets says whether packets as large as the way out takes arrive too. Where small ones don't, it says nothing.
-func (b *builder) wholePackets(p part) {
+func (b *builder) wholePackets(p parts.Part) {
 	for i := range b.Peers {
-		if peer := &b.Peers[i]; peer.Address == p.of && peer.Loss < 50 && peer.MTU > 0 {
-			arrived := strings.Contains(p.text, "bytes from") || trip.MatchString(p.text)
+		if peer := &b.Peers[i]; peer.Address == p.Of && peer.Loss < 50 && peer.MTU > 0 {
+			arrived := strings.Contains(p.Text, "bytes from") || trip.MatchString(p.Text)
 			peer.Whole = &arrived
 		}
 	}
 }
 
-func parseAPI(p part) API {
-	f := fields(p.text, ": ")
-	return API{Server: f["server"], Code: int(whole(f["code"])), Seconds: decimal(f["seconds"]), Asked: f["server"] != "" && p.why() == ""}
+func parseAPI(p parts.Part) API {
+	f := parts.Fields(p.Text, ": ")
+	return API{Server: f["server"], Code: int(whole(f["code"])), Seconds: decimal(f["seconds"]), Asked: f["server"] != "" && p.Why() == ""}
 }
 
 // timedOut is the status of timeout(1) for a command that it ended.
 const timedOut = 124
 
-// parseDNS takes "there is no such name" for an answer.
+// rcodes are the answers of a name server that are met (RFC 1035, 4.1.1; RFC 2136, 2.2).
+var rcodes = map[string]string{"0": "NOERROR", "1": "FORMERR", "2": "SERVFAIL", "3": "NXDOMAIN", "4": "NOTIMP", "5": "REFUSED", "9": "NOTAUTH"}
+
+// answered reports whether a name server did its work: "there is no such name" is an answer.
+func (s NameServer) answered() bool { return s.Answer == "NOERROR" || s.Answer == "NXDOMAIN" }
+
+// parseDNS counts what each name server itself says. getent alone tells a name that there isn't from a server that refuses by
+// nothing: only its success, and that it took too long, mean something.
 func parseDNS(text string) DNS {
-	f := fields(text, ": ")
-	return DNS{Name: f["name"], Asked: f["status"] != "", Answers: f["status"] != "" && whole(f["status"]) != timedOut}
+	f := parts.Fields(text, ": ")
+	d := DNS{Name: f["name"]}
+	for line := range strings.Lines(text) {
+		if rest, ok := strings.CutPrefix(line, "server: "); ok {
+			w := strings.Fields(rest)
+			code := column(w, 1)
+			d.Servers = append(d.Servers, NameServer{Address: column(w, 0), Answer: cmp.Or(rcodes[code], code)})
+		}
+	}
+	status := f["status"]
+	switch {
+	case len(d.Servers) > 0:
+		d.Asked, d.Answers = true, slices.ContainsFunc(d.Servers, NameServer.answered)
+	case status == "0", f["none"] != "": // by other means than a server that is named: a file, systemd-resolved
+		d.Asked, d.Answers = status != "", status == "0"
+	default:
+		d.Asked = whole(status) == timedOut
+	}
+	return d
 }
 
 func parseNTP(text string) *bool {
-	v, ok := fields(text, "=")["NTPSynchronized"]
+	v, ok := parts.Fields(text, "=")["NTPSynchronized"]
 	if !ok {
 		return nil
 	}
@@ -138,7 +171,7 @@ func parseNTP(text string) *bool {
 
 // parseChrony reads chronyc tracking: "System time : 0.000012 seconds slow of NTP time".
 func parseChrony(text string, c *Clock) {
-	f := fields(text, ":")
+	f := parts.Fields(text, ":")
 	words := strings.Fields(f["System time"])
 	if len(words) < 3 {
 		return

@@ -2,6 +2,8 @@ package diagnose
 
 import (
 	"strings"
+
+	"github.com/fleetup/fleetup/runner/parts"
 )
 
 func parseLoad(text string, l *Look) {
@@ -15,14 +17,14 @@ func parseLoad(text string, l *Look) {
 }
 
 func parseMemory(text string, m *Memory) {
-	f := fields(text, ":")
+	f := parts.Fields(text, ":")
 	kib := func(key string) int64 { return whole(strings.TrimSuffix(f[key], " kB")) << 10 }
 	m.Total, m.Available, m.SwapTotal, m.SwapFree = kib("MemTotal"), kib("MemAvailable"), kib("SwapTotal"), kib("SwapFree")
 }
 
-func (b *builder) pressure(p part) {
-	pressure := parsePressure(p.text)
-	switch p.of {
+func (b *builder) pressure(p parts.Part) {
+	pressure := parsePressure(p.Text)
+	switch p.Of {
 	case "cpu":
 		b.CPU = pressure
 	case "memory":
@@ -38,7 +40,7 @@ func parsePressure(text string) *Pressure {
 	found := false
 	for line := range strings.Lines(text) {
 		f := strings.Fields(line)
-		v := fields(strings.Join(f, "\n"), "=")
+		v := parts.Fields(strings.Join(f, "\n"), "=")
 		switch column(f, 0) {
 		case "some":
 			p.Some10, p.Some60, p.Some300, found = decimal(v["avg10"]), decimal(v["avg60"]), decimal(v["avg300"]), true
@@ -53,7 +55,7 @@ func parsePressure(text string) *Pressure {
 }
 
 func parseLimits(text string, l *Look) {
-	f := fields(text, ":")
+	f := parts.Fields(text, ":")
 	l.Threads.Max = whole(f["/proc/sys/kernel/threads-max"])
 	if pids := whole(f["/proc/sys/kernel/pid_max"]); pids > 0 && (pids < l.Threads.Max || l.Threads.Max == 0) {
 		l.Threads.Max = pids
@@ -124,12 +126,13 @@ func parseDescriptors(text string) []FileHolder {
 	return all
 }
 
-func (b *builder) unit(p part) {
-	f := fields(p.text, "=")
+func (b *builder) unit(p parts.Part) {
+	f := parts.Fields(p.Text, "=")
 	if f["LoadState"] == "" || f["LoadState"] == "not-found" {
 		return
 	}
-	u := Unit{Name: p.of, Active: f["ActiveState"], Sub: f["SubState"], Result: f["Result"], Restarts: int(whole(f["NRestarts"]))}
+	u := Unit{Name: p.Of, Active: f["ActiveState"], Sub: f["SubState"], Result: f["Result"], Restarts: int(whole(f["NRestarts"])),
+		Enabled: strings.HasPrefix(f["UnitFileState"], "enabled"), Masked: f["LoadState"] == "masked", Barred: strings.Contains(f["DropInPaths"], "/fleetup.conf")}
 	b.Units = append(b.Units, u)
 }
 

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/fleetup/fleetup/runner/parts"
 )
 
 // now is when testdata/sick.txt was asked for.
@@ -55,7 +57,7 @@ func TestParse(t *testing.T) {
 		{"synced", *l.Clock.Synced, false},
 		{"skew", l.Clock.Skew, -4500 * time.Millisecond},
 		{"api", l.API, API{Server: "https://10.0.0.1:6443", Seconds: 4, Asked: true}},
-		{"dns", l.DNS, DNS{Name: "registry.k8s.io", Asked: true}},
+		{"dns", l.DNS, DNS{Name: "registry.k8s.io", Asked: true, Servers: []NameServer{{"127.0.0.3", "REFUSED"}, {"127.0.0.6", ""}}}},
 		{"gaps", l.Gaps, []string{"ping isn't installed"}},
 		{"hardware", l.Health, []string{"disk sda (Disk, 447 GiB, serial S1): SMART says it is failing"}},
 		{"corrected", l.Hardware.Memory.Corrected, 12},
@@ -75,6 +77,84 @@ func TestParseFileSystems(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, sick(t).FileSystems); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+// What the script printed on a Linux 6.18: an ext4 that the kernel stopped writing to, which /proc/mounts calls rw, staged for pods;
+// the same mounted read-only for one of them; one that somebody mounted read-only; snapshots and images.
+func TestParseReadOnly(t *testing.T) {
+	const mounts = `/dev/sda1 / ext4 rw,relatime,errors=remount-ro 0 0
+/dev/loop0 /var/lib/kubelet/plugins/kubernetes.io/csi/x/globalmount ext4 rw,relatime,abort,errors=remount-ro,emergency_ro 0 0
+/dev/loop0 /var/lib/kubelet/pods/1/volumes/kubernetes.io~csi/x/mount ext4 ro,relatime,abort,errors=remount-ro,emergency_ro 0 0
+/dev/rbd1 /var/lib/kubelet/plugins/kubernetes.io/csi/y/globalmount ext4 ro,relatime 0 0
+/dev/rbd1 /var/lib/kubelet/pods/2/volumes/kubernetes.io~csi/y/mount ext4 ro,relatime 0 0
+/dev/sdb1 /old ext4 ro,relatime,errors=remount-ro 0 0
+/dev/sdc1 /somebodys ext4 ro,relatime 0 0
+tank/data@monday /data/.zfs/snapshot/monday zfs ro,relatime 0 0
+/dev/loop1 /snap/core/1 squashfs ro,nodev,relatime 0 0
+/dev/sr0 /media/cdrom iso9660 ro,relatime 0 0
+`
+	const mountinfo = `1 0 8:1 / / rw,relatime - ext4 /dev/sda1 rw,errors=remount-ro
+1162 1125 7:0 / /var/lib/kubelet/plugins/kubernetes.io/csi/x/globalmount rw,relatime - ext4 /dev/loop0 rw,abort,errors=remount-ro,emergency_ro
+1163 1125 7:0 / /var/lib/kubelet/pods/1/volumes/kubernetes.io~csi/x/mount ro,relatime - ext4 /dev/loop0 rw,abort,errors=remount-ro,emergency_ro
+1164 1 8:9 / /var/lib/kubelet/plugins/kubernetes.io/csi/y/globalmount ro,relatime - ext4 /dev/rbd1 ro
+1165 1 8:9 / /var/lib/kubelet/pods/2/volumes/kubernetes.io~csi/y/mount ro,relatime - ext4 /dev/rbd1 ro
+1166 1 8:17 / /old rw,relatime shared:7 - ext4 /dev/sdb1 ro,errors=remount-ro
+1167 1 8:33 / /somebodys ro,relatime shared:8 - ext4 /dev/sdc1 ro
+`
+	space := "Filesystem 1024-blocks Used Available Capacity Mounted on\n"
+	for line := range strings.Lines(mounts) {
+		f := strings.Fields(line)
+		space += f[0] + " 100 1 99 1% " + f[1] + "\n"
+	}
+	var got []string
+	for _, f := range Judge("n1", Look{FileSystems: parseFileSystems(mounts, mountinfo, "", space, "")}, defaults(t), now) {
+		got = append(got, f.Evidence)
+	}
+	want := []string{
+		"/old (/dev/sdb1, ext4) was made read-only by the kernel, after errors",
+		"/somebodys (/dev/sdc1, ext4) is mounted read-only, and /etc/fstab doesn't say so",
+		"/var/lib/kubelet/plugins/kubernetes.io/csi/x/globalmount (/dev/loop0, ext4) was made read-only by the kernel, after errors",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// What the script printed before name servers of each kind: getent fails with 2 alike for a name that isn't there and for a refusal.
+func TestParseDNS(t *testing.T) {
+	const name = "name: registry.k8s.io\n"
+	for _, c := range []struct {
+		text           string
+		asked, answers bool
+	}{
+		{name + "status: 2\nserver: 127.0.0.4 3\n", true, true},                      // NXDOMAIN
+		{name + "status: 0\nserver: 127.0.0.5 0\n", true, true},                      // NOERROR
+		{name + "status: 2\nserver: 127.0.0.2 2\n", true, false},                     // SERVFAIL
+		{name + "status: 2\nserver: 127.0.0.3 5\n", true, false},                     // REFUSED
+		{name + "status: 2\nserver: 127.0.0.6 \n", true, false},                      // nobody is there
+		{name + "status: 2\nserver: 127.0.0.2 2\nserver: 127.0.0.4 3\n", true, true}, // one of two
+		{name + "status: 2\nnone: named\n", true, false},                             // an empty resolv.conf
+		{name + "status: 0\nnone: named\n", true, true},                              // the same, and systemd-resolved
+		{name + "status: 0\n!bash isn't installed, so no name server is asked by itself\n", true, true},
+		{name + "status: 124\n!bash isn't installed, so no name server is asked by itself\n", true, false},
+		{name + "status: 2\n!bash isn't installed, so no name server is asked by itself\n", false, false}, // it can't be told
+		{"", false, false},
+	} {
+		if d := parseDNS(c.text); d.Asked != c.asked || d.Answers != c.answers {
+			t.Errorf("%q: %+v", c.text, d)
+		}
+	}
+}
+
+// A peer's port that is closed answers too.
+func TestParsePingFiltered(t *testing.T) {
+	const away = "dev: eno1\nmtu: 1500\ntcp: yes\n--- 10.0.0.2 ping statistics ---\n20 packets transmitted, 0 received, 100% packet loss, time 970ms\n"
+	if p := parsePing("10.0.0.2", away); len(p) != 1 || p[0].Loss != 100 || p[0].TCP == nil || !*p[0].TCP {
+		t.Errorf("%+v", p)
+	}
+	if p := parsePing("10.0.0.2", strings.Replace(away, "yes", "no", 1)); len(p) != 1 || p[0].TCP == nil || *p[0].TCP {
+		t.Errorf("%+v", p)
 	}
 }
 
@@ -161,8 +241,8 @@ func FuzzParse(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(string(text))
-	for _, p := range split(string(text)) {
-		f.Add(mark + p.name + " " + p.of + "\n" + p.text[:len(p.text)/2])
+	for _, p := range parts.Split(string(text)) {
+		f.Add(parts.Mark + p.Name + " " + p.Of + "\n" + p.Text[:len(p.Text)/2])
 	}
 	f.Fuzz(func(_ *testing.T, text string) {
 		Judge("n", Parse(Raw{Text: text, Asked: now, Got: now}, time.Time{}), Thresholds{}, now)

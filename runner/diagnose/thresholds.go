@@ -49,6 +49,7 @@ type Thresholds struct {
 	UnitRestarts    Level    `toml:"unit_restarts"`
 	CertificateDays Level    `toml:"certificate_days"`
 	LogErrors       Level    `toml:"log_errors_per_hour"`
+	KernelHours     Level    `toml:"kernel_error_hours"`
 	PodRestarts     Level    `toml:"pod_restarts"`
 	PodPending      Level    `toml:"pod_pending_minutes"`
 	PodTerminating  Level    `toml:"pod_terminating_minutes"`

@@ -1,21 +1,4 @@
-# Prints what the machine is made of, in parts that each begin with a line "#fleetup NAME". Changes nothing. A tool that
-# isn't there, or takes too long (a disk that dies may hang one), leaves a part with a line "!WHY".
-export LC_ALL=C PATH="$PATH:/usr/sbin:/sbin"
-part() { printf '\n#fleetup %s\n' "$1"; }
-ask() { # NAME SECONDS COMMAND...
-	part "$1"
-	limit=$2
-	shift 2
-	if ! command -v "$1" >/dev/null 2>&1; then echo "!$1 isn't installed"; return; fi
-	timeout "$limit" "$@" 2>/dev/null
-	rc=$?
-	if [ "$rc" = 124 ]; then echo "!$1 took longer than $limit s"; fi
-}
-show() { # NAME FILE...
-	part "$1"
-	shift
-	for f in "$@"; do [ -r "$f" ] && printf '%s: %s\n' "$f" "$(head -c 4096 "$f" 2>/dev/null | head -n 1)"; done
-}
+# Asks what the machine is made of, after parts.sh. Changes nothing.
 ask kernel 5 uname -r
 part cpuinfo
 grep -E '^(processor|physical id|core id|cpu cores|model name|CPU implementer|CPU part)[[:space:]]*:' /proc/cpuinfo 2>/dev/null
@@ -23,7 +6,7 @@ part meminfo
 grep -E '^MemTotal:' /proc/meminfo 2>/dev/null
 part efi
 [ -d /sys/firmware/efi ] && echo yes
-show dmi /sys/class/dmi/id/sys_vendor /sys/class/dmi/id/product_name /sys/class/dmi/id/product_serial /sys/class/dmi/id/bios_version /sys/class/dmi/id/bios_date
+values dmi /sys/class/dmi/id/sys_vendor /sys/class/dmi/id/product_name /sys/class/dmi/id/product_serial /sys/class/dmi/id/bios_version /sys/class/dmi/id/bios_date
 ask dmidecode 10 dmidecode -t 0 -t 1 -t 4 -t 17
 ask lsblk 10 lsblk -J -b -d -o NAME,TYPE,SIZE,ROTA,MODEL,SERIAL,WWN,TRAN,REV
 for d in /sys/block/*; do
@@ -60,4 +43,3 @@ for f in /sys/devices/system/edac/mc/mc*/ce_count /sys/devices/system/edac/mc/mc
 done
 part kernellog
 timeout 10 journalctl -k -b -o cat --no-pager 2>/dev/null | grep -i -E 'hardware error|machine check|EDAC .*(CE|UE) |uncorrect' | tail -n 20
-part end

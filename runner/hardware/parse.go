@@ -5,17 +5,19 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/fleetup/fleetup/runner/parts"
 )
 
 // Parse reads what the script of Gather printed, or what is left of it.
 func Parse(out string) Document {
 	d := Document{Version: 1}
 	b := builder{d: &d, bus: map[string]string{}, nics: map[string]*NIC{}}
-	for _, p := range split(out) {
-		if why := p.why(); why != "" && !slices.Contains(d.Gaps, why) && !expendable(p) {
+	for _, p := range parts.Split(out) {
+		if why := p.Why(); why != "" && !slices.Contains(d.Gaps, why) && !expendable(p) {
 			d.Gaps = append(d.Gaps, why)
 		}
-		if read := readers[p.name]; read != nil {
+		if read := readers[p.Name]; read != nil {
 			read(&b, p)
 		}
 	}
@@ -24,7 +26,7 @@ func Parse(out string) Document {
 }
 
 // expendable reports whether nothing is missed: another part tells the same, or there is nothing to ask.
-func expendable(p part) bool { return p.name == "ipmitool" || p.name == "nvme" }
+func expendable(p parts.Part) bool { return p.Name == "ipmitool" || p.Name == "nvme" }
 
 // builder puts a Document together; some parts only make sense beside others.
 type builder struct {
@@ -37,25 +39,25 @@ type builder struct {
 }
 
 // readers read the parts, by their names.
-var readers = map[string]func(*builder, part){
-	"kernel":    func(b *builder, p part) { b.d.System.Kernel = strings.TrimSpace(p.text) },
-	"cpuinfo":   func(b *builder, p part) { b.cpus = parseCPUInfo(p.text) },
-	"meminfo":   func(b *builder, p part) { b.d.Memory.Bytes = parseMemTotal(p.text) },
-	"efi":       func(b *builder, p part) { b.d.System.UEFI = strings.TrimSpace(p.text) == "yes" },
-	"dmi":       func(b *builder, p part) { b.dmi = fields(p.text) },
-	"dmidecode": func(b *builder, p part) { parseDMI(p.text, b.d) },
-	"lsblk":     func(b *builder, p part) { b.d.Disks = parseLsblk(p.text) },
-	"bus":       func(b *builder, p part) { b.bus[p.arg] = pciOf(p.text) },
-	"smartctl":  func(b *builder, p part) { b.disk(p.arg, func(d *Disk) { parseSmartctl(p.text, d) }) },
-	"nvme":      func(b *builder, p part) { b.disk(p.arg, func(d *Disk) { parseNVMe(p.text, d) }) },
-	"nic":       func(b *builder, p part) { b.nics[p.arg] = parseNIC(p.arg, p.text) },
-	"permanent": func(b *builder, p part) { b.nic(p.arg, func(n *NIC) { parsePermanent(p.text, n) }) },
-	"driver":    func(b *builder, p part) { b.nic(p.arg, func(n *NIC) { parseDriver(p.text, n) }) },
-	"lspci":     func(b *builder, p part) { b.d.PCI = parseLspci(p.text) },
-	"pcilinks":  func(b *builder, p part) { b.pci = parsePCILinks(p.text) },
-	"ipmitool":  func(b *builder, p part) { b.d.System.BMCFirmware = fields(p.text)["Firmware Revision"] },
-	"edac":      func(b *builder, p part) { b.d.Memory.Corrected, b.d.Memory.Uncorrected = parseEDAC(p.text) },
-	"kernellog": func(b *builder, p part) { b.d.Memory.Errors = lines(p.text) },
+var readers = map[string]func(*builder, parts.Part){
+	"kernel":    func(b *builder, p parts.Part) { b.d.System.Kernel = strings.TrimSpace(p.Text) },
+	"cpuinfo":   func(b *builder, p parts.Part) { b.cpus = parseCPUInfo(p.Text) },
+	"meminfo":   func(b *builder, p parts.Part) { b.d.Memory.Bytes = parseMemTotal(p.Text) },
+	"efi":       func(b *builder, p parts.Part) { b.d.System.UEFI = strings.TrimSpace(p.Text) == "yes" },
+	"dmi":       func(b *builder, p parts.Part) { b.dmi = fields(p.Text) },
+	"dmidecode": func(b *builder, p parts.Part) { parseDMI(p.Text, b.d) },
+	"lsblk":     func(b *builder, p parts.Part) { b.d.Disks = parseLsblk(p.Text) },
+	"bus":       func(b *builder, p parts.Part) { b.bus[p.Of] = pciOf(p.Text) },
+	"smartctl":  func(b *builder, p parts.Part) { b.disk(p.Of, func(d *Disk) { parseSmartctl(p.Text, d) }) },
+	"nvme":      func(b *builder, p parts.Part) { b.disk(p.Of, func(d *Disk) { parseNVMe(p.Text, d) }) },
+	"nic":       func(b *builder, p parts.Part) { b.nics[p.Of] = parseNIC(p.Of, p.Text) },
+	"permanent": func(b *builder, p parts.Part) { b.nic(p.Of, func(n *NIC) { parsePermanent(p.Text, n) }) },
+	"driver":    func(b *builder, p parts.Part) { b.nic(p.Of, func(n *NIC) { parseDriver(p.Text, n) }) },
+	"lspci":     func(b *builder, p parts.Part) { b.d.PCI = parseLspci(p.Text) },
+	"pcilinks":  func(b *builder, p parts.Part) { b.pci = parsePCILinks(p.Text) },
+	"ipmitool":  func(b *builder, p parts.Part) { b.d.System.BMCFirmware = fields(p.Text)["Firmware Revision"] },
+	"edac":      func(b *builder, p parts.Part) { b.d.Memory.Corrected, b.d.Memory.Uncorrected = parseEDAC(p.Text) },
+	"kernellog": func(b *builder, p parts.Part) { b.d.Memory.Errors = lines(p.Text) },
 }
 
 func (b *builder) disk(name string, f func(*Disk)) {

@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/fleetup/fleetup/runner/parts"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -87,12 +89,12 @@ func TestTruncated(t *testing.T) {
 func FuzzParse(f *testing.F) {
 	for _, out := range samples(f) {
 		f.Add(out)
-		for _, p := range split(out) {
-			f.Add(mark + p.name + " " + p.arg + "\n" + p.text)
+		for _, p := range parts.Split(out) {
+			f.Add(parts.Mark + p.Name + " " + p.Of + "\n" + p.Text)
 		}
 	}
-	f.Add(mark + "lsblk\n{\"blockdevices\":[{\"name\":{},\"size\":[1]}]}")
-	f.Add(mark + "dmidecode\nHandle 0x1\nMemory Device\n\tSize: 99999999999999999999 TB\n")
+	f.Add(parts.Mark + "lsblk\n{\"blockdevices\":[{\"name\":{},\"size\":[1]}]}")
+	f.Add(parts.Mark + "dmidecode\nHandle 0x1\nMemory Device\n\tSize: 99999999999999999999 TB\n")
 	f.Fuzz(func(t *testing.T, out string) {
 		d := Parse(out)
 		if diffs := Compare(d, d); len(diffs) > 0 {

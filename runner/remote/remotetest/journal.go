@@ -68,7 +68,7 @@ func (nothing) Read(context.Context, []byte) (int, error)      { return 0, io.EO
 func (nothing) Write(_ context.Context, b []byte) (int, error) { return len(b), nil }
 func (nothing) Close() error                                   { return nil }
 
-// journalctl knows -u, -b, -b -1, -k, -n, -o cat|short|short-unix|export, -p err (what says "error" or "fail"), --since @SECONDS or "-10min", -q and --no-pager; vacuuming does nothing.
+// journalctl knows -u, -b, -b -1, -k, -n, -r, -o cat|short|short-unix|export, -p err (what says "error" or "fail"), --since @SECONDS or "-10min", -q and --no-pager; vacuuming does nothing.
 func (m *Machine) journalctl(p *shell.Proc) int {
 	opts, args := options(p.Args[1:], "u unit n lines o output p S since U until g")
 	m.mu.Lock()
@@ -91,6 +91,9 @@ func (m *Machine) journalctl(p *shell.Proc) int {
 	}
 	if len(shown) == 0 && !has(opts, "q", "quiet", "rotate", "vacuum-size", "vacuum-time", "flush", "sync", "disk-usage") {
 		p.Printf("-- No entries --\n")
+	}
+	if has(opts, "r", "reverse") {
+		slices.Reverse(shown)
 	}
 	for _, e := range shown {
 		text := e.text
