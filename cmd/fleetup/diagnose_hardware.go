@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"github.com/fleetup/fleetup/inventory"
 	"github.com/fleetup/fleetup/runner/hardware"
@@ -83,5 +84,10 @@ func (a *app) showOneHardware(r madeOf) error {
 		fmt.Fprintf(a.out, "  %s\n", brief(r.Node, r.Error))
 		return nil
 	}
-	return hardware.Print(a.out, *r.Hardware)
+	var text strings.Builder
+	if err := hardware.Print(&text, *r.Hardware); err != nil {
+		return err
+	}
+	fmt.Fprint(paper(a.out), text.String())
+	return nil
 }

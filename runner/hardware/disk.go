@@ -159,7 +159,7 @@ type nvmeLog struct {
 	CriticalWarning json.RawMessage `json:"critical_warning"` // a number; nvme-cli 2.x: an object with the number as value
 	PercentageUsed  int             `json:"percentage_used"`
 	PercentUsed     int             `json:"percent_used"` // nvme-cli's name for it
-	MediaErrors     int64           `json:"media_errors"`
+	MediaErrors     text            `json:"media_errors"` // nvme-cli writes numbers of 128 bits as strings
 	AvailSpare      int             `json:"avail_spare"`
 	SpareThresh     int             `json:"spare_thresh"`
 }
@@ -177,8 +177,8 @@ func (l nvmeLog) judge(d *Disk) {
 	if w := l.warning(); w != 0 {
 		d.worse("failed", fmt.Sprintf("critical warning %#02x", w))
 	}
-	if l.MediaErrors > 0 {
-		d.worse("warning", fmt.Sprintf("%d media errors", l.MediaErrors))
+	if n := string(l.MediaErrors); n != "" && n != "0" {
+		d.worse("warning", n+" media errors")
 	}
 	if used := max(l.PercentageUsed, l.PercentUsed); used >= 100 {
 		d.worse("warning", fmt.Sprintf("%d %% of its life used", used))

@@ -17,9 +17,10 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
-// samples are what the script prints on machines of several kinds: a Dell server on Debian with a bond and a worn disk, an
-// HPE server on Red Hat 8 whose lsblk writes strings and whose second socket is empty, a Supermicro server with NVMe and a
-// dying disk, and a virtual machine with hardly a tool.
+// samples are what the script prints on machines of several kinds. qemu-nvme is what the vm tests' machine printed (see
+// testdata/lab, FLEETUP_CAPTURE), with all the tools of Debian 12. The others were written after the tools' formats: a Dell
+// server on Debian with a bond and a worn disk, an HPE server on Red Hat 8 whose lsblk writes strings and whose second socket is
+// empty, a Supermicro server with NVMe and a dying disk, and a virtual machine with hardly a tool.
 func samples(t testing.TB) map[string]string {
 	t.Helper()
 	files, err := filepath.Glob("testdata/*.txt")

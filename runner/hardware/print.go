@@ -8,10 +8,20 @@ import (
 	"text/tabwriter"
 )
 
-// Print writes the document for people.
+// Print writes the document for people: a line each, what is of one kind in columns of its own.
 func Print(out io.Writer, d Document) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	row := func(kind string, cells ...string) { fmt.Fprintf(w, "  %s\t%s\n", kind, strings.Join(cells, "\t")) }
+	last := ""
+	row := func(kind string, cells ...string) {
+		for len(cells) > 0 && cells[len(cells)-1] == "" {
+			cells = cells[:len(cells)-1]
+		}
+		if kind != last {
+			_ = w.Flush() // the last one tells what went wrong
+			last = kind
+		}
+		fmt.Fprintf(w, "  %-10s  %s\n", kind, strings.Join(cells, "\t"))
+	}
 	s := d.System
 	row("system", strings.TrimSpace(s.Vendor+" "+s.Model)+serial(s.Serial))
 	row("firmware", strings.TrimSpace("BIOS "+cmp.Or(s.BIOS, "unknown")), mode(s.UEFI), bmcFirmware(s))
@@ -20,7 +30,7 @@ func Print(out io.Writer, d Document) error {
 	}
 	row("memory", gib(d.Memory.total()), counts(d.Memory))
 	for _, m := range d.Memory.DIMMs {
-		row("dimm", m.Slot, m.plain(), strings.TrimSpace(fmt.Sprintf("%s %d MT/s %s %s", m.Type, m.Speed, m.Vendor, m.Part)))
+		row("dimm", m.Slot, m.plain(), strings.Join(strings.Fields(m.Type+" "+transfers(m.Speed)+" "+m.Vendor+" "+m.Part), " "))
 	}
 	for _, k := range d.Disks {
 		row("disk", k.Name, gib(k.Bytes)+serial(k.Serial), k.Model, strings.TrimSpace(k.Transport+" "+k.Firmware), health(k))
@@ -52,7 +62,19 @@ func bmcFirmware(s System) string {
 }
 
 func counts(m Memory) string {
-	return fmt.Sprintf("%d modules, %d errors corrected, %d not", len(m.DIMMs), m.Corrected, m.Uncorrected)
+	modules := fmt.Sprintf("%d modules", len(m.DIMMs))
+	if len(m.DIMMs) == 1 {
+		modules = "1 module"
+	}
+	return fmt.Sprintf("%s, %d errors corrected, %d not", modules, m.Corrected, m.Uncorrected)
+}
+
+// transfers is a module's speed; "" where it isn't known.
+func transfers(speed int) string {
+	if speed == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d MT/s", speed)
 }
 
 func health(d Disk) string {
