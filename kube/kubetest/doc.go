@@ -26,8 +26,8 @@
 // with bookmarks and initial events, 410 Gone, evictions and their budgets, rights. Its controllers: ReplicaSets,
 // Deployments, StatefulSets, DaemonSets, budgets, EndpointSlices, the scheduler, node lifecycle with its taints and
 // NoExecute, garbage collection, and a kubelet for each node that Kubelet and StopKubelet start and stop. They act in
-// one fixed order and take no time but what Config says. It answers JSON alone, has no webhooks, no quotas, no
-// preemption, and checks of an object only what an upgrade writes: names, labels, annotations, taints, Events.
+// one fixed order and take no time but what Config says. New pods get what LimitRanges give, and are refused by quotas of
+// pods, CPU and memory. It answers JSON alone, has no webhooks, no preemption, and checks of an object only what an upgrade writes: names, labels, annotations, taints, Events.
 //
 // Objects are made with Add and the Add… methods, read with Get and List, edited past all checks with Change. Faults:
 // Fail, Delay, CutWatches, ExpireWatches, Refuse, StopKubelet, SetReady, Authorize and the annotations StartDelay,

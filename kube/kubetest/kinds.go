@@ -80,12 +80,13 @@ var (
 	endpointSlices = newKind("discovery.k8s.io", &discoveryv1.EndpointSlice{}, "EndpointSlice", "endpointslices", "", inNamespace)
 	leases         = newKind("coordination.k8s.io", &coordinationv1.Lease{}, "Lease", "leases", "", inNamespace|mustLock)
 	machines       = newKind("cluster.x-k8s.io", &Machine{}, "Machine", "machines", "", inNamespace)
+	csiNodes       = newKind("storage.k8s.io", &storagev1.CSINode{}, "CSINode", "csinodes", "", 0)
 	attachments    = newKind("storage.k8s.io", &storagev1.VolumeAttachment{}, "VolumeAttachment", "volumeattachments", "", hasStatus)
 )
 
 var kinds = []*kind{
 	nodes, pods, services, events, namespaces, configMaps, secrets, volumes, claims, quotas, limitRanges, accounts, budgets,
-	deployments, replicaSets, statefulSets, daemonSets, endpointSlices, leases, attachments, machines,
+	deployments, replicaSets, statefulSets, daemonSets, endpointSlices, leases, csiNodes, attachments, machines,
 }
 
 // kindOf finds the kind that stores such objects; nil if none does.

@@ -21,7 +21,10 @@ func (s *Server) syncReplicaSet(at key) {
 	for i := len(active); i < int(*set.Spec.Replicas); i++ {
 		p := podFrom(set, replicaSets, &set.Spec.Template)
 		p.GenerateName = set.Name + "-"
-		_, _ = s.create(pods, p, false)
+		if _, err := s.create(pods, p, false); err != nil {
+			s.work.after(retryRefused, runReplicaSet, at)
+			break
+		}
 	}
 	if surplus := len(active) - int(*set.Spec.Replicas); surplus > 0 {
 		slices.SortStableFunc(active, leastUseful)

@@ -68,6 +68,7 @@ func (s *Server) createOrdinal(set *appsv1.StatefulSet, i int, revision string) 
 	}
 	r, err := s.create(pods, p, false)
 	if err != nil {
+		s.work.after(retryRefused, runStatefulSet, keyOf(set))
 		return nil
 	}
 	return r.obj.(*corev1.Pod)

@@ -35,6 +35,12 @@ func (s *Server) create(k *kind, obj Object, dry bool) (*record, error) {
 		return nil, apierrors.NewAlreadyExists(k.gr(), obj.GetName())
 	}
 	s.admit(k, obj)
+	if p, is := obj.(*corev1.Pod); is {
+		s.limitRange(p)
+		if err := s.overQuota(p); err != nil {
+			return nil, err
+		}
+	}
 	if dry {
 		return newRecord(k, obj, s.rv), nil
 	}
