@@ -102,7 +102,7 @@ var everyOnce = []string{
 	"cordon node n4", "eviction-hard node n3", "eviction-soft node n4", "grace deployment shop/hasty", "kube-reserved node n1", "limit-range namespace bare",
 	"limits deployment shop/leaky", "local-volume deployment shop/local", "max-pods node n1", "max-unavailable deployment shop/all-at-once",
 	"no-controller pod shop/alone", "no-surge deployment shop/no-surge", "one-node deployment shop/pinned", "overcommit deployment shop/greedy",
-	"quota namespace free", "readiness deployment shop/unready", "recreate deployment shop/recreate", "requests deployment bare/modest",
+	"quota namespace free", "quota-tight quota snug/quota", "readiness deployment shop/unready", "recreate deployment shop/recreate", "requests deployment bare/modest",
 	"room deployment shop/big", "same-node deployment shop/crowd", "same-rack deployment shop/rack", "single-replica deployment shop/single",
 	"system-reserved node n2", "taint node n3", "tolerates-all deployment shop/tolerant",
 }

@@ -1,10 +1,8 @@
 package audit
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
-	"strings"
 
 	policyv1 "k8s.io/api/policy/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
@@ -58,32 +56,6 @@ func needs(b *policyv1.PodDisruptionBudget, expected int) (healthy int, how stri
 	return 1, "minAvailable 1" // the API's default
 }
 
-// doubleBudgets are workloads that more than one budget guards. Kept is the one that guards most.
-func doubleBudgets(w *world) (hits []hit) {
-	guards := map[*policyv1.PodDisruptionBudget]int{}
-	for _, load := range w.workloads {
-		for _, b := range load.budgets {
-			guards[b]++
-		}
-	}
-	for _, load := range w.workloads {
-		if len(load.budgets) < 2 || accepted(load.meta.Annotations, "budget-double") {
-			continue
-		}
-		list := slices.Clone(load.budgets)
-		slices.SortFunc(list, func(a, b *policyv1.PodDisruptionBudget) int {
-			return cmp.Or(guards[b]-guards[a], cmp.Compare(a.Name, b.Name))
-		})
-		var names []string
-		for _, b := range list {
-			names = append(names, b.Name)
-		}
-		hits = append(hits, hit{object: load.object(), evidence: "guarded by the budgets " + strings.Join(names, " and "),
-			command: kubectl(load.meta.Namespace, "delete pdb %s", strings.Join(names[1:], " "))})
-	}
-	return hits
-}
-
 // looseBudgets say nothing of unhealthy pods.
 func looseBudgets(w *world) (hits []hit) {
 	for i := range w.Budgets {
@@ -131,7 +103,8 @@ const probe = "fleetup.io/probe"
 func orphans(w *world) (hits []hit) {
 	for _, p := range w.orphans {
 		if !accepted(p.Annotations, "no-controller") && p.Labels[probe] == "" {
-			hits = append(hits, hit{object: "pod " + p.Namespace + "/" + p.Name, evidence: "no controller on node " + p.Spec.NodeName, command: w.deploymentOf(p)})
+			command, note := w.deploymentOf(p)
+			hits = append(hits, hit{object: "pod " + p.Namespace + "/" + p.Name, evidence: "no controller on node " + p.Spec.NodeName + note, command: command})
 		}
 	}
 	return hits

@@ -61,13 +61,15 @@ var checks = []check{
 		"Bring its limit nearer to its request.", overcommitted},
 	{"room", warning, "With one node away the others have no room for all pods: some stay Pending for as long as a drain and its reboot take.",
 		"Add a node, or let it ask for less.", crowded},
+	{"quota-tight", warning, "A rollout, and the drain of a Service's last endpoint, makes one pod more before one goes: the quota refuses it, and both hang. What the other patches ask for has to fit too.",
+		"Allow what is there, what the patches add, and one pod more.", tightQuotas},
 	{"quota", info, "Without a quota one namespace may take the room that the pods of a drained node need.",
-		"Limit it; the patch allows twice what is there.", unquoted},
+		"Limit it; the patch allows twice what there is once the other patches are applied.", unquoted},
 	{"limit-range", info, "Without defaults a pod that asks for nothing counts as nothing, and a drain's new home for it is guesswork.",
 		"Give its pods defaults.", unranged},
-	{"same-node", warning, "All of its pods share a node: one drain, or one broken machine, takes all.",
+	{"same-node", warning, "Its pods share a node, all or more than half of them where they needn't: one drain, or one broken machine, takes as many.",
 		"Spread them.", sharedNodes},
-	{"same-rack", warning, "All of its pods share a rack: one switch or power feed takes all, and a run that works on racks in parallel spares none.",
+	{"same-rack", warning, "Its pods share a rack, all or more than half of them where they needn't: one switch or power feed takes as many.",
 		"Spread them over racks.", sharedRacks},
 	{"one-node", warning, "Its affinity fits one node alone: when that is drained it has nowhere to go.",
 		"Take the affinity away, or label a second node.", pinned},
@@ -135,7 +137,7 @@ func Find(f *Facts) []finding.Finding {
 // care is what has to be known of a workload before a rule's command is run: the command is a proposal then, which fits most
 // of them and harms some.
 var care = map[string]string{
-	"budget-double":  "make sure that the budget which stays guards all that the other one did",
+	"budget-double":  "what has a pod now keeps a budget; make sure of what comes only at times, as the pods of a CronJob",
 	"no-controller":  "a pod that is meant to run once would run again and again, twice",
 	"single-replica": "a second copy of what keeps data of its own (a database, say) is an empty one beside it",
 	"recreate":       "two that write the same data at once may damage it",
@@ -143,7 +145,8 @@ var care = map[string]string{
 	"limits":         "look at what it uses (`kubectl top pod`): above its limit it is killed",
 	"overcommit":     "look at what it uses (`kubectl top pod`): above its limit it is killed",
 	"room":           "look at what it uses (`kubectl top pod`): it may get no more than it asks for",
-	"quota":          "what goes beyond is refused, in the next drain too: leave room for pods that ask for nothing yet",
+	"quota":          "what goes beyond is refused, in the next drain too: run the patches of requests and limit-range first",
+	"quota-tight":    "somebody set it for a reason: ask",
 	"one-node":       "it may need what only that node has",
 	"tolerates-all":  "on a node with a taint of its own it will be missing",
 	"local-volume":   "the new volume is empty: copy the data first",
@@ -153,7 +156,7 @@ var care = map[string]string{
 
 // careOf leaves out the command that only says that a thing is meant to be so.
 func careOf(rule, command string) string {
-	if strings.Contains(command, " annotate --overwrite ") && !strings.Contains(command, "\n") {
+	if command == "" || strings.Contains(command, " annotate --overwrite ") && !strings.Contains(command, "\n") {
 		return ""
 	}
 	return care[rule]

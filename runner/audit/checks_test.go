@@ -97,7 +97,7 @@ func TestNodes(t *testing.T) {
 		}
 	}
 	tolerated := facts(node("n1", tainted("gpu")))
-	tolerated.Pods = []corev1.Pod{{ObjectMeta: metav1.ObjectMeta{Namespace: "kube-system"}, Spec: corev1.PodSpec{NodeName: "n1", Tolerations: []corev1.Toleration{{Key: "gpu"}}}}}
+	tolerated.Pods = []corev1.Pod{{ObjectMeta: metav1.ObjectMeta{Namespace: "kube-system", Annotations: map[string]string{corev1.MirrorPodAnnotationKey: "x"}}, Spec: corev1.PodSpec{NodeName: "n1", Tolerations: []corev1.Toleration{{Key: "gpu"}}}}}
 	foreign := facts(node("n1"), node("n2"))
 	foreign.Hosts = []Host{{Node: "n1"}, {Node: "n9"}}
 	skewed := facts(node("n1"), node("n2"))
@@ -149,6 +149,10 @@ func TestKubelets(t *testing.T) {
 		[]byte(`{"kubeReserved":{"memory":"2Gi"}}`))
 	if got := fmt.Sprintf("%v %d %s, %v", files.KubeReserved, files.MaxPods, files.EvictionHard["memory.available"], err); got != "map[cpu:100m memory:2Gi] 50 100Mi, <nil>" {
 		t.Errorf("files: %s", got)
+	}
+	files, err = ParseKubeletFiles([]byte("kind: KubeletConfiguration\n"), []byte("evictionHard: {memory.available: 1Gi}\n"))
+	if got := fmt.Sprintf("%s %s, %v", files.EvictionHard["memory.available"], files.EvictionHard["nodefs.available"], err); got != "1Gi 10%, <nil>" {
+		t.Errorf("a drop-in over the defaults: %s", got)
 	}
 	if _, err := ParseConfigz([]byte("Forbidden")); err == nil {
 		t.Error("what is no configz was read")

@@ -3,6 +3,7 @@ package audit
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"k8s.io/client-go/util/jsonpath"
 	"mvdan.cc/sh/v3/interp"
 	"mvdan.cc/sh/v3/syntax"
 	"sigs.k8s.io/yaml"
@@ -32,12 +34,15 @@ func (k ctl) run(script string) {
 		k.t.Fatalf("%v in:\n%s", err, script)
 	}
 	var out bytes.Buffer
-	runner, err := interp.New(interp.StdIO(nil, &out, &out), interp.ExecHandlers(func(interp.ExecHandlerFunc) interp.ExecHandlerFunc {
+	runner, err := interp.New(interp.StdIO(nil, &out, &out), interp.ExecHandlers(func(next interp.ExecHandlerFunc) interp.ExecHandlerFunc {
 		return func(ctx context.Context, args []string) error {
-			if args[0] != "kubectl" {
-				return fmt.Errorf("not kubectl: %q", args)
+			switch args[0] {
+			case "kubectl":
+				return k.do(interp.HandlerCtx(ctx).Stdin, interp.HandlerCtx(ctx).Stdout, args[1:])
+			case "sort":
+				return next(ctx, args)
 			}
-			return k.do(interp.HandlerCtx(ctx).Stdin, args[1:])
+			return fmt.Errorf("not kubectl: %q", args)
 		}
 	}))
 	if err == nil {
@@ -49,7 +54,7 @@ func (k ctl) run(script string) {
 }
 
 // do is one command line of kubectl.
-func (k ctl) do(in io.Reader, args []string) error {
+func (k ctl) do(in io.Reader, out io.Writer, args []string) error {
 	flags, words := map[string]string{}, []string{}
 	for i := 0; i < len(args); i++ {
 		name, value, has := strings.Cut(args[i], "=")
@@ -84,11 +89,15 @@ func (k ctl) do(in io.Reader, args []string) error {
 		return nil
 	case "delete":
 		for _, name := range words[2:] {
-			if err := k.ask("DELETE", at(words[1], name), "", ""); err != nil {
+			if err := k.ask("DELETE", at(words[1], name), "", ""); err != nil && (flags["--ignore-not-found"] == "" || !strings.Contains(err.Error(), "NotFound")) {
 				return err
 			}
 		}
 		return nil
+	case "get":
+		return k.show(at(words[1], words[2]), strings.TrimPrefix(flags["-o"], "jsonpath="), out)
+	case "create":
+		return k.secret(in, flags["-n"], words[3])
 	case "uncordon":
 		return k.merge(at("node", words[1]), `{"spec":{"unschedulable":null}}`)
 	case "taint":
@@ -101,6 +110,41 @@ func (k ctl) do(in io.Reader, args []string) error {
 		return k.apply(string(text))
 	}
 	return fmt.Errorf("kubectl: unknown command %q", words)
+}
+
+// show prints an object by a template of kubectl's own, which lets keys be missing.
+func (k ctl) show(path, template string, out io.Writer) error {
+	answer, err := k.get(path)
+	if err != nil {
+		return err
+	}
+	j := jsonpath.New("").AllowMissingKeys(true)
+	if err := j.Parse(template); err != nil {
+		return err
+	}
+	return j.Execute(out, answer)
+}
+
+// secret makes a Secret of lines NAME=VALUE.
+func (k ctl) secret(in io.Reader, namespace, name string) error {
+	text, err := io.ReadAll(in)
+	if err != nil {
+		return err
+	}
+	values := map[string]string{}
+	for line := range strings.Lines(string(text)) {
+		if key, value, ok := strings.Cut(strings.TrimSuffix(line, "\n"), "="); ok {
+			if _, twice := values[key]; twice {
+				return fmt.Errorf("key %s twice", key)
+			}
+			values[key] = value
+		}
+	}
+	body, err := json.Marshal(map[string]any{"apiVersion": "v1", "kind": "Secret", "metadata": map[string]any{"namespace": namespace, "name": name}, "stringData": values})
+	if err != nil {
+		return err
+	}
+	return k.ask("POST", pathOf("secret", namespace, ""), "application/json", string(body))
 }
 
 func (k ctl) merge(path, format string, args ...any) error {
@@ -151,6 +195,16 @@ func pathOf(kind, namespace, name string) string {
 		root += "/namespaces/" + namespace
 	}
 	return strings.TrimSuffix(root+"/"+plural+"/"+name, "/")
+}
+
+func (k ctl) get(path string) (object map[string]any, err error) {
+	client := &http.Client{Transport: &http.Transport{DialContext: k.s.Dial, DisableKeepAlives: true}}
+	answer, err := client.Get("http://kubetest" + path)
+	if err != nil {
+		return nil, err
+	}
+	defer answer.Body.Close()
+	return object, json.NewDecoder(answer.Body).Decode(&object)
 }
 
 func (k ctl) ask(method, path, contentType, body string) error {

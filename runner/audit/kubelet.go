@@ -35,16 +35,16 @@ func ParseConfigz(body []byte) (Kubelet, error) {
 }
 
 // ParseKubeletFiles reads configuration files, the main one first and then its drop-ins in their order: what a later one
-// sets counts, key by key, as the kubelet merges them. What isn't set has the kubelet's defaults.
+// sets counts, key by key, as the kubelet merges them. What the main file doesn't set has the kubelet's defaults.
 func ParseKubeletFiles(files ...[]byte) (Kubelet, error) {
 	k := Kubelet{MaxPods: 110}
-	for _, f := range files {
+	for i, f := range files {
 		if err := yaml.Unmarshal(f, &k); err != nil {
 			return Kubelet{}, fmt.Errorf("kubelet configuration: %w", err)
 		}
-	}
-	if k.EvictionHard == nil || k.MergeDefaults {
-		k.EvictionHard = withDefaults(k.EvictionHard)
+		if i == 0 && (k.EvictionHard == nil || k.MergeDefaults) {
+			k.EvictionHard = withDefaults(k.EvictionHard)
+		}
 	}
 	return k, nil
 }

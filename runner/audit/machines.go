@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"al.essio.dev/pkg/shellescape"
 )
 
 // Machine is what a machine told about itself.
@@ -234,9 +236,10 @@ func compareCommand(name string) string {
 	case "kernel":
 		return "[upgrade]\nkernel = \"latest\""
 	case "package":
-		return "fleetup exec INVENTORY -- 'dpkg-query -W " + what + " 2>/dev/null || rpm -q " + what + "'"
+		what = shellescape.Quote(what) // for the machine's shell, and all of it once more for this one
+		return "fleetup exec INVENTORY -- " + shellescape.Quote("dpkg-query -W "+what+" 2>/dev/null || rpm -q "+what)
 	case "sysctl":
-		return "fleetup exec INVENTORY -- sysctl " + what
+		return "fleetup exec INVENTORY -- " + shellescape.Quote("sysctl "+shellescape.Quote(what))
 	}
 	return "fleetup diagnose INVENTORY --hardware"
 }

@@ -97,10 +97,16 @@ func (w *world) budgetFor(load *workload) object {
 		"maxUnavailable": 1, "unhealthyPodEvictionPolicy": "AlwaysAllow", "selector": load.selector})
 }
 
-// deploymentOf makes a Deployment of a pod that nobody makes anew, its budget, and takes the pod away.
-func (w *world) deploymentOf(p *corev1.Pod) string {
+// deploymentOf makes a Deployment of a pod that nobody makes anew, its budget, and takes the pod away. What its environment
+// is set to isn't printed, for it may be a secret: the command puts it into a Secret. note says so, or why there is no command.
+func (w *world) deploymentOf(p *corev1.Pod) (command, note string) {
 	if p.Spec.RestartPolicy != corev1.RestartPolicyAlways { // it is meant to end
-		return accept(p.ObjectMeta, "pod", "no-controller")
+		return accept(p.ObjectMeta, "pod", "no-controller"), ""
+	}
+	spec := bare(p.Spec)
+	keep, note, ok := hideEnvironment(p, &spec)
+	if !ok {
+		return "", note
 	}
 	labels := map[string]string{"app": p.Name}
 	if len(p.Labels) > 0 {
@@ -108,12 +114,12 @@ func (w *world) deploymentOf(p *corev1.Pod) string {
 	}
 	selector := &metav1.LabelSelector{MatchLabels: labels}
 	d := manifest("apps/v1", "Deployment", p.Namespace, p.Name, object{
-		"replicas": 2, "selector": selector, "template": object{"metadata": object{"labels": labels}, "spec": bare(p.Spec)}})
+		"replicas": 2, "selector": selector, "template": object{"metadata": object{"labels": labels}, "spec": spec}})
 	objects := []object{d}
 	if !slices.ContainsFunc(w.Facts.budgetsOf(p.Namespace), func(s *metav1.LabelSelector) bool { return selects(s, labels) }) {
 		objects = append(objects, w.budgetFor(&workload{kind: "deployment", meta: p.ObjectMeta, selector: selector}))
 	}
-	return apply(objects...) + "\n" + kubectl(p.Namespace, "delete pod %s --wait=false", p.Name)
+	return keep + apply(objects...) + "\n" + kubectl(p.Namespace, "delete pod %s --wait=false", p.Name), note
 }
 
 func (f *Facts) budgetsOf(namespace string) (selectors []*metav1.LabelSelector) {

@@ -25,7 +25,7 @@ func TestRunOncePodIsNoDeployment(t *testing.T) {
 	for policy, want := range map[corev1.RestartPolicy]bool{corev1.RestartPolicyAlways: true, corev1.RestartPolicyNever: false, corev1.RestartPolicyOnFailure: false} {
 		p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "migrate"}, Spec: corev1.PodSpec{RestartPolicy: policy}}
 		p.Spec.EphemeralContainers = []corev1.EphemeralContainer{{}}
-		command := w.deploymentOf(p)
+		command, _ := w.deploymentOf(p)
 		if strings.Contains(command, "Deployment") != want || strings.Contains(command, "ephemeralContainers") {
 			t.Errorf("%s: %s", policy, command)
 		}

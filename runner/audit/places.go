@@ -2,12 +2,18 @@ package audit
 
 import (
 	"fmt"
+	"maps"
+	"regexp"
 	"slices"
 	"strings"
 
+	"al.essio.dev/pkg/shellescape"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/selection"
+	"k8s.io/klog/v2"
+
+	"github.com/fleetup/fleetup/runner/finding"
 )
 
 // rackLabels are the labels by which nodes say what they share with others, the first that a node has counts.
@@ -57,35 +63,74 @@ func (w *workload) apart(topology string) string {
 		"maxSkew": 1, "topologyKey": topology, "whenUnsatisfiable": "DoNotSchedule", "nodeTaintsPolicy": "Honor", "labelSelector": w.selector}}})
 }
 
-// placed are the distinct places of a workload's pods; nil with fewer than two pods that have one.
-func (w *workload) placed(of func(node string) string) (places []string) {
-	n := 0
+// placed counts a workload's pods by place; those without a place aren't counted.
+func (w *workload) placed(of func(node string) string) (by map[string]int, pods int) {
+	by = map[string]int{}
 	for _, p := range w.pods {
-		if p.Spec.NodeName == "" || p.DeletionTimestamp != nil {
+		if p.Spec.NodeName != "" && p.DeletionTimestamp == nil {
+			by[of(p.Spec.NodeName)]++
+			pods++
+		}
+	}
+	return by, pods
+}
+
+// gathered says that too many of a workload's pods share a place: two or more that are more than half of all, and more than
+// an even spread over so many places would put there. Two of three share one of three nodes for no reason; of two nodes one
+// has to have two.
+func (w *workload) gathered(of func(node string) string, places int, what string) (evidence string, all bool) {
+	by, pods := w.placed(of)
+	for _, place := range slices.Sorted(maps.Keys(by)) {
+		n := by[place]
+		if place == "" || n < 2 || 2*n <= pods || places == 0 || n <= (pods+places-1)/places {
 			continue
 		}
-		n++
-		if place := of(p.Spec.NodeName); !slices.Contains(places, place) {
-			places = append(places, place)
+		if n == pods {
+			return fmt.Sprintf("all %d pods %s %s, no anti-affinity or spread", n, what, place), true
+		}
+		return fmt.Sprintf("%d of %d pods %s %s, no anti-affinity or spread", n, pods, what, place), false
+	}
+	return "", false
+}
+
+// homes are the nodes that take a workload's pods, whatever their room: Ready, of those that its affinity fits, and with no
+// taint of their own that it doesn't tolerate. A cordon passes.
+func (w *world) homes(load *workload) (nodes []string) {
+	for i := range w.Nodes {
+		n := &w.Nodes[i]
+		kept := slices.ContainsFunc(n.Spec.Taints, func(taint corev1.Taint) bool {
+			return taint.Effect != corev1.TaintEffectPreferNoSchedule && !strings.HasPrefix(taint.Key, "node.kubernetes.io/") &&
+				!slices.ContainsFunc(load.spec.Tolerations, func(t corev1.Toleration) bool {
+					return t.ToleratesTaint(klog.Logger{}, &taint, false)
+				})
+		})
+		if ready(*n) && !kept && fits(load.spec, n) {
+			nodes = append(nodes, n.Name)
 		}
 	}
-	if n < 2 {
-		return nil
-	}
-	return places
+	return nodes
 }
+
+func itself(node string) string { return node }
 
 func sharedNodes(w *world) (hits []hit) {
 	for _, load := range w.workloads {
-		if load.daemon() || len(w.Nodes) < 2 || load.spread(corev1.LabelHostname) || accepted(load.meta.Annotations, "same-node") {
+		if load.daemon() || load.spread(corev1.LabelHostname) || accepted(load.meta.Annotations, "same-node") {
 			continue
 		}
-		if places := load.placed(func(node string) string { return node }); len(places) == 1 {
-			hits = append(hits, hit{object: load.object(), command: load.apart(corev1.LabelHostname),
-				evidence: fmt.Sprintf("all %d pods on node %s, no anti-affinity or spread", len(load.pods), places[0])})
+		if evidence, all := load.gathered(itself, len(w.homes(load)), "on node"); evidence != "" {
+			hits = append(hits, hit{object: load.object(), command: load.apart(corev1.LabelHostname), evidence: evidence, severity: less(all)})
 		}
 	}
 	return hits
+}
+
+// less is the severity of what is so of most pods and not of all.
+func less(all bool) finding.Severity {
+	if all {
+		return finding.None
+	}
+	return info
 }
 
 // sharedRacks are workloads with pods on several nodes of one rack, where there are others.
@@ -100,19 +145,26 @@ func sharedRacks(w *world) (hits []hit) {
 		return nil
 	}
 	for _, load := range w.workloads {
-		if load.daemon() || load.spread(label) || accepted(load.meta.Annotations, "same-rack") || len(load.placed(func(node string) string { return node })) < 2 {
+		nodes, _ := load.placed(itself)
+		if load.daemon() || load.spread(label) || accepted(load.meta.Annotations, "same-rack") || len(nodes) < 2 {
 			continue
 		}
-		places := load.placed(func(node string) string { _, rack := w.rackOf(node); return rack })
-		if len(places) == 1 && places[0] != "" {
-			hits = append(hits, hit{object: load.object(), command: w.labelRacks(label) + load.apart(label),
-				evidence: fmt.Sprintf("all %d pods in %s %s, no anti-affinity or spread", len(load.pods), label, places[0])})
+		takes := map[string]bool{}
+		for _, node := range w.homes(load) {
+			if _, rack := w.rackOf(node); rack != "" {
+				takes[rack] = true
+			}
+		}
+		evidence, all := load.gathered(func(node string) string { _, rack := w.rackOf(node); return rack }, len(takes), "in "+label)
+		if evidence != "" {
+			hits = append(hits, hit{object: load.object(), command: w.labelRacks(label) + load.apart(label), evidence: evidence, severity: less(all)})
 		}
 	}
 	return hits
 }
 
-// labelRacks puts the inventory's racks onto the Nodes that lack them: the scheduler knows no inventory.
+// labelRacks puts the inventory's racks onto the Nodes that lack them: the scheduler knows no inventory. An inventory may
+// name a rack as no label can be named.
 func (w *world) labelRacks(label string) (commands string) {
 	byRack := map[string][]string{}
 	var racks []string
@@ -126,9 +178,18 @@ func (w *world) labelRacks(label string) (commands string) {
 		}
 	}
 	for _, rack := range racks {
-		commands += kubectl("", "label node %s %s=%s", strings.Join(byRack[rack], " "), label, rack) + "\n"
+		commands += kubectl("", "label node %s %s", strings.Join(byRack[rack], " "), shellescape.Quote(label+"="+labelValue(rack))) + "\n"
 	}
 	return commands
+}
+
+var noLabel = regexp.MustCompile(`[^A-Za-z0-9._-]+`)
+
+// labelValue is a text as the value of a label: what can't stand in one is a dash.
+func labelValue(text string) string {
+	const most, ends = 63, "-_."
+	text = strings.TrimLeft(noLabel.ReplaceAllString(text, "-"), ends)
+	return strings.TrimRight(text[:min(len(text), most)], ends)
 }
 
 // pinned are workloads whose selector and required affinity fit one node of several.

@@ -18,7 +18,7 @@ var gently = object{"spec": object{"strategy": object{"type": "RollingUpdate", "
 func (w *world) rollouts(rule string, ask func(d *appsv1.Deployment, surge, unavailable int) (evidence string)) (hits []hit) {
 	for i := range w.Deployments {
 		d := &w.Deployments[i]
-		if slices.Contains(systemNamespaces, d.Namespace) || count(d.Spec.Replicas) == 0 || accepted(d.Annotations, rule) {
+		if count(d.Spec.Replicas) == 0 || accepted(d.Annotations, rule) {
 			continue
 		}
 		surge, unavailable := rolling(d)
@@ -85,35 +85,51 @@ func unprobed(w *world) (hits []hit) {
 			slices.ContainsFunc(load.spec.Containers, func(c corev1.Container) bool { return c.ReadinessProbe != nil }) {
 			continue
 		}
-		c, port := load.served()
-		probe := object{"tcpSocket": object{"port": port}, "periodSeconds": 5}
-		hits = append(hits, hit{object: load.object(), evidence: fmt.Sprintf("behind Service %s, no readiness probe", load.service.Name),
-			command: load.podSpec(object{"containers": []object{container(c, object{"readinessProbe": probe})}})})
+		h := hit{object: load.object(), evidence: fmt.Sprintf("behind Service %s, no readiness probe", load.service.Name)}
+		if c, port, ok := load.served(); ok {
+			probe := object{"tcpSocket": object{"port": port}, "periodSeconds": 5}
+			h.command = load.podSpec(object{"containers": []object{container(c, object{"readinessProbe": probe})}})
+		} else {
+			h.evidence += "; no port of the Service is TCP, so that only an exec probe that asks as its users do can tell"
+		}
+		hits = append(hits, h)
 	}
 	return hits
 }
 
-// served is the container that a workload's Service leads to, and its port's number or name.
-func (w *workload) served() (name string, port any) {
-	name, port = w.spec.Containers[0].Name, 80
-	if len(w.service.Spec.Ports) == 0 {
-		return name, port
+// served is the container that a workload's Service leads to by TCP, and its port's number or name; false: it leads to none.
+func (w *workload) served() (name string, port any, ok bool) {
+	ports := tcpPorts(w.service)
+	if len(ports) == 0 {
+		return "", nil, false
 	}
-	target := w.service.Spec.Ports[0].TargetPort
+	target := ports[0].TargetPort
 	if port = target.IntValue(); port == 0 {
-		port = int(w.service.Spec.Ports[0].Port)
+		port = int(ports[0].Port)
 	}
 	if target.Type == intstr.String && target.StrVal != "" {
 		port = target.StrVal
 	}
 	for _, c := range w.spec.Containers {
 		for _, p := range c.Ports {
-			if p.Name == port || int(p.ContainerPort) == port {
-				return c.Name, port
+			if p.Name == port || int(p.ContainerPort) == port && tcp(p.Protocol) {
+				return c.Name, port, true
 			}
 		}
 	}
-	return name, port
+	return w.spec.Containers[0].Name, port, true
+}
+
+func tcp(p corev1.Protocol) bool { return p == corev1.ProtocolTCP || p == "" }
+
+// tcpPorts are those at which a connection can be tried: of UDP and SCTP nobody knows without asking.
+func tcpPorts(s *corev1.Service) (ports []corev1.ServicePort) {
+	for _, p := range s.Spec.Ports {
+		if tcp(p.Protocol) {
+			ports = append(ports, p)
+		}
+	}
+	return ports
 }
 
 // usualGrace is what a pod has after its hook to end by itself, in seconds: the API's default grace.

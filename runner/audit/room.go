@@ -16,6 +16,8 @@ const (
 	startLimit  = "256Mi"
 )
 
+var starts = map[corev1.ResourceName]string{corev1.ResourceCPU: startCPU, corev1.ResourceMemory: startMemory}
+
 // lacks reports whether a container of the template lacks something, and no LimitRange gave it to the pods that there are.
 func (w *workload) lacks(c corev1.Container, of func(corev1.ResourceRequirements) bool) bool {
 	if of(c.Resources) {
@@ -41,12 +43,11 @@ func asks(name corev1.ResourceName) func(corev1.ResourceRequirements) bool {
 }
 
 func unrequested(w *world) (hits []hit) {
-	start := map[corev1.ResourceName]string{corev1.ResourceCPU: startCPU, corev1.ResourceMemory: startMemory}
 	return w.containers("requests", func(load *workload, c corev1.Container) (evidence string, change object) {
 		requests, missing := object{}, []string{}
 		for _, name := range []corev1.ResourceName{corev1.ResourceCPU, corev1.ResourceMemory} {
 			if load.lacks(c, asks(name)) {
-				requests[string(name)] = start[name]
+				requests[string(name)] = starts[name]
 				missing = append(missing, string(name))
 			}
 		}
@@ -63,18 +64,32 @@ func unlimited(w *world) (hits []hit) {
 		if !load.lacks(c, has) {
 			return "", nil
 		}
-		limit := startLimit
+		change = object{"limits": object{"memory": startLimit}}
 		if request := c.Resources.Requests.Memory(); !request.IsZero() {
-			limit = request.String()
+			change["limits"] = object{"memory": request.String()}
+		} else if given := load.given(c, corev1.ResourceMemory); !given.IsZero() { // else the limit would count as its request
+			change = object{"limits": object{"memory": size(max(given.Value(), bytesOf(startLimit)))}, "requests": object{"memory": given.String()}}
 		}
-		return fmt.Sprintf("container %s has no memory limit", c.Name), object{"limits": object{"memory": limit}}
+		return fmt.Sprintf("container %s has no memory limit", c.Name), change
 	})
+}
+
+// given is what the pods that there are ask for, as of a LimitRange; zero: nothing.
+func (w *workload) given(c corev1.Container, name corev1.ResourceName) (most resource.Quantity) {
+	for _, p := range w.pods {
+		for _, running := range p.Spec.Containers {
+			if q := running.Resources.Requests[name]; running.Name == c.Name && q.Cmp(most) > 0 {
+				most = q
+			}
+		}
+	}
+	return most
 }
 
 // containers asks a question about each container of each workload; one finding a workload.
 func (w *world) containers(rule string, ask func(load *workload, c corev1.Container) (evidence string, resources object)) (hits []hit) {
 	for _, load := range w.workloads {
-		if accepted(load.meta.Annotations, rule) {
+		if system(load.meta.Namespace) || accepted(load.meta.Annotations, rule) {
 			continue
 		}
 		var evidence []string
@@ -133,7 +148,7 @@ func overcommitted(w *world) (hits []hit) {
 			load := w.maker[p]
 			limit := limitOf(p.Spec)
 			limits += limit
-			if load == nil || slices.Contains(systemNamespaces, p.Namespace) {
+			if load == nil || system(p.Namespace) {
 				continue
 			}
 			beyond[load] += limit - requested(p.Spec, corev1.ResourceMemory)
@@ -208,7 +223,7 @@ func crowded(w *world) (hits []hit) {
 					continue
 				}
 				wanted += need
-				if load != nil && slices.Contains(w.workloads, load) {
+				if load != nil && !system(p.Namespace) && slices.Contains(w.workloads, load) {
 					by[load] += need
 					if most == nil || by[load] > by[most] {
 						most = load
@@ -254,52 +269,4 @@ func amount(name corev1.ResourceName, n int64) string {
 		return resource.NewMilliQuantity(n, resource.DecimalSI).String()
 	}
 	return fmt.Sprintf("%dMi", n>>20)
-}
-
-// inUse are the namespaces that have workloads or pods of their own, and aren't the cluster's.
-func (w *world) inUse(rule string, each func(namespace string, pods []*corev1.Pod) *hit) (hits []hit) {
-	pods := map[string][]*corev1.Pod{}
-	for _, load := range w.workloads {
-		pods[load.meta.Namespace] = append(pods[load.meta.Namespace], load.pods...)
-	}
-	for _, p := range w.orphans {
-		pods[p.Namespace] = append(pods[p.Namespace], p)
-	}
-	for i := range w.Namespaces {
-		ns := &w.Namespaces[i]
-		if _, used := pods[ns.Name]; !used || accepted(ns.Annotations, rule) {
-			continue
-		}
-		if h := each(ns.Name, pods[ns.Name]); h != nil {
-			h.object = "namespace " + ns.Name
-			hits = append(hits, *h)
-		}
-	}
-	return hits
-}
-
-func unquoted(w *world) []hit {
-	return w.inUse("quota", func(namespace string, pods []*corev1.Pod) *hit {
-		if slices.ContainsFunc(w.Quotas, func(q corev1.ResourceQuota) bool { return q.Namespace == namespace }) {
-			return nil
-		}
-		var cpu, memory int64
-		for _, p := range pods {
-			cpu += requested(p.Spec, corev1.ResourceCPU)
-			memory += requested(p.Spec, corev1.ResourceMemory)
-		}
-		hard := object{"pods": fmt.Sprint(2*len(pods) + 10), "requests.cpu": amount(corev1.ResourceCPU, 2*cpu+2000), "requests.memory": amount(corev1.ResourceMemory, 2*memory+mebi(4096))}
-		return &hit{evidence: fmt.Sprintf("no ResourceQuota; its %d pods ask for %s CPUs and %s", len(pods), amount(corev1.ResourceCPU, cpu), amount(corev1.ResourceMemory, memory)),
-			command: apply(manifest("v1", "ResourceQuota", namespace, "quota", object{"hard": hard}))}
-	})
-}
-
-func unranged(w *world) []hit {
-	return w.inUse("limit-range", func(namespace string, _ []*corev1.Pod) *hit {
-		if slices.ContainsFunc(w.LimitRanges, func(r corev1.LimitRange) bool { return r.Namespace == namespace }) {
-			return nil
-		}
-		defaults := object{"type": "Container", "defaultRequest": object{"cpu": startCPU, "memory": startMemory}}
-		return &hit{evidence: "no LimitRange", command: apply(manifest("v1", "LimitRange", namespace, "defaults", object{"limits": []object{defaults}}))}
-	})
 }

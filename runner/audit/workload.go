@@ -22,7 +22,7 @@ type workload struct {
 	spec     *corev1.PodSpec   // of its pods, as the template has it
 	pods     []*corev1.Pod     // that there are, but ended ones
 	budgets  []*policyv1.PodDisruptionBudget
-	service  *corev1.Service // one that leads to its pods; nil: none does
+	service  *corev1.Service // one that leads to its pods, by TCP if one does; nil: none does
 }
 
 func (w *workload) object() string { return w.kind + " " + w.meta.Namespace + "/" + w.meta.Name }
@@ -35,14 +35,16 @@ type world struct {
 	*Facts
 	nodes     map[string]*corev1.Node
 	hosts     map[string]Host          // of the inventory, by node
-	workloads []*workload              // by namespace and name; not those of the cluster itself
+	workloads []*workload              // by namespace and name; not kube-system's DaemonSets
 	orphans   []*corev1.Pod            // pods that nothing makes anew
 	onNode    map[string][]*corev1.Pod // that take room there
 	maker     map[*corev1.Pod]*workload
 }
 
-// systemNamespaces belong to the cluster: whoever upgrades it mends what is in them.
-var systemNamespaces = []string{metav1.NamespaceSystem, metav1.NamespacePublic, corev1.NamespaceNodeLease}
+// system reports whether a namespace belongs to the cluster. What a drain meets there (budgets, replicas, places, rollouts,
+// probes) is looked at as elsewhere, for the cluster's DNS moves as any other pod does. What its pods ask for, and its
+// DaemonSets, are whoever's who makes the cluster; its static pods are their nodes'.
+func system(namespace string) bool { return namespace == metav1.NamespaceSystem }
 
 func newWorld(f *Facts) *world {
 	w := &world{Facts: f, nodes: map[string]*corev1.Node{}, hosts: map[string]Host{}, onNode: map[string][]*corev1.Pod{}, maker: map[*corev1.Pod]*workload{}}
@@ -57,7 +59,7 @@ func newWorld(f *Facts) *world {
 		w.place(&f.Pods[i], all)
 	}
 	for _, load := range all {
-		if !slices.Contains(systemNamespaces, load.meta.Namespace) {
+		if !system(load.meta.Namespace) || !load.daemon() {
 			w.workloads = append(w.workloads, load)
 		}
 	}
@@ -106,7 +108,7 @@ func (w *world) place(p *corev1.Pod, all map[string]*workload) {
 	}
 	owner := metav1.GetControllerOf(p)
 	if owner == nil {
-		if _, mirror := p.Annotations[corev1.MirrorPodAnnotationKey]; !mirror && p.DeletionTimestamp == nil && !slices.Contains(systemNamespaces, p.Namespace) {
+		if _, mirror := p.Annotations[corev1.MirrorPodAnnotationKey]; !mirror && p.DeletionTimestamp == nil {
 			w.orphans = append(w.orphans, p)
 		}
 		return
@@ -143,7 +145,8 @@ func (w *world) guard() {
 	for i := range w.Services {
 		s := &w.Services[i]
 		for _, load := range inNamespace[s.Namespace] {
-			if load.service == nil && len(s.Spec.Selector) > 0 && labels.SelectorFromSet(s.Spec.Selector).Matches(labels.Set(load.labels)) {
+			if len(s.Spec.Selector) > 0 && labels.SelectorFromSet(s.Spec.Selector).Matches(labels.Set(load.labels)) &&
+				(load.service == nil || len(tcpPorts(load.service)) == 0 && len(tcpPorts(s)) > 0) {
 				load.service = s
 			}
 		}

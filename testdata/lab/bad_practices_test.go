@@ -22,7 +22,7 @@ var badPractices = []string{
 	"budget-double deployment shop/double", "budget-missing deployment shop/unguarded", "budget-policy pdb shop/policy", "budget-tight pdb shop/tight",
 	"cordon node n4", "grace deployment shop/hasty", "limit-range namespace bare", "limits deployment shop/leaky", "local-volume deployment shop/local",
 	"max-unavailable deployment shop/all-at-once", "no-controller pod shop/alone", "no-surge deployment shop/no-surge", "one-node deployment shop/pinned",
-	"overcommit deployment shop/greedy", "quota namespace free", "readiness deployment shop/unready", "recreate deployment shop/recreate",
+	"overcommit deployment shop/greedy", "quota namespace free", "quota-tight quota snug/quota", "readiness deployment shop/unready", "recreate deployment shop/recreate",
 	"requests deployment bare/modest", "room deployment shop/big", "same-node deployment shop/crowd", "same-rack deployment shop/rack",
 	"single-replica deployment shop/single", "taint node n3", "tolerates-all deployment shop/tolerant",
 }
