@@ -92,9 +92,12 @@ func (r Report) foreseen(p *page) {
 	}
 	p.printf("<section aria-labelledby=\"foreseen\">\n<h2 id=\"foreseen\">Predicted and actual</h2>\n")
 	p.printf("<p>%s</p>\n", r.basis())
-	for _, line := range r.surprises() {
-		p.printf("<p class=\"failed\">%s</p>\n", text(line))
+	surprises := r.surprises()
+	shown := p.most(len(surprises), ofRun)
+	for _, line := range surprises[:shown] {
+		p.printf("<p class=\"failed\">%s</p>\n", p.long(line))
 	}
+	p.more(shown, len(surprises), "<p class=\"failed\">%s nodes went otherwise</p>\n")
 	heldTable(p, "What", rows)
 	var nodes []held
 	for _, n := range r.Nodes {

@@ -18,7 +18,7 @@ var liveScript string
 // HTML writes the report as one page that needs nothing else: no network, no script. Readable on a phone, in print, in the
 // dark, by keyboard and by screen readers: what the pictures show also stands in tables and names.
 func (r Report) HTML(w io.Writer) error {
-	return r.page(w, "default-src 'none'; style-src 'unsafe-inline'; img-src data:", "")
+	return r.fitted(w, "default-src 'none'; style-src 'unsafe-inline'; img-src data:", "")
 }
 
 // Live writes the same page for whoever watches a run: its one script, which it brings along, fetches it again as the server
@@ -26,11 +26,10 @@ func (r Report) HTML(w io.Writer) error {
 func (r Report) Live(w io.Writer) error {
 	sum := sha256.Sum256([]byte(liveScript))
 	policy := fmt.Sprintf("default-src 'none'; style-src 'unsafe-inline'; img-src data:; connect-src 'self'; script-src 'sha256-%s'", base64.StdEncoding.EncodeToString(sum[:]))
-	return r.page(w, policy, liveScript)
+	return r.fitted(w, policy, liveScript)
 }
 
-func (r Report) page(w io.Writer, policy, script string) error {
-	p := &page{w: w}
+func (r Report) page(p *page, policy, script string) {
 	p.printf("<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n")
 	p.printf("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<meta name=\"color-scheme\" content=\"light dark\">\n")
 	p.printf("<meta http-equiv=\"Content-Security-Policy\" content=\"%s\">\n", policy)
@@ -44,12 +43,15 @@ func (r Report) page(w io.Writer, policy, script string) error {
 	for _, section := range []func(Report, *page){Report.troubles, Report.proof, Report.timeline, Report.foreseen, Report.judged, Report.turns, Report.nodes} {
 		section(r, p)
 	}
-	p.printf("</main>\n<footer><p>Made by <code>fleetup report</code> from the run's journal alone. Times are UTC.</p></footer>\n")
+	p.printf("</main>\n<footer><p>Made by <code>fleetup report</code> from the run's journal alone. Times are UTC.")
+	if p.cut || p.room.brief {
+		p.printf(" What is long is cut, so that the page stays small: <code>--output json</code> has all of it.")
+	}
+	p.printf("</p></footer>\n")
 	if script != "" {
 		p.printf("<script>%s</script>\n", script)
 	}
 	p.printf("</body>\n</html>\n")
-	return p.err
 }
 
 // outcome is the run's end in a word or two.
@@ -65,7 +67,7 @@ func (r Report) outcome() string {
 func (r Report) head(p *page) {
 	p.printf("<header>\n<h1>Run <code>%s</code></h1>\n<p class=\"verdict %s\">%s: %s</p>\n", text(r.Run), class(r.outcome()), text(r.outcome()), text(r.counts()))
 	if r.Why != "" && r.Outcome != "finished" {
-		p.printf("<p class=\"why\">%s</p>\n", text(r.Why))
+		p.printf("<p class=\"why\">%s</p>\n", p.long(r.Why))
 	}
 	p.printf("<dl>\n")
 	for _, row := range [][2]string{
@@ -112,10 +114,12 @@ func (r Report) troubles(p *page) {
 		return
 	}
 	p.printf("<section aria-labelledby=\"troubles\">\n<h2 id=\"troubles\">What did not go through</h2>\n<ul class=\"troubles\">\n")
-	for _, t := range all {
+	shown := p.most(len(all), ofRun)
+	for _, t := range all[:shown] {
 		p.printf("<li><b class=\"%s\">%s</b> %s", class(t.state), text(t.state), text(few(t.nodes)))
-		p.printf("<pre>%s</pre></li>\n", text(t.why))
+		p.printf("<pre>%s</pre></li>\n", p.long(t.why))
 	}
+	p.more(shown, len(all), "<li>%s: each node says its own</li>\n")
 	p.printf("</ul>\n</section>\n")
 }
 
@@ -134,15 +138,17 @@ func (r Report) judged(p *page) {
 		return
 	}
 	p.printf("<section aria-labelledby=\"gates\">\n<h2 id=\"gates\">Gates and soaks</h2>\n")
-	for _, s := range r.Soaks {
+	for _, s := range r.Soaks[:p.most(len(r.Soaks), ofRun)] {
 		p.printf("<p>Soak after %s: %s to %s (%s)</p>\n", text(s.Name), clock(s.Began), clock(s.Ended), lasted(s.Took()))
 	}
 	if len(r.Gates) > 0 {
 		p.printf("<div class=\"wide\" tabindex=\"0\" role=\"region\" aria-labelledby=\"gates\"><table>\n<thead><tr><th>At</th><th>Gate</th><th>Verdict</th><th>Reading</th><th>Before the run</th><th>Why</th></tr></thead>\n<tbody>\n")
-		for _, g := range r.Gates {
+		shown := p.most(len(r.Gates), ofRun)
+		for _, g := range r.Gates[:shown] {
 			p.printf("<tr><td>%s</td><th scope=\"row\">%s</th><td class=\"%s\">%s</td><td>%s</td><td>%s</td><td>%s</td></tr>\n",
-				clock(g.At), text(g.Name), class(g.Verdict), text(g.Verdict), text(g.Reading), text(g.Baseline), text(g.Why))
+				clock(g.At), text(g.Name), class(g.Verdict), text(g.Verdict), p.long(g.Reading), p.long(g.Baseline), p.long(g.Why))
 		}
+		p.more(shown, len(r.Gates), "<tr><td colspan=6>%s\n")
 		p.printf("</tbody>\n</table></div>\n")
 	}
 	p.printf("</section>\n")
@@ -154,12 +160,12 @@ func (r Report) turns(p *page) {
 		return
 	}
 	p.printf("<section aria-labelledby=\"turns\">\n<h2 id=\"turns\">The run itself</h2>\n<ul>\n")
-	for _, t := range r.Pickups {
-		p.printf("<li>%s %s%s</li>\n", clock(t.At), text(t.What), text(because(t.Why)))
+	shown := p.most(len(r.Pickups), ofRun)
+	for _, t := range r.Pickups[:shown] {
+		p.printf("<li>%s %s%s</li>\n", clock(t.At), text(t.What), p.long(because(t.Why)))
 	}
-	for _, m := range r.Messages {
-		p.printf("<li>%s %s</li>\n", clock(m.At), text(m.Text))
-	}
+	p.more(shown, len(r.Pickups), "<li>%s interruptions</li>\n")
+	p.remarks(r.Messages, ofRun)
 	p.printf("</ul>\n</section>\n")
 }
 

@@ -23,7 +23,7 @@ func (r Report) timeline(p *page) {
 	p.printf("</ul>\n<table class=\"timeline\">\n<thead><tr><th scope=\"col\">Node</th><th scope=\"col\"><span class=\"axis\">%s</span></th><th scope=\"col\">Stands</th></tr></thead>\n<tbody>\n", r.axis())
 	for _, n := range r.Nodes {
 		if len(n.Orders) > 0 {
-			p.printf("<tr><th scope=row>%s<td>%s<td class=%s>%s\n", text(n.Name), r.row(n, names), class(n.State), text(n.State))
+			p.printf("<tr><th scope=row>%s<td>%s<td class=%s>%s\n", text(n.Name), r.row(n.last(p.room), names), class(n.State), text(n.State))
 		}
 	}
 	p.printf("</tbody>\n</table>\n</section>\n")
@@ -37,6 +37,15 @@ func (r Report) axis() string {
 		fmt.Fprintf(&b, "<time>%s</time>", clock(t))
 	}
 	return b.String()
+}
+
+// last is the node with its last orders alone, where room is short.
+func (n Node) last(room room) Node {
+	if !room.brief || len(n.Orders) <= room.list {
+		return n
+	}
+	n.Orders = n.Orders[len(n.Orders)-room.list:]
+	return n
 }
 
 // row draws a node's phases: one path for each, so that a thousand nodes stay a small page.

@@ -47,8 +47,10 @@ func cell(s string) string {
 
 // page writes, and keeps the first error.
 type page struct {
-	w   io.Writer
-	err error
+	w    io.Writer
+	err  error
+	room room
+	cut  bool // something was too long for it
 }
 
 func (p *page) printf(format string, args ...any) {

@@ -262,3 +262,92 @@ func TestThousandNodes(t *testing.T) {
 		t.Errorf("the page has %d bytes, at most 2 MB", size)
 	}
 }
+
+// TestThousandNodesWithMuchToSay: a thousand nodes that all failed for long reasons of their own, after long waits, changes
+// and remarks, in a run of a thousand Services and many answers of gates, are a page of under two megabytes; so is one of
+// nodes that were tried again and again. What is cut is said, and whole in the JSON.
+func TestThousandNodesWithMuchToSay(t *testing.T) {
+	phases := []string{"check", "claim", "drain", "kubeadm", "stop", "apply", "reboot", "start", "verify", "uncordon", "verify again"}
+	run := func(orders, texts int) []event {
+		long := strings.Repeat("dpkg: error processing <archive> & more ", texts)
+		events := []event{{Event: runner.EventStarted, Time: at(0)}}
+		add := func(e event, second int) { e.Time = at(second); events = append(events, e) }
+		foreseen := map[string]runner.Foreseen{}
+		for i := range 1000 {
+			node := fmt.Sprintf("rack%02d-node%04d.dc1.example.com", i%40, i)
+			foreseen[node] = runner.Foreseen{At: float64(i), Takes: 300, Blocked: fmt.Sprint(i, long), Phases: map[string]float64{}}
+			for _, name := range phases {
+				foreseen[node].Phases[name] = 20
+			}
+		}
+		told, err := runner.ForeseenEvents(runner.ForeseenRun{Total: time.Hour, Ends: true, Known: true}, foreseen)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range told {
+			add(e, 0)
+		}
+		for i := range 1000 {
+			node, s := fmt.Sprintf("rack%02d-node%04d.dc1.example.com", i%40, i), i*30
+			for range orders {
+				add(event{Event: runner.EventOrder, Node: node, Order: "upgrade", Stage: "wave 1"}, s)
+				for k, name := range phases {
+					add(event{Event: runner.EventPhase, Node: node, Phase: name}, s+20*k)
+					for n := range (k % 4) / 2 * 2 { // two in half of them
+						add(event{Event: runner.EventWaiting, Node: node, Phase: name, Message: fmt.Sprint(n, long)}, s+20*k+n)
+						add(event{Event: runner.EventChanged, Node: node, Step: "os-patches", Message: fmt.Sprint(n, long)}, s+20*k+n)
+						add(event{Event: runner.EventSaid, Node: node, Message: fmt.Sprint(n, long)}, s+20*k+n)
+					}
+				}
+				add(event{Event: runner.EventFailed, Node: node, Phase: "verify", Message: fmt.Sprint(i, long)}, s+230)
+			}
+			counts := map[string]string{}
+			for k := range 30 {
+				counts[fmt.Sprintf("shop/service-%d", (i+k)%1000)] = fmt.Sprint(1 + k%3)
+			}
+			add(event{Event: runner.EventEndpoints, Data: counts}, s+50)
+			add(event{Event: runner.EventGate, Message: long, Data: map[string]string{"gate": "errors", "verdict": "bad", "reading": fmt.Sprint(i)}}, s+60)
+			add(event{Event: runner.EventSaid, Message: long}, s+70)
+			add(event{Event: runner.EventHalted, Message: long}, s+230)
+			add(event{Event: runner.EventResumed}, s+231)
+		}
+		return events
+	}
+	for name, events := range map[string][]event{"long texts": run(1, 30), "short texts": run(1, 2), "many orders": run(5, 2)} {
+		var b bytes.Buffer
+		if err := From(events).HTML(&b); err != nil {
+			t.Fatal(err)
+		}
+		html := b.String()
+		if size := len(html); size > 2_000_000 {
+			t.Errorf("%s: the page has %d bytes, at most 2 MB", name, size)
+		} else {
+			t.Logf("%s: %d bytes", name, size)
+		}
+		if !strings.Contains(html, "<code>--output json</code> has all of it") {
+			t.Errorf("%s: nothing says that something is cut", name)
+		}
+		for i := range 1000 {
+			if node := fmt.Sprintf("rack%02d-node%04d.dc1.example.com", i%40, i); !strings.Contains(html, "<th scope=row>"+node+"<td><svg") {
+				t.Errorf("%s: %s isn't in the timeline", name, node)
+				break
+			}
+		}
+	}
+	if text := written(t, From(night()))["html"]; strings.Contains(text, "What is long is cut") {
+		t.Error("nothing is cut of a small run")
+	}
+}
+
+// TestLasted: what was quick isn't told as nothing.
+func TestLasted(t *testing.T) {
+	for d, want := range map[time.Duration]string{0: "0s", 300 * time.Microsecond: "under 1ms", 1400 * time.Microsecond: "1ms", 310 * time.Millisecond: "310ms",
+		1530 * time.Millisecond: "1.5s", 61400 * time.Millisecond: "1m1s"} {
+		if got := lasted(d); got != want {
+			t.Errorf("%s: %s, want %s", d, got, want)
+		}
+	}
+	if got := (URL{Sent: 1, Slowest: 0.001}).answered(); got != "asked 1 time, 0 failed, slowest 1ms" {
+		t.Error(got)
+	}
+}

@@ -29,11 +29,15 @@ func moment(t time.Time) string {
 	return t.UTC().Format("2006-01-02 15:04:05 UTC")
 }
 
-// lasted words a duration to what a reader needs of it: whole seconds, below ten a tenth.
+// lasted words a duration to what a reader needs of it: whole seconds, below ten a tenth, below one milliseconds.
 func lasted(d time.Duration) string {
 	switch {
-	case d < 0:
+	case d <= 0:
 		return "0s"
+	case d < time.Millisecond:
+		return "under 1ms"
+	case d < time.Second:
+		return d.Round(time.Millisecond).String()
 	case d < 10*time.Second:
 		return d.Round(100 * time.Millisecond).String()
 	}
