@@ -3,7 +3,6 @@ package playbooks
 import (
 	"context"
 	"errors"
-	"fmt"
 	"path"
 	"regexp"
 	"slices"
@@ -28,7 +27,8 @@ var _ = register("kubelet_config", stepType{
 // KUBELET_EXTRA_ARGS, and a file there, which outranks /var/lib/kubelet/config.yaml. The other documented way, a patch of
 // the target kubeletconfiguration in a folder for kubeadm, doesn't survive by itself: `kubeadm upgrade node` writes
 // config.yaml anew from the cluster's ConfigMap, and applies patches only where whoever calls it says --patches. A
-// drop-in and /etc/default/kubelet (or /etc/sysconfig/kubelet) it never touches, whoever calls it.
+// drop-in and /etc/default/kubelet (or /etc/sysconfig/kubelet) it never touches, whoever calls it. The kubelet merges a
+// drop-in into what it has entry by entry: what isn't named stays as the node has it.
 // Source: cmd/kubeadm/app/phases/upgrade/postupgrade.go, cmd/kubelet/app/server.go of Kubernetes 1.37.
 type kubeletConfig struct {
 	base
@@ -46,8 +46,8 @@ const (
 // oldestDropins is the first version whose --config-dir needs no alpha switch.
 const oldestDropins = "1.30.0"
 
-// hardDefaults are the kubelet's own, which it forgets as soon as one is set (defaults_linux.go, and the reference of
-// evictionHard).
+// hardDefaults are the kubelet's own, which it has where its main file sets none at all, and forgets as soon as one is set
+// there (loadConfigFile of cmd/kubelet/app/server.go; defaults_linux.go).
 var hardDefaults = map[string]string{
 	"memory.available": "100Mi", "nodefs.available": "10%", "nodefs.inodesFree": "5%", "imagefs.available": "15%", "imagefs.inodesFree": "5%",
 }
@@ -67,15 +67,7 @@ func buildKubeletConfig(b *binding) Step {
 	}
 	amounts("kube_reserved", "kubeReserved")
 	amounts("system_reserved", "systemReserved")
-	hard := b.pairs("eviction_hard", "<", signals, isThreshold)
-	if len(hard) > 0 {
-		for signal, threshold := range hardDefaults {
-			if hard[signal] == "" {
-				hard[signal] = threshold
-			}
-		}
-	}
-	s.set("evictionHard", hard)
+	s.set("evictionHard", b.pairs("eviction_hard", "<", signals, isThreshold))
 	soft := b.pairs("eviction_soft", "<", signals, isThreshold)
 	s.set("evictionSoft", soft)
 	grace := b.pairs("eviction_soft_grace_period", "=", signals, isPeriod)
@@ -176,7 +168,11 @@ type kubeletFacts struct {
 	memory  int64 // bytes; 0: not known
 	cores   int64 // 0: not known
 	dropin  string
+	files   []string // the texts of all files that it reads but the drop-in, the main one first, the others by name
 }
+
+// mainFile is the kubelet's, as kubeadm has it.
+const mainFile = "/var/lib/kubelet/config.yaml"
 
 // outranking are the flags that count whatever a file says.
 var outranking = regexp.MustCompile(`--(kube-reserved|system-reserved|eviction-hard|eviction-soft|eviction-soft-grace-period|max-pods)\b`)
@@ -209,6 +205,12 @@ func parseKubeletFacts(output string) kubeletFacts {
 			f.memory = kib << 10
 		case "has":
 			f.dropin += value + "\n"
+		case "file":
+			f.files = append(f.files, "")
+		case "conf":
+			if n := len(f.files); n > 0 {
+				f.files[n-1] += value + "\n"
+			}
 		}
 	}
 	f.takes, f.env = strings.Contains(starts, "KUBELET_EXTRA_ARGS"), files[path.Base(path.Dir(f.reads))]
@@ -226,10 +228,15 @@ func (s *kubeletConfig) look(ctx context.Context, h Host) (kubeletFacts, error) 
 		return kubeletFacts{}, err
 	}
 	f := parseKubeletFacts(out)
-	if out, err = h.Run(ctx, lib(kubeletShell)+"show_file "+words(f.path())+"\n"); err != nil {
+	script := "show_file " + words(f.path()) + "\nshow_files " + words(f.path(), mainFile)
+	if f.dir != "" {
+		script += " " + words(path.Dir(f.path())) + "/*.conf"
+	}
+	if out, err = h.Run(ctx, lib(kubeletShell)+script+"\n"); err != nil {
 		return f, err
 	}
-	f.dropin = parseKubeletFacts(out).dropin
+	more := parseKubeletFacts(out)
+	f.dropin, f.files = more.dropin, more.files
 	return f, nil
 }
 
@@ -262,49 +269,6 @@ func (s *kubeletConfig) status(f kubeletFacts) Status {
 	}
 	status.Commands = append(status.Commands, "systemctl restart kubelet")
 	return status
-}
-
-// changes say what differs: field by field, for people.
-func (s *kubeletConfig) changes(f kubeletFacts) (changes []string) {
-	var has map[string]any
-	_ = yaml.Unmarshal([]byte(f.dropin), &has) // what isn't to be read is written anew
-	for _, field := range []string{"kubeReserved", "systemReserved", "evictionHard", "evictionSoft", "evictionSoftGracePeriod", "maxPods"} {
-		want, was := flat(s.fields[field]), flat(has[field])
-		switch {
-		case want == was:
-		case want == "":
-			changes = append(changes, field+": no longer set here (was "+was+")")
-		case was == "":
-			changes = append(changes, field+": "+want)
-		default:
-			changes = append(changes, field+": "+was+" → "+want)
-		}
-	}
-	if len(changes) == 0 {
-		changes = []string{"the kubelet reads " + f.path()}
-	}
-	return changes
-}
-
-// flat is a field's value in one line.
-func flat(v any) string {
-	var pairs []string
-	switch v := v.(type) {
-	case nil:
-		return ""
-	case map[string]string:
-		for name, value := range v {
-			pairs = append(pairs, name+"="+value)
-		}
-	case map[string]any:
-		for name, value := range v {
-			pairs = append(pairs, fmt.Sprintf("%s=%v", name, value))
-		}
-	default:
-		return fmt.Sprint(v)
-	}
-	slices.Sort(pairs)
-	return strings.Join(pairs, ",")
 }
 
 // Apply writes the drop-in, then the flag: a folder that isn't there would keep the kubelet from starting.

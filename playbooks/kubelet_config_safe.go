@@ -32,26 +32,25 @@ func (s *kubeletConfig) problems(f kubeletFacts) (problems []string) {
 		problems = append(problems, strings.Join(slices.Compact(f.flags), " and ")+" on the kubelet's command line outranks every file: take it out of "+
 			"KUBELET_EXTRA_ARGS or KUBELET_KUBEADM_ARGS first")
 	}
-	if kept := s.keptMemory(f.memory); f.memory > 0 && kept*2 > f.memory {
+	if kept := s.keptMemory(f); f.memory > 0 && kept*2 > f.memory {
 		problems = append(problems, fmt.Sprintf("%d MiB would be kept from pods, and the machine has %d MiB", kept>>20, f.memory>>20))
 	}
-	if kept := s.reserved("cpu").MilliValue(); f.cores > 0 && kept*2 > f.cores*1000 {
+	if kept := s.reserved(f, "cpu").MilliValue(); f.cores > 0 && kept*2 > f.cores*1000 {
 		problems = append(problems, fmt.Sprintf("%dm of CPU would be kept from pods, and the machine has %d cores", kept, f.cores))
 	}
 	return problems
 }
 
 // keptMemory is how much of a machine's memory pods wouldn't get before some are evicted, in bytes.
-func (s *kubeletConfig) keptMemory(of int64) int64 {
-	return s.reserved("memory").Value() + max(s.threshold("evictionHard", of), s.threshold("evictionSoft", of))
+func (s *kubeletConfig) keptMemory(f kubeletFacts) int64 {
+	return s.reserved(f, "memory").Value() + max(s.threshold(f, "evictionHard"), s.threshold(f, "evictionSoft"))
 }
 
-// reserved is how much of a resource is kept for the system and the kubelet.
-func (s *kubeletConfig) reserved(name string) *resource.Quantity {
+// reserved is how much of a resource is kept for the system and the kubelet, with what the node's own files keep.
+func (s *kubeletConfig) reserved(f kubeletFacts, name string) *resource.Quantity {
 	sum := resource.NewQuantity(0, resource.DecimalSI)
 	for _, field := range []string{"kubeReserved", "systemReserved"} {
-		m, _ := s.fields[field].(map[string]string)
-		if q, err := resource.ParseQuantity(m[name]); err == nil {
+		if q, err := resource.ParseQuantity(s.merged(f, field)[name]); err == nil {
 			sum.Add(q)
 		}
 	}
@@ -59,15 +58,14 @@ func (s *kubeletConfig) reserved(name string) *resource.Quantity {
 }
 
 // threshold is that of the memory that has to stay available, in bytes.
-func (s *kubeletConfig) threshold(field string, of int64) int64 {
-	m, _ := s.fields[field].(map[string]string)
-	text := m["memory.available"]
+func (s *kubeletConfig) threshold(f kubeletFacts, field string) int64 {
+	text := s.merged(f, field)["memory.available"]
 	if share, is := strings.CutSuffix(text, "%"); is {
 		percent, err := strconv.ParseFloat(share, 64)
 		if err != nil {
 			return 0
 		}
-		return int64(percent / 100 * float64(of))
+		return int64(percent / 100 * float64(f.memory))
 	}
 	q, err := resource.ParseQuantity(text)
 	if err != nil {

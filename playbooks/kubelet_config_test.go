@@ -37,7 +37,7 @@ func TestKubeletConfig(t *testing.T) {
 		s := bind(t, "", "kubelet-config", params, Target{})[0]
 		status := check(t, s, m)
 		if wanted := []string{"kubeReserved: cpu=100m,memory=1465Mi",
-			"evictionHard: imagefs.available=15%,imagefs.inodesFree=5%,memory.available=500Mi,nodefs.available=10%,nodefs.inodesFree=5%",
+			"evictionHard: memory.available=100Mi → 500Mi (as it is: imagefs.available=15%,imagefs.inodesFree=5%,nodefs.available=10%,nodefs.inodesFree=5%)",
 			"evictionSoft: memory.available=1Gi", "evictionSoftGracePeriod: memory.available=1m30s", "maxPods: 200"}; !slices.Equal(status.Changes, wanted) || len(status.Problems) > 0 {
 			t.Errorf("%q: %q, problems %q", before, status.Changes, status.Problems)
 		}
@@ -54,13 +54,44 @@ func TestKubeletConfig(t *testing.T) {
 			t.Errorf("%q: applied, and %+v", before, status)
 		}
 		other := bind(t, "", "kubelet-config", map[string]any{"kube_reserved": "cpu=100m,memory=2Gi"}, Target{})[0]
-		if got := check(t, other, m).Changes[0]; got != "kubeReserved: cpu=100m,memory=1465Mi → cpu=100m,memory=2Gi" {
+		if got := check(t, other, m).Changes[0]; got != "kubeReserved: memory=1465Mi → 2Gi (as it is: cpu=100m)" {
 			t.Errorf("another wish: %q", got)
 		}
 		undo(t, s, record, m)
 		if m.exists("etc/kubernetes/kubelet.conf.d/90-fleetup.conf") || m.read("etc/default/kubelet") != before {
 			t.Errorf("taken back, and there is %q", m.read("etc/default/kubelet"))
 		}
+	}
+}
+
+// TestKubeletConfigKeepsWhatIsThere: what the node's own files set and the inventory doesn't name stays, is said, and counts
+// in what is kept from pods; the drop-in has what is named alone.
+func TestKubeletConfigKeepsWhatIsThere(t *testing.T) {
+	m := reservingMachine(t, "1.37.2-1.1")
+	m.write("var/lib/kubelet/config.yaml", "kind: KubeletConfiguration\nmaxPods: 90\nevictionHard: {nodefs.available: 20%, memory.available: 200Mi}\n"+
+		"evictionSoft:\n  nodefs.available: 25%\nevictionSoftGracePeriod:\n  nodefs.available: 5m\nsystemReserved: {memory: 1Gi}")
+	m.write("var/lib/kubelet/kubeadm-flags.env", "KUBELET_KUBEADM_ARGS=\"--config-dir="+m.root+"/etc/kubelet.d\"\n")
+	m.write("etc/kubelet.d/10-site.conf", "evictionHard:\n  imagefs.available: 30%\n")
+	params := map[string]any{"eviction_hard": "memory.available<500Mi", "kube_reserved": "memory=1Gi", "max_pods": int64(200)}
+	s := bind(t, "", "kubelet-config", params, Target{})[0]
+	want := []string{"kubeReserved: memory=1Gi",
+		"evictionHard: memory.available=200Mi → 500Mi (as it is: imagefs.available=30%,nodefs.available=20%)", "maxPods: 90 → 200"}
+	if status := check(t, s, m); !slices.Equal(status.Changes, want) || len(status.Problems) > 0 {
+		t.Errorf("%q, problems %q", status.Changes, status.Problems)
+	}
+	apply(t, s, m)
+	text := m.read("etc/kubelet.d/90-fleetup.conf")
+	if strings.Contains(text, "nodefs") || strings.Contains(text, "imagefs") || strings.Contains(text, "systemReserved") || !strings.Contains(text, "memory.available: 500Mi") {
+		t.Errorf("the drop-in sets more than what is named:\n%s", text)
+	}
+	m.write("proc/meminfo", "MemTotal: 4194304 kB\n")
+	less := bind(t, "", "kubelet-config", map[string]any{"kube_reserved": "memory=1Gi"}, Target{})[0]
+	status := check(t, less, m)
+	if want := []string{"evictionHard: memory.available=500Mi → 200Mi (as it is: imagefs.available=30%,nodefs.available=20%)"}; !slices.Equal(status.Changes, want) {
+		t.Errorf("what is no longer named: %q", status.Changes)
+	}
+	if want := "2248 MiB would be kept from pods, and the machine has 4096 MiB"; len(status.Problems) != 1 || status.Problems[0] != want {
+		t.Errorf("%q, want %q", status.Problems, want)
 	}
 }
 

@@ -21,6 +21,18 @@ kubelet_facts() {
 # show_file PATH: each of its lines behind "has".
 show_file() { [ ! -f "$1" ] || sed 's/^/has /' "$1"; }
 
+# show_files OWN PATH...: of each but OWN a line "file PATH", and its lines behind "conf".
+show_files() {
+	own=$1
+	shift
+	for f; do
+		[ "$f" != "$own" ] && [ -f "$f" ] || continue
+		echo "file $f"
+		sed 's/^/conf /' "$f"
+		echo
+	done
+}
+
 # put_file PATH TEXT: never half written; a link stays one.
 put_file() {
 	path=$1

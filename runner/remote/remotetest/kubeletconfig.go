@@ -20,8 +20,8 @@ const kubeadmConfig = "apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletC
 
 var configDir = regexp.MustCompile(`--config-dir[= ]([^\s"']+)`)
 
-// KubeletConfig is the configuration that a kubelet would start with now, as a real one puts it together: its file, over
-// it the drop-ins of --config-dir in their order, and for what nobody sets its defaults. An error is why it wouldn't start.
+// KubeletConfig is the configuration that a kubelet would start with now, as a real one puts it together: its file, the
+// defaults of evictionHard where that sets none, and over it the drop-ins of --config-dir in their order. An error is why it wouldn't start.
 func (m *Machine) KubeletConfig() (map[string]any, error) {
 	all := map[string]any{"maxPods": 110}
 	files := []string{kubeletConfig}
@@ -40,14 +40,15 @@ func (m *Machine) KubeletConfig() (map[string]any, error) {
 		sort.Strings(names)
 		files = append(files, names...)
 	}
-	for _, file := range files {
+	for i, file := range files {
 		var one map[string]any
 		if err := yaml.Unmarshal([]byte(m.text(file)), &one); err != nil || one["kind"] != "KubeletConfiguration" {
 			return nil, fmt.Errorf("failed to load kubelet config file, path: %s: no apiVersion/kind, or not understood", file)
 		}
 		overlay(all, one)
-	}
-	if all["evictionHard"] == nil {
+		if i > 0 || all["evictionHard"] != nil {
+			continue
+		}
 		all["evictionHard"] = map[string]any{"memory.available": "100Mi", "nodefs.available": "10%", "nodefs.inodesFree": "5%", "imagefs.available": "15%", "imagefs.inodesFree": "5%"}
 	}
 	return all, validate(all)
