@@ -56,6 +56,7 @@ type Cluster struct {
 	stranded stranded
 	pace     pace
 	moves    moves
+	ahead    ahead
 	changes  signal       // a node changed, or what keeps our evicted pods from being placed
 	holdings holdings     // what this process has to give back
 	guard    guard        // what must hold for claims and evictions

@@ -1,11 +1,15 @@
 package kube
 
 import (
+	"context"
+	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
 
 	"github.com/fleetup/fleetup/kube/simulate"
 )
@@ -14,14 +18,70 @@ import (
 // what stays, is refused or is somebody's last endpoint is decided by the rules of the drain itself.
 func (c *Cluster) World(options func(node string) DrainOptions) simulate.World {
 	w := simulate.World{Nodes: c.nodes.all(), Pods: c.pods.all(), Budgets: c.budgets.all(), Services: c.services.all(),
-		Volumes: map[string]*corev1.VolumeNodeAffinity{}}
+		Volumes: map[string]*corev1.VolumeNodeAffinity{}, Drivers: map[string]string{}}
 	for _, v := range c.volumes.all() {
 		if claim := claimOf(v); claim != "" {
 			w.Volumes[claim] = v.Spec.NodeAffinity
+			if v.Spec.CSI != nil {
+				w.Drivers[claim] = v.Spec.CSI.Driver
+			}
 		}
 	}
+	w.Quotas, w.Attachable = c.ahead.quotas, c.ahead.attachable
 	w.Rules = func(p *corev1.Pod, node string) simulate.Rules { return c.rulesFor(p, options(node)) }
 	return w
+}
+
+// ahead is what a forecast alone needs, which no watch follows.
+type ahead struct {
+	quotas     []*corev1.ResourceQuota
+	attachable map[string]map[string]int // by node and CSI driver
+}
+
+// LookAhead reads quotas, and how many volumes nodes can attach, for all later Worlds. A run needs no right to that: what this
+// user may not read, or can't be read now, is returned, and forecasts go without it.
+func (c *Cluster) LookAhead(ctx context.Context) (unread []string) {
+	a := ahead{attachable: map[string]map[string]int{}}
+	read := func(err error, without string) {
+		if err != nil {
+			unread = append(unread, fmt.Sprintf("%s: %v", without, err))
+		}
+	}
+	read(c.Pages(ctx, "/api/v1/resourcequotas", func(items json.RawMessage) error {
+		var page []*corev1.ResourceQuota
+		err := json.Unmarshal(items, &page)
+		a.quotas = append(a.quotas, page...)
+		return err
+	}),
+		"what quotas would refuse isn't foreseen")
+	read(c.Pages(ctx, "/apis/storage.k8s.io/v1/csinodes", func(items json.RawMessage) error {
+		var page []storagev1.CSINode
+		err := json.Unmarshal(items, &page)
+		for _, n := range page {
+			for _, d := range n.Spec.Drivers {
+				if d.Allocatable != nil && d.Allocatable.Count != nil {
+					if a.attachable[n.Name] == nil {
+						a.attachable[n.Name] = map[string]int{}
+					}
+					a.attachable[n.Name][d.Name] = int(*d.Allocatable.Count)
+				}
+			}
+		}
+		return err
+	}), "how many volumes nodes can attach isn't foreseen")
+	c.ahead = a
+	return unread
+}
+
+// Scaled counts the HorizontalPodAutoscalers: what they will do can't be foreseen. 0: there are none, or they can't be read.
+func (c *Cluster) Scaled(ctx context.Context) (n int) {
+	_ = c.Pages(ctx, "/apis/autoscaling/v2/horizontalpodautoscalers", func(items json.RawMessage) error {
+		var page []json.RawMessage
+		err := json.Unmarshal(items, &page)
+		n += len(page)
+		return err
+	})
+	return n
 }
 
 func (c *Cluster) rulesFor(p pod, o DrainOptions) simulate.Rules {

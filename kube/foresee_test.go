@@ -12,7 +12,9 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/fleetup/fleetup/kube/kubetest"
 	"github.com/fleetup/fleetup/kube/simulate"
@@ -126,4 +128,32 @@ func foreseenText(drains []simulate.Drain) string {
 		fmt.Fprintf(&b, "  %+v\n", d)
 	}
 	return b.String()
+}
+
+// TestLookAhead: quotas and what nodes can attach are part of a forecast where they can be read, and what can't is named.
+func TestLookAhead(t *testing.T) {
+	inWorld(t, func(w *world) {
+		quota := &corev1.ResourceQuota{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "quota"}}
+		quota.Spec.Hard = corev1.ResourceList{corev1.ResourcePods: resource.MustParse("2")}
+		count := int32(3)
+		csi := &storagev1.CSINode{ObjectMeta: metav1.ObjectMeta{Name: "n1"}}
+		csi.Spec.Drivers = []storagev1.CSINodeDriver{{Name: "csi.example.com", NodeID: "n1", Allocatable: &storagev1.VolumeNodeResources{Count: &count}}, {Name: "any.example.com", NodeID: "n1"}}
+		pv := &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: "pv-1"}}
+		pv.Spec.ClaimRef = &corev1.ObjectReference{Namespace: "shop", Name: "data"}
+		pv.Spec.CSI = &corev1.CSIPersistentVolumeSource{Driver: "csi.example.com", VolumeHandle: "1"}
+		w.must(w.Add(quota, csi, pv))
+	}, func(w *world) {
+		if unread := w.c.LookAhead(w.ctx); len(unread) > 0 {
+			t.Errorf("unread: %q", unread)
+		}
+		got := w.c.World(func(string) DrainOptions { return DrainOptions{} })
+		if len(got.Quotas) != 1 || got.Attachable["n1"]["csi.example.com"] != 3 || len(got.Attachable["n1"]) != 1 || got.Drivers["shop/data"] != "csi.example.com" {
+			t.Errorf("%d quotas, attachable %v, drivers %v", len(got.Quotas), got.Attachable, got.Drivers)
+		}
+		w.Authorize(func(_, _, _, resource, _, _ string) bool { return resource != "resourcequotas" })
+		unread := w.c.LookAhead(w.ctx)
+		if len(unread) != 1 || !strings.HasPrefix(unread[0], "what quotas would refuse isn't foreseen: ") {
+			t.Errorf("unread: %q", unread)
+		}
+	})
 }

@@ -34,8 +34,8 @@ var hands = []hand{
 	{name: "medik8s' self node remediation", image: "self-node-remediation", does: "reboots nodes that aren't Ready", label: labelNoRemediation},
 	{name: "OpenShift's MachineHealthCheck", image: "machine-healthcheck", does: "deletes machines whose node isn't Ready",
 		todo: "kubectl annotate machinehealthcheck --all -n %[1]s cluster.x-k8s.io/paused=, and take that away after the run"},
-	{name: "the cluster-autoscaler", image: "cluster-autoscaler", does: "removes nodes that are empty", annotation: annotationNoScaleDown},
-	{name: "Karpenter", image: "karpenter", does: "removes nodes that are empty",
+	{name: "the cluster-autoscaler", image: "cluster-autoscaler", does: "removes nodes that are empty and adds some where pods find no room, which no forecast knows", annotation: annotationNoScaleDown},
+	{name: "Karpenter", image: "karpenter", does: "removes nodes that are empty and adds some where pods find no room, which no forecast knows",
 		todo: "set the disruption budgets of its NodePools to nodes: \"0\" for the time of the run"},
 }
 

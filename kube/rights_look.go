@@ -1,5 +1,12 @@
 package kube
 
+// AheadRules is what `fleetup check` reads beside what a run needs, for its forecast; without them it says what isn't foreseen.
+func AheadRules() []Rule {
+	const why = "foresee what quotas and volumes allow"
+	return []Rule{{Resource: "resourcequotas", Verbs: []string{"list"}, Why: why}, {Group: "storage.k8s.io", Resource: "csinodes", Verbs: []string{"list"}, Why: why},
+		{Group: "autoscaling", Resource: "horizontalpodautoscalers", Verbs: []string{"list"}, Why: why}}
+}
+
 // LookRules is what `fleetup audit` and `fleetup diagnose` ask the API, by their names: all of it to list. A kubelet's
 // configuration is not among it, though audit asks for it: nodes/proxy is as good as root on every node, and the machines tell
 // the same over SSH.

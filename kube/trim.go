@@ -48,6 +48,7 @@ func trimPod(p *corev1.Pod) {
 		TerminationGracePeriodSeconds: s.TerminationGracePeriodSeconds, PriorityClassName: s.PriorityClassName,
 		// Where it could run instead:
 		NodeSelector: s.NodeSelector, Affinity: s.Affinity, TopologySpreadConstraints: s.TopologySpreadConstraints, Resources: s.Resources,
+		Priority: s.Priority, PreemptionPolicy: s.PreemptionPolicy,
 	}
 	t := &p.Status
 	p.Status = corev1.PodStatus{Phase: t.Phase, Reason: t.Reason, Message: t.Message, Conditions: t.Conditions, StartTime: t.StartTime,
@@ -136,13 +137,16 @@ func trimAttachment(a *storagev1.VolumeAttachment) {
 	a.Status = storagev1.VolumeAttachmentStatus{DetachError: a.Status.DetachError}
 }
 
-// trimVolume keeps whose the volume is and whether it can leave its node.
+// trimVolume keeps whose the volume is, whether it can leave its node, and who attaches it.
 func trimVolume(v *corev1.PersistentVolume) {
 	trimMeta(v, nothing)
 	claim, local := v.Spec.ClaimRef, v.Spec.Local
-	hostPath := v.Spec.HostPath
+	hostPath, csi := v.Spec.HostPath, v.Spec.CSI
 	v.Spec = corev1.PersistentVolumeSpec{ClaimRef: claim, AccessModes: v.Spec.AccessModes, NodeAffinity: v.Spec.NodeAffinity}
 	v.Spec.Local, v.Spec.HostPath = local, hostPath
+	if csi != nil {
+		v.Spec.CSI = &corev1.CSIPersistentVolumeSource{Driver: csi.Driver}
+	}
 	v.Status = corev1.PersistentVolumeStatus{}
 }
 

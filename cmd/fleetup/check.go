@@ -54,6 +54,7 @@ func (a *app) check(ctx context.Context, path string, onlyNew bool) error {
 	if len(ahead.turns) > 0 { // which knows better than a look at this moment
 		findings = slices.DeleteFunc(findings, func(f runner.Finding) bool { return strings.HasPrefix(f.Why, runner.WouldWait) })
 		findings = append(findings, ahead.findings()...)
+		findings = append(findings, s.unforeseen(ctx)...)
 	}
 	shown, known := findings, 0
 	if onlyNew {
@@ -94,6 +95,17 @@ func (s *session) ahead(found map[string]*runner.Surveyed) (foresight, error) {
 	f := s.foresee(plan, found)
 	f.faster = s.wouldBeFaster(plan, found, f)
 	return f, nil
+}
+
+// unforeseen is what this cluster has that the run wasn't played ahead with.
+func (s *session) unforeseen(ctx context.Context) (all []runner.Finding) {
+	for _, what := range s.unread {
+		all = append(all, runner.Finding{What: "forecast", Why: what})
+	}
+	if n := s.cluster.Scaled(ctx); n > 0 {
+		all = append(all, runner.Finding{What: "forecast", Why: plural(n, "HorizontalPodAutoscaler") + ": the pods that are more or fewer by then aren't foreseen"})
+	}
+	return all
 }
 
 // refusals counts what stands against a run.

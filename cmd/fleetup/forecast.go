@@ -30,7 +30,7 @@ type forecast struct {
 // takes is how long each node will take that has something to do: as its own last time, else the median of the fleet's, which
 // known says, else a guess.
 func (s *session) takes(found map[string]*runner.Surveyed) (took map[string]runner.Spent, known bool) {
-	past := s.past()
+	past := s.before()
 	typical, known := runner.Typical(past)
 	took = map[string]runner.Spent{}
 	for name, v := range found {
@@ -86,7 +86,7 @@ func (fc forecast) inAll() string {
 	return roughly(fc.total) + " (a guess: no run before tells)"
 }
 
-// past is how long nodes took in the newest journal of this inventory that tells.
+// past reads how long nodes took in the newest journal of this inventory that tells.
 func (s *session) past() map[string]runner.Spent {
 	dir, err := s.app.stateDir(s.fleet.Name)
 	if err != nil {

@@ -22,6 +22,7 @@ func ahead() foresight {
 		{Order: runner.Order{Node: "n3", Name: runner.OrderUpgrade}, At: 10 * minute, Takes: 10 * minute}}
 	f.drains = []simulate.Drain{
 		{Node: "n1", Moves: 3, Homeless: []simulate.Homeless{{Pod: "ml/a", Why: "no gpu", For: 10 * minute, Ever: true}, {Pod: "ml/b", Why: "no gpu", For: 10 * minute, Ever: true},
+			{Pod: "ml/f", Why: "no gpu", For: 0, Ever: true}, {Pod: "ml/g", Why: "no cpu", For: 10 * minute, Ever: true, Preempts: true},
 			{Pod: "ml/c", Why: "no gpu", For: 10 * minute, Ever: true}, {Pod: "ml/d", Why: "no gpu", For: 10 * minute, Ever: true}, {Pod: "ml/e", Why: "no node"}}},
 		{Node: "n2", Moves: 2, Waited: 10 * minute, For: []string{"budget shop/web needs 3 healthy pods and has 3"}},
 		{Node: "n3", Blocked: []string{"budget shop/db needs 2 healthy pods and has 2", "one more"}},
@@ -37,6 +38,8 @@ func TestForeseenFindings(t *testing.T) {
 	}
 	want := []string{
 		"note n1: drain: pod ml/a, ml/b, ml/c and 1 more would have nowhere to go for about 10 minutes, until a node is back: no gpu",
+		"note n1: drain: pod ml/f would have nowhere to go for a moment: no gpu",
+		"note n1: drain: pod ml/g would have nowhere to go for about 10 minutes, until a node is back: no cpu; pods of lower priority may be ended for its sake, which isn't foreseen",
 		"note n1: drain: pod ml/e would have nowhere to go for the rest of the run: no node",
 		"note n2: drain: would wait about 10 minutes until another node is back: budget shop/web needs 3 healthy pods and has 3",
 		"blocked n3: blocked: its drain would be given up: budget shop/db needs 2 healthy pods and has 2; one more",

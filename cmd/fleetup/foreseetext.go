@@ -60,10 +60,16 @@ func homeless(d simulate.Drain) (lines []string) {
 	pods := map[string][]string{}
 	for _, h := range d.Homeless {
 		until := "for the rest of the run"
-		if h.Ever {
+		switch {
+		case h.Ever && h.For == 0:
+			until = "for a moment"
+		case h.Ever:
 			until = "for " + roughly(h.For) + ", until a node is back"
 		}
 		key := until + ": " + h.Why
+		if h.Preempts {
+			key += "; pods of lower priority may be ended for its sake, which isn't foreseen"
+		}
 		if pods[key] == nil {
 			why = append(why, key)
 		}

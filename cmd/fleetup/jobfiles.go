@@ -57,7 +57,11 @@ func (jf jobFlags) rules(f *inventory.Fleet, hosts []inventory.Host) []kube.Rule
 	if jf.command == "audit" || jf.command == "diagnose" {
 		return kube.LookRules(jf.command)
 	}
-	return append(kube.Rules(f.Cluster.Namespace), fleetRules(f, hosts)...)
+	rules := append(kube.Rules(f.Cluster.Namespace), fleetRules(f, hosts)...)
+	if jf.command == "check" {
+		rules = append(rules, kube.AheadRules()...)
+	}
+	return rules
 }
 
 // ownPrograms are those that hooks and gates run on the runner's machine.

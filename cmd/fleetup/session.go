@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
@@ -26,6 +27,8 @@ type session struct {
 	machines map[string]*remote.Host // by node name
 	work     map[string]runner.Work
 	asked    []runner.Gate // the inventory's gates
+	unread   []string      // what a forecast goes without
+	before   func() map[string]runner.Spent
 	stop     context.CancelFunc
 }
 
@@ -38,6 +41,7 @@ func (a *app) open(ctx context.Context, path string, upgrade bool) (*session, er
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	s := &session{app: a, fleet: f, hosts: hosts, net: a.network(f), stop: cancel}
+	s.before = sync.OnceValue(s.past)
 	if err := s.compile(remote.Fence{}); err != nil {
 		s.close()
 		return nil, err
@@ -153,7 +157,10 @@ func (s *session) preflight(ctx context.Context) (map[string]*runner.Surveyed, [
 	if err != nil {
 		return nil, nil, err
 	}
+	var looking sync.WaitGroup
+	looking.Go(func() { s.unread = s.cluster.LookAhead(ctx) })
 	found := s.survey(ctx)
+	looking.Wait()
 	if ctx.Err() != nil {
 		return nil, nil, ctx.Err()
 	}

@@ -12,8 +12,10 @@
 //
 // A controller makes a pod in place of each that leaves, at once and with the same spec. It is as well as the one before:
 // one that was ready is ready again as soon as it has a node. Of the nodes that take a pod the one that the scheduler would
-// score best is taken, those last whose turn is still to come, as the run asks by a soft taint; ties, which the scheduler breaks by chance, by name. What isn't followed: preemption, quotas, how many
-// volumes a node can attach, and what autoscalers and people do meanwhile.
+// score best is taken, those last whose turn is still to come, as the run asks by a soft taint; ties, which the scheduler
+// breaks by chance, by name. Quotas of pods and of what they ask for are followed, but for those with scopes; and how many
+// volumes of a CSI driver a node can attach. What isn't followed: preemption, of which a Homeless says that it could be, and
+// what autoscalers and people do meanwhile.
 package simulate
 
 import (
@@ -31,6 +33,12 @@ type World struct {
 	Services []*corev1.Service
 	// Volumes says where the volume that a claim, "namespace/name", is bound to can be used; nil: anywhere.
 	Volumes map[string]*corev1.VolumeNodeAffinity
+	// Quotas are those by which namespaces refuse pods.
+	Quotas []*corev1.ResourceQuota
+	// Drivers names the CSI driver of the volume that a claim, "namespace/name", is bound to; absent: another kind of volume.
+	Drivers map[string]string
+	// Attachable is how many volumes of a driver a node can attach, by node and driver; absent: any number.
+	Attachable map[string]map[string]int
 	// Rules says what the drain of a node makes of a pod on it.
 	Rules func(pod *corev1.Pod, node string) Rules
 }
@@ -78,8 +86,10 @@ func (d Drain) Fails() bool { return d.Held != "" || len(d.Blocked) > 0 }
 // Homeless is a pod that has nowhere to go for a while.
 type Homeless struct {
 	Pod string        `json:"pod"` // by its name before it moved
-	Why string        `json:"why"` // in the scheduler's words
+	Why string        `json:"why"` // in the scheduler's words, or a quota's
 	For time.Duration `json:"for_ns,omitempty"`
 	// Ever: it finds a place again in the run. For is zero otherwise.
 	Ever bool `json:"placed_again"`
+	// Preempts: there are pods of lower priority, which the scheduler may end for its sake.
+	Preempts bool `json:"may_preempt,omitempty"`
 }

@@ -47,7 +47,7 @@ func (s *state) rounds(drains []*drain, now time.Duration) {
 			s.well(p, 1)
 		}
 		s.starting = nil
-		moved = moved || s.giveUp(drains)
+		moved = s.remake(now) || moved || s.giveUp(drains)
 	}
 }
 
@@ -115,6 +115,7 @@ func (s *state) depart(d *drain, p *pod, now time.Duration) {
 	}
 	from := p.on
 	s.take(p)
+	s.charge(p, -1)
 	if p.bare() || ending(p.Pod) {
 		p.gone = true
 		return
@@ -125,9 +126,16 @@ func (s *state) depart(d *drain, p *pod, now time.Duration) {
 // settle finds the pod a place, or notes that it has none.
 func (s *state) settle(d *drain, p *pod, from *node, now time.Duration) {
 	p.moved = true
-	if why := s.place(p); why != "" {
+	why := s.refused(p)
+	if p.unmade = why != ""; p.unmade {
+		s.unmade = append(s.unmade, p)
+	} else {
+		s.charge(p, 1)
+		why = s.place(p)
+	}
+	if why != "" {
 		p.lacked = &homelessness{d.result, len(d.result.Homeless), now}
-		d.result.Homeless = append(d.result.Homeless, Homeless{Pod: p.key(), Why: why})
+		d.result.Homeless = append(d.result.Homeless, Homeless{Pod: p.key(), Why: why, Preempts: !p.unmade && s.preempts(p)})
 		return
 	}
 	if p.on == from {

@@ -48,7 +48,7 @@ func (s *state) endpoints(v *service, p *pod) (others int, homeless *pod) {
 		switch {
 		case other == p:
 		case other.on == nil:
-			if other.moved && !other.gone && !other.late {
+			if other.moved && !other.gone && !other.late && !other.unmade {
 				homeless = other
 			}
 		case !other.ready || ending(other.Pod):
@@ -68,10 +68,13 @@ func (s *state) endpoints(v *service, p *pod) (others int, homeless *pod) {
 // replaceFirst has another pod made before the last one goes, whatever its budget says: its Deployment ends it.
 func (s *state) replaceFirst(d *drain, p *pod, now time.Duration) (why string) {
 	from := p.on
-	p.on = nil // it still takes room
-	why = s.place(p)
+	if why = s.refused(p); why == "" {
+		p.on = nil // it still takes room
+		if why = s.place(p); why != "" {
+			p.on = from
+		}
+	}
 	if why != "" {
-		p.on = from
 		return fmt.Sprintf("the last endpoint of its Service, %s, has to be made anew before it goes, and has nowhere to go: %s", p.key(), why)
 	}
 	to := p.on
@@ -92,7 +95,7 @@ func (s *state) giveUp(drains []*drain) (changed bool) {
 		return false
 	}
 	for _, p := range s.pods {
-		if p.moved && p.on == nil && !p.gone && !p.late {
+		if p.moved && p.on == nil && !p.gone && !p.late && !p.unmade {
 			p.late, changed = true, true
 		}
 	}

@@ -71,7 +71,7 @@ func (s *state) asking(p *pod) *asking {
 	if at := p.Spec.Affinity; at != nil && at.NodeAffinity != nil {
 		a.likes, _ = nodeaffinity.NewPreferredSchedulingTerms(at.NodeAffinity.PreferredDuringSchedulingIgnoredDuringExecution)
 	}
-	for _, claim := range claimsOf(p.Pod) {
+	for _, claim := range p.claims {
 		if where := s.Volumes[claim]; where != nil && where.Required != nil {
 			a.volumes = append(a.volumes, nodeaffinity.NewLazyErrorNodeSelector(where.Required))
 		}
@@ -101,6 +101,9 @@ func (a *asking) fits(n *node) string {
 	}
 	if short := a.lacks(n); short != "" {
 		return short
+	}
+	if a.s.tooManyVolumes(a.p, n) {
+		return "node(s) exceed max volume count"
 	}
 	for _, where := range a.volumes {
 		if ok, err := where.Match(n.Node); !ok || err != nil {

@@ -159,7 +159,7 @@ func (r *run) opened(d *drain) {
 // comeBack finds places for pods that had none, now that a node is open.
 func (r *run) comeBack() {
 	for _, p := range r.pods {
-		if p.on != nil || p.gone {
+		if p.on != nil || p.gone || p.unmade {
 			continue
 		}
 		if r.place(p) != "" {
@@ -168,17 +168,22 @@ func (r *run) comeBack() {
 		if p.moved {
 			r.well(p, 1)
 		}
-		if l := p.lacked; l != nil {
-			h := &l.of.Homeless[l.at]
-			h.For, h.Ever, p.lacked, p.late = r.now-l.since, true, nil, false
-		}
+		p.found(r.now)
+	}
+}
+
+// found notes that the pod has a place again.
+func (p *pod) found(now time.Duration) {
+	if l := p.lacked; l != nil {
+		h := &l.of.Homeless[l.at]
+		h.For, h.Ever, p.lacked, p.late = now-l.since, true, nil, false
 	}
 }
 
 // homeless names a pod that the run has moved and that has no node; "" where there is none.
 func (r *run) homeless() string {
 	for _, p := range r.pods {
-		if p.moved && p.on == nil && !p.gone {
+		if p.moved && p.on == nil && !p.gone && !p.unmade {
 			return fmt.Sprintf("pod %s has nowhere to go: %s", p.key(), p.lackedWhy())
 		}
 	}

@@ -79,6 +79,39 @@ func (c *cluster) service(app string) *cluster {
 	return c
 }
 
+// quota is one that its controller has counted.
+func (c *cluster) quota(name corev1.ResourceName, hard string) *cluster {
+	q := &corev1.ResourceQuota{}
+	q.Namespace, q.Name = "shop", "quota"
+	q.Spec.Hard = corev1.ResourceList{name: resource.MustParse(hard)}
+	used := *resource.NewQuantity(int64(len(c.Pods)), resource.DecimalSI)
+	if name != corev1.ResourcePods {
+		used = resource.Quantity{}
+		for _, p := range c.Pods {
+			used.Add(*p.Spec.Containers[0].Resources.Requests.Cpu())
+		}
+	}
+	q.Status.Hard, q.Status.Used = q.Spec.Hard, corev1.ResourceList{name: used}
+	c.Quotas = append(c.Quotas, q)
+	return c
+}
+
+// attachable lets nodes attach so many volumes; each pod's claim is bound to one.
+func (c *cluster) attachable(most int, nodes ...string) *cluster {
+	c.Drivers, c.Attachable = map[string]string{}, map[string]map[string]int{}
+	for _, p := range c.Pods {
+		c.Drivers["shop/"+p.Name] = "csi.example.com"
+	}
+	for _, n := range nodes {
+		c.Attachable[n] = map[string]int{"csi.example.com": most}
+	}
+	return c
+}
+
+func claiming(p *corev1.Pod) {
+	p.Spec.Volumes = []corev1.Volume{{VolumeSource: corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: p.Name}}}}
+}
+
 func (c *cluster) rules(change func(*simulate.Rules)) *cluster {
 	before := c.Rules
 	c.Rules = func(p *corev1.Pod, node string) simulate.Rules {
@@ -224,6 +257,16 @@ func TestRun(t *testing.T) {
 		{"a refused pod keeps all others", nodes(2).pods("web", "100m", "n1 n1").
 			rules(func(r *simulate.Rules) { r.Refused = "Pods with local storage" }), oneByOne("n1"),
 			"n1: blocked: cannot delete Pods with local storage: shop/web-1; cannot delete Pods with local storage: shop/web-2"},
+		{"a quota that is full lets pods move", nodes(2).pods("web", "500m", "n1 n1").quota("pods", "2"), oneByOne("n1"), "n1: 2 moves"},
+		{"one that was lowered since doesn't", nodes(2).pods("web", "500m", "n1 n1 n2").quota("requests.cpu", "500m").budget("web", 1), oneByOne("n1", "n2"),
+			"n1: 2 moves, shop/web-1 homeless: quota shop/quota refuses it: it allows 500m requests.cpu, shop/web-2 homeless: quota shop/quota refuses it: it allows 500m requests.cpu\n" +
+				"n2: blocked: budget shop/web needs 1 healthy pods and has 1"},
+		{"nor a surge beside what is there", nodes(2).pods("web", "100m", "n1").service("web").quota("pods", "1").
+			rules(func(r *simulate.Rules) { r.Last = "surge" }), oneByOne("n1"),
+			"n1: blocked: the last endpoint of its Service, shop/web-1, has to be made anew before it goes, and has nowhere to go: quota shop/quota refuses it: it allows 1 pods"},
+		{"no more volumes than a node can attach", nodes(3).pods("db", "100m", "n1 n2 n3", claiming).attachable(1, "n2", "n3"), oneByOne("n1"),
+			"n1: 1 moves, shop/db-1 homeless for 5m0s: 0/3 nodes are available: 2 node(s) exceed max volume count, 1 node(s) were unschedulable"},
+		{"as many as it can", nodes(2).pods("db", "100m", "n1 n2", claiming).attachable(2, "n2"), oneByOne("n1"), "n1: 1 moves"},
 		{"opened only", nodes(2).pods("web", "1500m", "n1 n2 -"), []simulate.Turn{{Node: "n1", Opens: true}}, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -39,6 +39,8 @@ type pod struct {
 	gone   bool
 	lacked *homelessness
 	serves []*service
+	claims []string // "namespace/name"
+	unmade bool     // a quota refuses it: there is no such pod
 }
 
 // budget is a budget and how many of its pods are well.
@@ -87,6 +89,8 @@ type state struct {
 	budgets  map[string][]*budget
 	starting []*pod // that have a place, and are ready once this round is over
 	rotation int
+	quotas   map[string][]*quota
+	unmade   []*pod
 }
 
 func newState(w World) *state {
@@ -111,6 +115,7 @@ func newState(w World) *state {
 		}
 	}
 	s.join(w.Services)
+	s.limit()
 	return s
 }
 
@@ -145,7 +150,7 @@ func (s *state) join(services []*corev1.Service) {
 }
 
 func newPod(p *corev1.Pod) *pod {
-	out := &pod{Pod: p, ready: isReady(p), asks: asksOf(p)}
+	out := &pod{Pod: p, ready: isReady(p), asks: asksOf(p), claims: claimsOf(p)}
 	out.counts = amounts{corev1.ResourceCPU: cmp.Or(out.asks[corev1.ResourceCPU], smallCPU), corev1.ResourceMemory: cmp.Or(out.asks[corev1.ResourceMemory], smallMemory)}
 	if owner := metav1.GetControllerOfNoCopy(p); owner != nil {
 		out.owner = owner.UID
