@@ -105,6 +105,11 @@ func TestReadyGates(t *testing.T) {
 		if !strings.HasPrefix(text, "# ") || !strings.Contains(text, "\n[[gate]]\n") {
 			t.Errorf("%s begins with %q", name, text[:20])
 		}
+		for _, side := range []string{"{{.Upgraded}}", "{{.Others}}"} {
+			if strings.HasSuffix(name, "-others") && !strings.Contains(text, side) {
+				t.Errorf("%s doesn't say %s", name, side)
+			}
+		}
 		for _, src := range []string{text, "[[gate]]\nuse = \"" + name + "\"\n"} {
 			f, problems := readAround(t, "[prometheus]\nurl = \"http://p:9090\"\n"+src)
 			if problems != nil || len(f.Gates) != 1 || f.Gates[0].Name != name {

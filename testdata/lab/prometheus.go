@@ -58,3 +58,13 @@ func prometheusDir() (string, error) {
 	}
 	return dir, os.Rename(fresh, dir)
 }
+
+// Promtool runs Debian's promtool, which knows what Prometheus makes of a query, and returns what it printed. It needs no lab.
+func Promtool(args ...string) (out string, err error) {
+	dir, err := prometheusDir()
+	if err != nil {
+		return "", err
+	}
+	text, err := exec.Command(filepath.Join(dir, "usr/bin/promtool"), args...).CombinedOutput()
+	return string(text), err
+}
