@@ -136,7 +136,7 @@ type Strategy struct {
 	Waves          []Amount       // canary: cumulative; the last is 100%
 	Pools          []string       // blue-green: two groups; the first serves while the second is upgraded
 	Soak           time.Duration  // after each wave, after the switch
-	MinPods        int            // so many pods the nodes of a wave have to carry before a soak tells anything; 0: any number
+	MinPods        int            // so many pods each changed node of a wave but the last carries before a soak tells anything; 0: any number
 	OnFailure      string         // stop, quarantine or rollback
 	MaxFailures    Amount
 	Cordoned       string // skip or upgrade

@@ -74,6 +74,9 @@ func (b *builder) waves(p *Plan, nodes []string) []Stage {
 			Nodes: slices.DeleteFunc(slices.Clone(nodes), func(name string) bool { return !taken[name] })})
 		before = upTo
 	}
+	if last := len(stages) - 1; last > 0 { // nothing comes after it that its soak would keep from harm, and a node that was drained last stays empty
+		stages[last].MinPods = 0
+	}
 	for k := range stages {
 		stages[k].Name = fmt.Sprintf("wave %d of %d", k+1, len(stages))
 	}

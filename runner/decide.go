@@ -20,14 +20,16 @@ const backoff = time.Minute
 //  2. Orders that the end of an earlier process cut off begin again, for their nodes are down already; under
 //     on_failure = rollback, nodes that failed go back.
 //  3. Asked to stop, halted, paused or on hold: nothing else starts, but that a halted run gives its spares back.
-//  4. A run that a gate turned back goes its way back, and is halted at the end of it.
+//  4. A run that a gate turned back goes its way back, and is halted at the end of it. It keeps to the limits, and to rule 10 for
+//     what goes on elsewhere; what it can't go for a quarter of an hour it gives up, and is halted with that.
 //  5. Nodes to be left alone are skipped: unreachable, gone from the cluster, cordoned by a human.
 //  6. Stages go one after another; a stage begins when those before it are settled and have soaked.
 //  7. Before anything new starts, the gates have said good of all that was changed before. A bad gate turns the run back
 //     or halts it; one that can't be judged holds it, and halts it at its deadline.
 //  8. Nodes that failed and are tried again go first, each alone. Then the others in the stage's order, then the blocked.
 //  9. A node is started only while a window is open, and only if it will be ready before that closes; with nothing else in
-//     flight a closed window ends the run for this process, or is waited for.
+//     flight, and nothing left that the gates haven't said good of, a closed window ends the run for this process, or is
+//     waited for.
 //  10. Each start must fit into every limit, together with all that is down in the cluster. Whoever doesn't fit is
 //     passed by, not waited for: there are no batches. None starts while pods that were evicted find no node, nor within
 //     two minutes of a node elsewhere turning NotReady, or losing a pod to its kubelet or for want of memory.
@@ -37,7 +39,7 @@ func Decide(plan Plan, progress Progress, observed Observed, now time.Time) Deci
 	s := look(plan, progress, observed, now)
 	failed := s.failures()
 	if failed != "" && !s.turnsWave() {
-		s.halt(failed, "")
+		s.haltFailed(failed)
 		return s.result()
 	}
 	s.carryOn()
@@ -287,16 +289,21 @@ func (s *scene) again(at time.Time) {
 
 // result puts the waits into words, in the plan's order.
 func (s *scene) result() Decision {
-	for i, h := range s.holds {
-		if h.limit { // asked again: what started since may fill another limit first
-			limit, _ := s.room.full(s.plan.Nodes[i].Name)
-			h.why = s.room.text(limit)
-		}
-		if h.why != "" {
-			s.Waits = append(s.Waits, Wait{s.plan.Nodes[i].Name, h.why})
+	for i := range s.holds {
+		if why := s.holdText(i); why != "" {
+			s.Waits = append(s.Waits, Wait{s.plan.Nodes[i].Name, why})
 		}
 	}
 	return s.Decision
+}
+
+// holdText says what node i waits for; "" where it doesn't.
+func (s *scene) holdText(i int) string {
+	if !s.holds[i].limit {
+		return s.holds[i].why
+	}
+	limit, _ := s.room.full(s.plan.Nodes[i].Name) // asked again: what started since may fill another limit first
+	return s.room.text(limit)
 }
 
 // names are those of plan.Nodes.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 )
 
 // takenBack are the nodes that a bad gate takes back now: those that the current stage's way back is about, or, under
@@ -18,8 +19,22 @@ func (s *scene) takenBack() []string {
 	case s.plan.OnFailure != "rollback" || !known || slices.Contains(s.progress.Soaked, stage.Name):
 		return nil // what has soaked well isn't what made the gate bad
 	}
+	if stage.Wave {
+		return s.changedSinceSoak(stage)
+	}
 	good := s.lastGood()
-	return slices.DeleteFunc(s.changedOf(stage), func(name string) bool { return !stage.Wave && s.progress.Nodes[name].Ended <= good })
+	return slices.DeleteFunc(s.changedOf(stage), func(name string) bool { return s.progress.Nodes[name].Ended <= good })
+}
+
+// changedSinceSoak are the changed nodes of a wave, and of all others that have yet to soak: where the journal was lost, or a wave is
+// gone through again, those are more than one.
+func (s *scene) changedSinceSoak(wave Stage) (nodes []string) {
+	for _, stage := range s.plan.Stages {
+		if stage.Name == wave.Name || stage.Wave && stage.Soak > 0 && !slices.Contains(s.progress.Soaked, stage.Name) {
+			nodes = append(nodes, s.changedOf(stage)...)
+		}
+	}
+	return nodes
 }
 
 // mayReturn reports whether the pool that served before can serve again: nothing was begun on it after the switch, whose soak
@@ -135,30 +150,106 @@ func (s *scene) turnWave(why string) {
 	s.turnFrom(stage, why, s.changedOf(stage))
 }
 
+// backWait is how long the way back waits for what keeps it from going on, while nothing is in flight: as long as a drain may be
+// blocked, for what it waits for is alike.
+const backWait = 15 * time.Minute
+
 // goBack goes the way back, stage after stage, without asking any gate, and halts the run at its end, or where nothing of it
-// can be gone any more.
+// can be gone any more, or could be for backWait.
 func (s *scene) goBack() {
 	t := s.progress.Turned
 	s.holdAll(t.Why + "; the run goes back")
 	s.nobodyElse(t.Nodes)
+	ill, gaveUp := s.unwell(t.Nodes), ""
 	for _, stage := range s.wayBack() {
-		var left []int
-		for _, name := range stage.Nodes {
-			i, planned := s.index[name]
-			if planned && slices.Contains(t.Nodes, name) && !s.isBack(i, stage) {
-				left = append(left, i)
-			}
-		}
+		left := s.notBack(stage)
 		for _, i := range left {
-			if !s.starting(i) && s.fits(i, stage.Order) {
-				s.start(i, stage.Order, stage.Name)
-			}
+			s.takeBack(i, stage, ill)
 		}
-		if len(left) > 0 && !s.barredForGood(left) {
+		if len(left) == 0 {
+			continue
+		}
+		var over bool
+		if gaveUp, over = s.giveUp(left); !over {
 			return
 		}
+		break // what comes after it rests on it: no pool is closed while the other one isn't open again
 	}
-	s.halt(t.Why+s.wentBack(), haltedByGate)
+	s.halt(t.Why+s.wentBack(gaveUp), haltedByGate)
+}
+
+// notBack are the nodes that have yet to go a stage of the way back.
+func (s *scene) notBack(stage Stage) (left []int) {
+	for _, name := range stage.Nodes {
+		i, planned := s.index[name]
+		if planned && slices.Contains(s.progress.Turned.Nodes, name) && !s.isBack(i, stage) {
+			left = append(left, i)
+		}
+	}
+	return left
+}
+
+// takeBack starts a stage of the way back on node i, if it may be now. Where something is ill elsewhere, only what closes no
+// other node may.
+func (s *scene) takeBack(i int, stage Stage, ill string) {
+	switch {
+	case s.starting(i):
+	case ill != "" && s.takesRoom(i, stage.Order) && !s.ours(i):
+		s.holds[i] = hold{why: ill}
+	case s.fits(i, stage.Order):
+		s.start(i, stage.Order, stage.Name)
+	}
+}
+
+// unwell says why no node may be closed now whatever the limits allow, "" where one may: pods find no place, or something went
+// wrong on a node that doesn't go back itself. What goes wrong on those that do is a reason to hurry.
+func (s *scene) unwell(back []string) string {
+	if why := s.troubled(back); why != "" {
+		return why
+	}
+	if len(s.observed.Stranded) > 0 {
+		return strandedWait(s.observed.Stranded)
+	}
+	return ""
+}
+
+// giveUp reports whether none of the nodes that are left of the way back can go it any more: nothing is in flight, and a limit
+// is full for good, or whatever it is has kept them for backWait, which why then says.
+func (s *scene) giveUp(left []int) (why string, over bool) {
+	if s.running+len(s.Start) > 0 {
+		return "", false
+	}
+	if s.barredForGood(left) {
+		return "", true
+	}
+	since := s.progress.PickedUp
+	for _, at := range []time.Time{s.progress.Turned.Since, s.lastOf(s.progress.Turned.Nodes)} {
+		if at.After(since) {
+			since = at
+		}
+	}
+	due := since.Add(backWait)
+	if s.now.Before(due) {
+		s.again(due)
+		return "", false
+	}
+	var whys []string
+	for _, i := range left {
+		if text := s.holdText(i); !slices.Contains(whys, text) {
+			whys = append(whys, text)
+		}
+	}
+	return few(whys), true
+}
+
+// lastOf is when anything happened to one of the nodes last.
+func (s *scene) lastOf(nodes []string) (last time.Time) {
+	for _, name := range nodes {
+		if at := s.progress.Nodes[name].Since; at.After(last) {
+			last = at
+		}
+	}
+	return last
 }
 
 // nobodyElse makes the room that failed nodes take lasting, which a run that goes back doesn't try again.
@@ -170,12 +261,9 @@ func (s *scene) nobodyElse(back []string) {
 	}
 }
 
-// barredForGood reports whether nothing is in flight and none of the nodes fits into a limit any more, for it is filled by
-// nodes that won't come back by themselves.
+// barredForGood reports whether none of the nodes fits into a limit any more, for it is filled by nodes that won't come back by
+// themselves.
 func (s *scene) barredForGood(nodes []int) bool {
-	if s.running+len(s.Start) > 0 {
-		return false
-	}
 	return !slices.ContainsFunc(nodes, func(i int) bool {
 		_, full := s.room.fullForGood(s.plan.Nodes[i].Name)
 		return !full
@@ -188,8 +276,8 @@ func (s *scene) isBack(i int, stage Stage) bool {
 	return n.Back == stage.Name || n.State == Failed || n.State == Skipped || n.State == Blocked && s.blockedForGood(i)
 }
 
-// wentBack says how the way back ended.
-func (s *scene) wentBack() string {
+// wentBack says how the way back ended, and for what it was given up.
+func (s *scene) wentBack(gaveUp string) string {
 	var back, not []string
 	for _, name := range s.progress.Turned.Nodes {
 		if i, planned := s.index[name]; planned && s.nodes[i].Back == "" {
@@ -202,7 +290,10 @@ func (s *scene) wentBack() string {
 	if len(back) > 0 {
 		parts = append(parts, few(back)+" went back")
 	}
-	if len(not) > 0 {
+	switch {
+	case len(not) > 0 && gaveUp != "":
+		parts = append(parts, fmt.Sprintf("%s could not go back for %s: %s. Once that is mended, `fleetup rollback` takes back what is left", few(not), brief(backWait), gaveUp))
+	case len(not) > 0:
 		parts = append(parts, fmt.Sprintf("%s could not go back", few(not)))
 	}
 	return strings.Join(parts, "; ")

@@ -3,6 +3,7 @@ package runner
 import (
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
@@ -156,7 +157,8 @@ func forFleets(t *testing.T, check func(t *testing.T, r *rand.Rand)) {
 }
 
 // TestDecideProperties: on random fleets, under every strategy, on which everything goes wrong that can, no start passes a
-// limit (the simulator checks each), every run ends, no node starts that shouldn't, and each node that waits has a reason.
+// limit, nor is begun outside of a window, before the gates are good, or while something is ill elsewhere (the simulator checks
+// each); soaks last; every run ends, with 3 where a gate was bad; no node starts that shouldn't.
 func TestDecideProperties(t *testing.T) {
 	kinds := map[string]int{}
 	forFleets(t, func(t *testing.T, r *rand.Rand) {
@@ -220,6 +222,10 @@ func (s *sim) disturb(r *rand.Rand, hosts []inventory.Host) {
 		s.at(at, 0, s.worldEvents(node)[pair[0]])
 		s.at(at+time.Hour, 0, s.worldEvents(node)[pair[1]])
 	}
+	for range r.IntN(3) {
+		node := append(hosts, inventory.Host{Node: "outside"})[r.IntN(len(hosts)+1)].Node
+		s.at(begin(), 0, s.worldEvents(node + " ran out of memory")["trouble"])
+	}
 	for _, g := range s.plan.Gates {
 		if at := begin(); r.IntN(2) == 0 {
 			verdict := []string{GateBad, GateUnknown, GateUnknown}[r.IntN(3)]
@@ -227,13 +233,19 @@ func (s *sim) disturb(r *rand.Rand, hosts []inventory.Host) {
 			s.at(at+time.Duration(r.IntN(120))*time.Second, 0, s.worldEvents(g.Name + " good")["gate"])
 		}
 	}
+	if len(s.plan.Gates) > 0 && r.IntN(3) == 0 { // all at once: a gate goes bad for good, and the way back is barred
+		at := begin()
+		s.at(at, 0, s.worldEvents(s.plan.Gates[0].Name + " " + GateBad + " why")["gate"])
+		s.at(at, 0, s.worldEvents("outside")[[]string{"strand", "trouble", "notready"}[r.IntN(3)]])
+	}
 	if r.IntN(4) == 0 {
-		s.at(begin(), 0, s.worldEvents("")["crash"])
+		s.at(begin(), 0, s.worldEvents("")[[]string{"crash", "lose"}[r.IntN(2)]])
 	}
 	if r.IntN(6) == 0 {
 		s.at(begin(), 0, s.worldEvents("")["stop"])
 	}
 	s.at(3*time.Hour, 0, func() { // at last the world is well, so that nothing is left to wait for
+		s.observed.Stranded = nil
 		for name, o := range s.observed.Nodes {
 			o.Ready = true
 			if o.Run != simRun {
@@ -258,6 +270,10 @@ func (s *sim) checkEnd() {
 		s.t.Errorf("%+v with %+v", s.end, c)
 	case (s.end.Exit == 0) != s.end.Finished:
 		s.t.Errorf("%+v", s.end)
+	case s.end.Exit == 5 && s.notGood() != "":
+		s.t.Errorf("%+v though %s\n%s", s.end, s.notGood(), strings.Join(s.trace, "\n"))
+	case s.end.Exit != 3 && s.end.Exit != 130 && (s.badGate() || s.progress.Turned.Stage != ""):
+		s.t.Errorf("%+v with a bad gate, or half way back\n%s", s.end, strings.Join(s.trace, "\n"))
 	case s.end.Exit == 130 && c.Left == 0 && judged && s.progress.Soak.Stage == "":
 		s.t.Errorf("%+v with nothing left", s.end)
 	}
@@ -266,6 +282,15 @@ func (s *sim) checkEnd() {
 			s.t.Errorf("%s was to be left alone and was started", n.Name)
 		}
 	}
+}
+
+func (s *sim) badGate() bool {
+	for _, g := range s.progress.Gates {
+		if g.Verdict == GateBad {
+			return true
+		}
+	}
+	return false
 }
 
 // TestDecideMakespan: where nothing fails, a run takes little longer than it must: than the work divided by

@@ -24,6 +24,17 @@ func (s *scene) failures() string {
 	return fmt.Sprintf("%s failed (%s); max_failures = %d", count(len(failed), "node", "nodes"), s.names(failed), s.plan.MaxFailures)
 }
 
+// haltFailed halts the run for its failures. A gate that was bad already, and only waited for what is in flight, halts it too.
+func (s *scene) haltFailed(why string) {
+	by := ""
+	for _, g := range s.plan.Gates {
+		if p := s.progress.Gates[g.Name]; p.Verdict == GateBad {
+			why, by = why+"; "+badGate(g, p), haltedByGate
+		}
+	}
+	s.halt(why, by)
+}
+
 // broken are the nodes that failed, also those that are being rolled back for it.
 func (s *scene) broken() []int {
 	var broken []int

@@ -38,14 +38,46 @@ func (s *scene) gates(soak soakEnd) bool {
 	return good
 }
 
+// nothingAgainst reports whether no gate has anything against what was changed so far, where nothing new is to start now: what a
+// window's end leaves behind is judged as well, and how an untouched rest would be judged is no matter before the next one.
+func (s *scene) nothingAgainst() bool {
+	good := true
+	for _, g := range s.plan.Gates {
+		p := s.progress.Gates[g.Name]
+		switch {
+		case s.against(g, p):
+		case p.Good < s.progress.Moved:
+			s.ask()
+			s.holdAll("gate " + quoted(g.Name) + " is asked of what was changed")
+		default:
+			continue
+		}
+		if s.Halt != "" || len(s.Tell) > 0 {
+			return false
+		}
+		good = false
+	}
+	return good
+}
+
+// against deals with a gate whose last answer wasn't good; false where it was, or where there is none.
+func (s *scene) against(g PlanGate, p GateProgress) bool {
+	switch p.Verdict {
+	case GateBad:
+		s.bad(g, p)
+	case GateUnknown:
+		s.silent(g, p)
+	default:
+		return false
+	}
+	return true
+}
+
 // gate looks at what one gate said.
 func (s *scene) gate(g PlanGate, need int, soak soakEnd) bool {
 	p := s.progress.Gates[g.Name]
 	switch {
-	case p.Verdict == GateBad:
-		s.bad(g, p)
-	case p.Verdict == GateUnknown:
-		s.silent(g, p)
+	case s.against(g, p):
 	case p.Asked < need, soak.IsZero() && s.now.Sub(p.At) > askStale && s.roomForOne():
 		s.ask()
 		s.holdAll("gate " + quoted(g.Name) + " is asked first")
@@ -139,7 +171,7 @@ func (s *scene) silent(g PlanGate, p GateProgress) {
 
 // bad turns the run back, or halts it, once nothing is in flight any more: what is half done is finished first.
 func (s *scene) bad(g PlanGate, p GateProgress) {
-	why := fmt.Sprintf("gate %s is bad: %s", quoted(g.Name), p.Why)
+	why := badGate(g, p)
 	if s.running+len(s.Start) > 0 {
 		s.holdAll(why + "; what is in flight ends first")
 		return
@@ -149,6 +181,10 @@ func (s *scene) bad(g PlanGate, p GateProgress) {
 		return
 	}
 	s.halt(why, haltedByGate)
+}
+
+func badGate(g PlanGate, p GateProgress) string {
+	return fmt.Sprintf("gate %s is bad: %s", quoted(g.Name), p.Why)
 }
 
 func quoted(name string) string { return fmt.Sprintf("%q", name) }

@@ -141,6 +141,7 @@ func (s *sim) decide() time.Time {
 		s.carry()
 		d := Decide(s.plan, s.progress, s.observed, s.now)
 		s.checkLimits(d)
+		s.checkStarts(d)
 		for _, w := range d.Skip {
 			s.log("skip %s: %s", w.Node, w.Why)
 			s.emit(Event{Event: EventSkipped, Node: w.Node, Message: w.Why})
@@ -256,6 +257,9 @@ func (s *sim) spare(node string) bool {
 
 // tell journals what a decision says.
 func (s *sim) tell(e Event) {
+	if e.Event == EventSoaked {
+		s.checkSoaked(e)
+	}
 	line := strings.TrimSpace(fmt.Sprintf("%s: %s", e.Event, e.Message))
 	if e.Event == EventTurned {
 		line += " [" + e.Data[dataNodes] + "]"
@@ -330,6 +334,30 @@ func (s *sim) restart(what string) {
 	s.emit(Event{Event: EventResumed})
 }
 
+// lose is a crash after which another process has no journal: of the nodes it knows what their annotations say, of the gates
+// nothing.
+func (s *sim) lose() {
+	s.log("crash, and another process has no journal")
+	before := s.progress
+	s.progress = Progress{}
+	s.observed.Stop, s.end = false, nil
+	s.emit(Event{Event: EventStarted})
+	for _, n := range s.plan.Nodes {
+		m, o, p := s.machines[n.Name], s.observed.Nodes[n.Name], before.Nodes[n.Name]
+		if m != nil {
+			m.flying = false
+		}
+		switch {
+		case o.Run == simRun && o.Failed != "":
+			s.emit(Event{Event: EventAdopted, Node: n.Name, Data: map[string]string{dataFailed: o.Failed}})
+		case o.Run == simRun:
+			s.emit(Event{Event: EventAdopted, Node: n.Name, Order: p.Order})
+		case p.State == Done && !p.UpToDate && !n.Spare:
+			s.emit(Event{Event: EventAdopted, Node: n.Name, Data: map[string]string{dataDone: "yes"}})
+		}
+	}
+}
+
 // showWaits writes down who waits and for what, where that changed, like reasons together.
 func (s *sim) showWaits(waits []Wait) {
 	var whys []string
@@ -397,6 +425,60 @@ func (s *sim) checkLimits(d Decision) {
 		was, is := fills(l, before), fills(l, after)
 		if is > max(was, l.AtMost) {
 			s.t.Fatalf("%v: %s: %d down, %d after the decision %+v\n%s", s.now.Sub(s.begin), l.Why, was, is, d.Start, strings.Join(s.trace, "\n"))
+		}
+	}
+}
+
+// checkStarts fails the test if a decision begins what it shouldn't: a node that is closed while pods find no place or something
+// went wrong elsewhere, one outside of a window, one before the gates are good. What the run has down already may go on, and the
+// way back asks neither windows nor gates.
+func (s *sim) checkStarts(d Decision) {
+	s.t.Helper()
+	open, _, _ := s.plan.Windows.At(s.now)
+	for _, o := range d.Start {
+		down := s.observed.Nodes[o.Node].Run == simRun || s.observed.Nodes[o.Node].Failed != ""
+		back := s.progress.Turned.Stage != "" || o.Name == OrderReturn
+		why := ""
+		switch {
+		case down || o.Name == OrderOpen || o.Name == OrderOpenAgain || o.Name == OrderWake:
+		case len(s.observed.Stranded) > 0:
+			why = "a pod finds no place"
+		case slices.ContainsFunc(s.observed.Troubles, func(t Trouble) bool {
+			return s.now.Sub(t.At) < 2*time.Minute && !slices.Contains(s.progress.Turned.Nodes, t.Node)
+		}):
+			why = "something went wrong elsewhere"
+		case back:
+		case len(s.plan.Windows) > 0 && !open:
+			why = "no window is open"
+		case s.notGood() != "":
+			why = s.notGood()
+		}
+		if why != "" {
+			s.t.Fatalf("%v: %+v though %s\n%s", s.now.Sub(s.begin), o, why, strings.Join(s.trace, "\n"))
+		}
+	}
+}
+
+// notGood names a gate that hasn't said good of all that was changed; "" where each has.
+func (s *sim) notGood() string {
+	for _, g := range s.plan.Gates {
+		if p := s.progress.Gates[g.Name]; p.Verdict == GateBad || p.Verdict == GateUnknown || p.Good < s.progress.Moved {
+			return fmt.Sprintf("gate %s isn't good: %+v, moved %d", g.Name, p, s.progress.Moved)
+		}
+	}
+	return ""
+}
+
+// checkSoaked fails the test if a soak ended that no process has seen the whole of.
+func (s *sim) checkSoaked(e Event) {
+	s.t.Helper()
+	since := s.progress.Soak.Since
+	if s.progress.PickedUp.After(since) {
+		since = s.progress.PickedUp
+	}
+	for _, stage := range s.plan.Stages {
+		if stage.Name == e.Stage && s.now.Sub(since) < stage.Soak {
+			s.t.Fatalf("%s has soaked for %v of %v\n%s", e.Stage, s.now.Sub(since), stage.Soak, strings.Join(s.trace, "\n"))
 		}
 	}
 }

@@ -43,7 +43,7 @@ func (s *scene) soak(k int) {
 		}
 		return
 	}
-	end := s.progress.Soak.Since.Add(stage.Soak)
+	end := s.soakEnds(stage)
 	good := s.gates(soakEnd{end})
 	switch {
 	case !good:
@@ -55,24 +55,36 @@ func (s *scene) soak(k int) {
 	}
 }
 
-// enough reports whether a stage's nodes carry as many pods as a soak needs to tell anything. Where they don't, it waits,
-// no longer than the soak itself would take.
+// soakEnds is when the soak that is under way has lasted long enough. It counts what this process sees of it alone: while none
+// lived, nobody asked the gates.
+func (s *scene) soakEnds(stage Stage) time.Time {
+	since := s.progress.Soak.Since
+	if s.progress.PickedUp.After(since) {
+		since = s.progress.PickedUp
+	}
+	return since.Add(stage.Soak)
+}
+
+// enough reports whether each node that a stage's soak is seen on carries as many pods as it needs to tell anything: one that
+// carries few proves little, however many its neighbours have. Where they don't, it waits, no longer than the soak itself would take.
 func (s *scene) enough(k int) bool {
 	stage := s.plan.Stages[k]
-	pods, since := 0, s.progress.PickedUp
+	since, idle := s.progress.PickedUp, []string{}
 	for _, name := range s.carriers(k) {
-		pods += s.observed.Pods[name]
+		if pods := s.observed.Pods[name]; pods < stage.MinPods {
+			idle = append(idle, name+" carries "+count(pods, "pod", "pods"))
+		}
 	}
 	for _, name := range stage.Nodes {
 		if n := s.progress.Nodes[name]; n.Since.After(since) {
 			since = n.Since
 		}
 	}
-	if pods >= stage.MinPods {
+	if len(idle) == 0 {
 		return true
 	}
 	due := since.Add(max(stage.Soak, leastWait))
-	why := fmt.Sprintf("%s carries %s, min_pods = %d: a soak would tell nothing", stage.Name, count(pods, "pod", "pods"), stage.MinPods)
+	why := fmt.Sprintf("%s: %s, min_pods = %d on each: a soak would tell nothing", stage.Name, few(idle), stage.MinPods)
 	if !s.now.Before(due) {
 		s.halt("inconclusive: "+why, haltedByGate)
 		return false
@@ -82,17 +94,19 @@ func (s *scene) enough(k int) bool {
 	return false
 }
 
-// carriers are the nodes on which a stage's soak is seen: its own or, where it closes a pool, those of the pool that was
-// opened before.
+// carriers are the nodes on which a stage's soak is seen: of its own or, where it closes a pool, of the pool that was opened
+// before, those that the run has changed.
 func (s *scene) carriers(k int) []string {
-	if s.plan.Stages[k].Order == OrderClose {
+	stage := s.plan.Stages[k]
+	if stage.Order == OrderClose {
 		for j := k - 1; j >= 0; j-- {
 			if s.plan.Stages[j].Order == OrderOpen {
-				return s.plan.Stages[j].Nodes
+				stage = s.plan.Stages[j]
+				break
 			}
 		}
 	}
-	return s.plan.Stages[k].Nodes
+	return slices.DeleteFunc(slices.Clone(stage.Nodes), func(name string) bool { return !s.touched(name, stage) })
 }
 
 // soaked is the end of a soak, with what each of its nodes carried: one that carried nothing proved nothing.
@@ -100,10 +114,8 @@ func (s *scene) soaked(k int) Event {
 	stage, pods := s.plan.Stages[k], map[string]string{}
 	var parts []string
 	for _, name := range s.carriers(k) {
-		if n := s.progress.Nodes[name]; n.State != Skipped && n.State != Failed && !n.UpToDate {
-			pods[name] = strconv.Itoa(s.observed.Pods[name])
-			parts = append(parts, name+" "+pods[name])
-		}
+		pods[name] = strconv.Itoa(s.observed.Pods[name])
+		parts = append(parts, name+" "+pods[name])
 	}
 	return Event{Event: EventSoaked, Stage: stage.Name, Data: pods,
 		Message: fmt.Sprintf("%s has soaked for %s; pods carried: %s", stage.Name, brief(stage.Soak), few(parts))}

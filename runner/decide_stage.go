@@ -60,7 +60,9 @@ func (s *scene) begin() {
 	}
 	over := s.stage == len(s.plan.Stages)
 	if !over && s.window.limited && !s.window.open && s.plan.Stages[s.stage].Order != OrderReturn {
-		s.nothingOpen()
+		if s.nothingAgainst() {
+			s.nothingOpen()
+		}
 		return
 	}
 	if !s.gates(soakEnd{}) || over {
@@ -140,7 +142,7 @@ func (s *scene) barred(retries []int) string {
 	if order == OrderOpen || order == OrderWake {
 		return ""
 	}
-	if why := s.troubled(); why != "" {
+	if why := s.troubled(nil); why != "" {
 		s.hold(retries, why)
 		return why
 	}
@@ -161,11 +163,12 @@ func (s *scene) barred(retries []int) string {
 // within that.
 const quiet = 2 * time.Minute
 
-// troubled says what went wrong elsewhere just now, and looks again when that is no longer fresh; "" where nothing did.
-func (s *scene) troubled() string {
+// troubled says what went wrong elsewhere just now, on none of the nodes of but, and looks again when that is no longer fresh; ""
+// where nothing did.
+func (s *scene) troubled(but []string) string {
 	var newest *Trouble
 	for i, t := range s.observed.Troubles {
-		if s.now.Before(t.At.Add(quiet)) && (newest == nil || t.At.After(newest.At)) {
+		if s.now.Before(t.At.Add(quiet)) && !slices.Contains(but, t.Node) && (newest == nil || t.At.After(newest.At)) {
 			newest = &s.observed.Troubles[i]
 		}
 	}

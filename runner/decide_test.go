@@ -292,7 +292,7 @@ func (b *table) event(s *sim, w []string) {
 		return
 	}
 	s.at(b.duration(w[0]), 0, func() {
-		if !slices.Contains([]string{"fail", "crash", "rerun"}, w[1]) { // they tell themselves
+		if !slices.Contains([]string{"fail", "crash", "lose", "rerun"}, w[1]) { // they tell themselves
 			s.log("%s", strings.TrimSpace("("+w[1]+" "+rest)+")")
 		}
 		do()
@@ -332,10 +332,15 @@ func (s *sim) worldEvents(arg string) map[string]func() {
 		"resume": func() { s.observed.Paused = false },
 		"hold":   func() { s.observed.Hold = arg },
 		"unhold": func() { s.observed.Hold = "" },
-		"crash":  func() { s.restart("crash") },
-		"rerun":  func() { s.reruns--; s.restart("run again") },
-		"fail":   func() { s.fail(arg, "by the timeline") },
-		"retry":  func() { s.emit(Event{Event: EventRetried, Node: arg}) },
+		"trouble": func() {
+			node, what, _ := strings.Cut(arg, " ")
+			s.observed.Troubles = append(s.observed.Troubles, Trouble{node, what, s.now})
+		},
+		"crash": func() { s.restart("crash") },
+		"lose":  s.lose,
+		"rerun": func() { s.reruns--; s.restart("run again") },
+		"fail":  func() { s.fail(arg, "by the timeline") },
+		"retry": func() { s.emit(Event{Event: EventRetried, Node: arg}) },
 	}
 }
 

@@ -37,7 +37,8 @@ func (s *scene) inWindow(i int, stage Stage) bool {
 	return false
 }
 
-// nothingOpen holds everybody while no window is open. Gates aren't asked meanwhile: what they say now tells nothing of then.
+// nothingOpen holds everybody while no window is open. Once they have said good of what was changed, gates aren't asked meanwhile:
+// what they say now tells nothing of then.
 func (s *scene) nothingOpen() {
 	s.holdAll("no window is open; " + opening(s.window.next))
 	s.window.held = s.left()

@@ -25,7 +25,7 @@ type Kind string
 const (
 	EventStarted     Kind = "started"     // Data: cluster uid, inventory path and digest, fleetup version, plan
 	EventResumed     Kind = "resumed"     // another process picked the run up; nodes that failed wait again, first and one by one
-	EventAdopted     Kind = "adopted"     // Node: rebuilt from the node's annotations; Phase as found, "failed" in Data where it had failed
+	EventAdopted     Kind = "adopted"     // Node: rebuilt from the node's annotations; Phase as found, "failed" or "done" in Data where it had failed, or was done
 	EventOrder       Kind = "order"       // Node, Order: an order begins
 	EventPhase       Kind = "phase"       // Node, Phase: a phase begins; written before its effects
 	EventStep        Kind = "step"        // Node, Phase, Step: a step is about to be applied
@@ -150,9 +150,10 @@ type Soaking struct {
 
 // Turn is a way back that a bad gate made the run take.
 type Turn struct {
-	Stage string   // in which the gate went bad
-	Why   string   // the gate's
-	Nodes []string // that go back
+	Stage string    // in which the gate went bad
+	Why   string    // the gate's
+	Nodes []string  // that go back
+	Since time.Time `json:",omitzero"`
 }
 
 // Observed is what the world looks like now.

@@ -39,7 +39,7 @@ type Stage struct {
 	MustSucceed bool `json:"must_succeed,omitempty"`
 	// Soak is how long the run then stands still and asks its gates, if anything was changed. In JSON: nanoseconds.
 	Soak time.Duration `json:"soak_ns,omitempty"`
-	// MinPods is how many pods its nodes have to carry, together, before a soak tells anything.
+	// MinPods is how many pods each of its nodes that was changed has to carry before a soak tells anything.
 	MinPods int `json:"min_pods,omitempty"`
 	// Wave: its nodes are judged together, so a bad gate takes all of them back. Else those that were changed since
 	// the gates were good last.

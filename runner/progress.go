@@ -18,6 +18,7 @@ const (
 	dataDigest    = "digest"
 	dataInventory = "inventory"
 	dataFailed    = "failed" // of adopted events: why the node had failed
+	dataDone      = "done"   // of adopted events: when the run had ended well on the node
 	dataNodes     = "nodes"  // of turned events: those that go back, with spaces between
 	dataBy        = "by"     // of skipped events: the human who decided it; of halted ones: haltedByGate
 )
@@ -101,7 +102,7 @@ var runChanges = map[Kind]func(*Progress, Event){
 	EventSoak:   func(p *Progress, e Event) { p.Soak = Soaking{e.Stage, e.Time} },
 	EventSoaked: func(p *Progress, e Event) { p.Soak, p.Soaked = Soaking{}, append(slices.Clone(p.Soaked), e.Stage) },
 	EventTurned: func(p *Progress, e Event) {
-		p.Turned = Turn{e.Stage, e.Message, strings.Fields(e.Data[dataNodes])}
+		p.Turned = Turn{e.Stage, e.Message, strings.Fields(e.Data[dataNodes]), e.Time}
 		p.Soak = Soaking{}
 		p.Soaked = without(p.Soaked, e.Stage)
 	},
@@ -173,12 +174,15 @@ func (p *Progress) concerns(data map[string]string) {
 	}
 }
 
-// adopt takes a node over as its annotations tell: one that an order was cut off on, or one that had failed.
+// adopt takes a node over as its annotations tell: one that an order was cut off on, one that had failed, or one that was done.
 func (n *NodeProgress) adopt(e Event) {
 	n.become(Waiting, e)
 	n.Order, n.Stage, n.Phase, n.Changed = e.Order, e.Stage, e.Phase, true
 	n.Retry = e.Data[dataFailed] != ""
 	n.Resume = !n.Retry
+	if e.Data[dataDone] != "" {
+		n.State, n.Why, n.Retry, n.Resume = Done, "", false, false
+	}
 	if n.Began.IsZero() {
 		n.Began = e.Time
 	}

@@ -26,6 +26,8 @@ func (p *Progress) follow(n *NodeProgress, e Event) {
 		p.Soaked = without(p.Soaked, e.Stage)
 	case moves[e.Event] && !n.UpToDate:
 		p.Moved, n.Ended = p.Seq, p.Seq
+	case e.Event == EventAdopted && n.State == Done: // whether a gate has said good of it is lost; when it ended isn't after all else
+		p.Moved = p.Seq
 	}
 }
 

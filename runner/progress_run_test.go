@@ -124,7 +124,7 @@ func TestProgressOfSoak(t *testing.T) {
 // TestProgressTurned: a way back outlives a crash, and is forgotten once the run was halted at its end.
 func TestProgressTurned(t *testing.T) {
 	turned := Event{Event: EventTurned, Stage: "w", Message: "gate is bad", Data: map[string]string{dataNodes: "n1 n2"}}
-	want := Turn{"w", "gate is bad", []string{"n1", "n2"}}
+	want := Turn{"w", "gate is bad", []string{"n1", "n2"}, t0.Add(time.Minute)}
 	if p := story(t, turned, Event{Event: EventResumed}); !cmp.Equal(want, p.Turned) {
 		t.Errorf("after a crash: %+v", p.Turned)
 	}

@@ -83,6 +83,8 @@ func TestProgressOfNode(t *testing.T) {
 			NodeProgress{State: Waiting, Order: OrderUpgrade, Phase: "drain", Changed: true, Resume: true, Since: at(1), Began: at(1)}},
 		{"adopted failed", []Event{{Event: EventAdopted, Node: "n1", Data: map[string]string{dataFailed: "no boot"}}},
 			NodeProgress{State: Waiting, Changed: true, Retry: true, Since: at(1), Began: at(1)}},
+		{"adopted done", []Event{{Event: EventAdopted, Node: "n1", Data: map[string]string{dataDone: "2026-11-23T00:00:00Z"}}},
+			NodeProgress{State: Done, Changed: true, Since: at(1), Began: at(1)}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

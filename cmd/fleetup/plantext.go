@@ -76,7 +76,7 @@ func stageNote(stage runner.Stage) string {
 		notes = append(notes, "then soak for "+short(stage.Soak))
 	}
 	if stage.MinPods > 0 {
-		notes = append(notes, fmt.Sprintf("with %d pods at least", stage.MinPods))
+		notes = append(notes, fmt.Sprintf("with %s on each at least", plural(stage.MinPods, "pod")))
 	}
 	if len(notes) == 0 {
 		return ""
