@@ -17,7 +17,7 @@ import (
 
 // jobOf is the job of an inventory.
 func (a *app) jobOf(f *inventory.Fleet, hosts []inventory.Host, jf jobFlags) (manifests.Job, error) {
-	schedules, err := jf.schedules(f, roomFor(hosts))
+	schedules, err := jf.schedules(f, roomFor(f, hosts))
 	if err != nil {
 		return manifests.Job{}, err
 	}
@@ -170,8 +170,9 @@ func (p pod) sshFiles(hosts []inventory.Host, secret string) []manifests.Mounted
 	return mounted
 }
 
-// roomFor is how long what is in flight at a window's end may take: the longest host's own timeouts, and some.
-func roomFor(hosts []inventory.Host) time.Duration {
+// roomFor is how long what is in flight at a window's end may take: the longest host's own timeouts, the soak that follows, of which
+// another pod would begin from the start, the wait for its pods, and some.
+func roomFor(f *inventory.Fleet, hosts []inventory.Host) time.Duration {
 	var longest time.Duration
 	for _, h := range hosts {
 		drain := h.Drain.Timeout
@@ -180,7 +181,11 @@ func roomFor(hosts []inventory.Host) time.Duration {
 		}
 		longest = max(longest, drain+h.Reboot.Timeout+2*h.Verify.Timeout)
 	}
-	return longest + time.Hour
+	soak := f.Strategy.Soak
+	if f.Strategy.MinPods > 0 {
+		soak *= 2
+	}
+	return longest + soak + time.Hour
 }
 
 // fleetRules are the rights that only this inventory needs, for these of its hosts.
