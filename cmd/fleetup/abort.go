@@ -73,7 +73,7 @@ func (s *session) unselected(run string) []string {
 
 // giveBack runs the order that gives back on every claimed node, and ends the run for good.
 func (s *session) giveBack(ctx context.Context, rec *record, claimed []string, stop <-chan struct{}) error {
-	if err := rec.begin(runner.Plan{}); err != nil {
+	if err := rec.begin(runner.Plan{}, nil); err != nil {
 		return err
 	}
 	s.cluster.Guard(rec.lease.Held)

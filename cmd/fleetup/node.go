@@ -49,7 +49,7 @@ func (a *app) decide(ctx context.Context, d decision, path, node string) error {
 			return exitWith(exitFailed, errors.New("no run is unfinished: there is nothing to decide"))
 		}
 		return rec.underLease(ctx, false, func() error {
-			if err := rec.begin(runner.Plan{}); err != nil {
+			if err := rec.begin(runner.Plan{}, nil); err != nil {
 				return err
 			}
 			s.cluster.Guard(rec.lease.Held)

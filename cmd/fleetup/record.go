@@ -239,8 +239,9 @@ func (r *record) unlock() {
 	}
 }
 
-// begin opens the journal and writes its first events: started, or resumed and what was adopted.
-func (r *record) begin(plan runner.Plan) error {
+// begin opens the journal and writes its first events: started, or resumed and what was adopted. found is what a run has seen of
+// the machines.
+func (r *record) begin(plan runner.Plan, found map[string]*runner.Surveyed) error {
 	fresh, err := r.openJournal()
 	if err != nil {
 		return err
@@ -261,7 +262,7 @@ func (r *record) begin(plan runner.Plan) error {
 			return err
 		}
 	}
-	return r.adopt()
+	return r.adopt(found)
 }
 
 // foresee writes down what is foreseen of the run, for the report: what then happens is held against it.
@@ -293,23 +294,38 @@ func (r *record) showPast(fresh bool) error {
 	return nil
 }
 
-// adopt writes down the nodes that the cluster says are claimed by this run, and that the journal doesn't know.
-func (r *record) adopt() error {
+// adopt writes down the nodes that the journal doesn't know, and that bear this run's claim or what it left when it had ended on
+// them: those that a rollback takes back too.
+func (r *record) adopt(found map[string]*runner.Surveyed) error {
 	nodes := r.s.cluster.Nodes()
 	for _, name := range slices.Sorted(maps.Keys(nodes)) {
 		n := nodes[name]
-		if _, known := r.progress.Nodes[name]; n.Run != r.run || known {
+		if _, known := r.progress.Nodes[name]; known {
 			continue
 		}
-		e := runner.Event{Event: runner.EventAdopted, Node: name, Order: cmp.Or(n.State["order"], runner.OrderUpgrade), Message: "claimed by this run, says the node"}
-		if n.Failed != "" {
-			e.Data = map[string]string{"failed": n.Failed}
+		e := runner.Event{Event: runner.EventAdopted, Node: name}
+		switch {
+		case n.Run == r.run:
+			e.Order, e.Message = cmp.Or(n.State["order"], runner.OrderUpgrade), "claimed by this run, says the node"
+			if n.Failed != "" {
+				e.Data = map[string]string{"failed": n.Failed}
+			}
+		case r.done(n, found[name]):
+			e.Message, e.Data = "done by this run, says the node", map[string]string{"done": cmp.Or(n.Last["time"], "yes")}
+		default:
+			continue
 		}
 		if err := r.add(e); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// done reports whether this run has ended on the node, and the machine has nothing to do any more. A spare serves only while a
+// run lasts: it is lent again.
+func (r *record) done(n kube.Node, v *runner.Surveyed) bool {
+	return n.Run == "" && n.Last["run"] == r.run && n.Last["back"] == "" && v != nil && v.NothingToDo() && !r.s.isSpare(n.Name)
 }
 
 // about is what started and resumed say.

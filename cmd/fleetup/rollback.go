@@ -101,7 +101,7 @@ func (s *session) goBack(ctx context.Context, rec *record, back target, stop <-c
 		}
 	}
 	s.work = forward
-	if err := rec.begin(plan); err != nil {
+	if err := rec.begin(plan, nil); err != nil {
 		return err
 	}
 	if err := rec.takeOver(ctx); err != nil {

@@ -141,7 +141,7 @@ func (s *session) carryOut(ctx context.Context, rec *record, rf runFlags, stop <
 	if err := s.ask(ctx, plan, found, rec); err != nil {
 		return err
 	}
-	if err := rec.begin(plan); err != nil {
+	if err := rec.begin(plan, found); err != nil {
 		return err
 	}
 	if err := rec.foresee(plan, found); err != nil {

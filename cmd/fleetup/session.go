@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -245,16 +246,16 @@ func (s *session) world(found map[string]*runner.Surveyed, p runner.Progress) ru
 		}
 		w.KubeadmControlPlane = w.KubeadmControlPlane || v.Work.ControlPlane && v.Work.KubeadmVersion != ""
 		w.Wakeable[name] = v.Work.Power != nil
-		w.Idle[name] = v.NothingToDo() && !worked(n, p)
+		w.Idle[name] = v.NothingToDo() && !worked(n, cmp.Or(p.Run, s.cluster.run), p.Nodes[name])
 	}
 	w.Self = s.self()
 	return w
 }
 
-// worked reports whether the run has changed the node: what it has to do no more, it had to do.
-func worked(n kube.Node, p runner.Progress) bool {
-	by := p.Nodes[n.Name]
-	return by.Changed || n.Run != "" && n.Run == p.Run || p.Run != "" && n.Last["run"] == p.Run
+// worked reports whether the run has changed the node, by its journal or, where that was lost, by what it left there: what the
+// node has to do no more, it had to do.
+func worked(n kube.Node, run string, by runner.NodeProgress) bool {
+	return by.Changed || run != "" && (n.Run == run || n.Last["run"] == run)
 }
 
 // self names the nodes that carry this run: where our own pod runs, and those that are a jump host of the fleet.

@@ -27,7 +27,9 @@ func (f *folder) ofNode(e runner.Event) {
 	case runner.EventSaid:
 		n.Remarks = append(n.Remarks, Remark{e.Time, e.Message})
 	case runner.EventAdopted, runner.EventRetried:
-		n.State = string(runner.Waiting)
+		if n.State = string(runner.Waiting); e.Data["done"] != "" {
+			n.State = string(runner.Done)
+		}
 		n.Remarks = append(n.Remarks, Remark{e.Time, string(e.Event) + ": " + e.Message})
 	case runner.EventThrough, runner.EventBack, runner.EventDone, runner.EventFailed, runner.EventBlocked, runner.EventSkipped:
 		n.settle(e)
