@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"al.essio.dev/pkg/shellescape"
+
 	"github.com/fleetup/fleetup/runner/hardware"
 )
 
@@ -213,7 +215,7 @@ func (l *life) powerOff(ctx context.Context) error {
 		return err
 	}
 	if state != PowerOff {
-		if _, err := l.w.Machine.Run(ctx, poweroffScript); err != nil { // a machine that doesn't listen has its power taken
+		if err := l.shutDown(ctx); err != nil { // a machine that doesn't listen has its power taken
 			l.say("could not be told to shut down: " + err.Error())
 		}
 		if l.awaitPower(ctx, PowerOff, shutdownGrace) != nil && ctx.Err() == nil {
@@ -229,12 +231,33 @@ func (l *life) powerOff(ctx context.Context) error {
 	return l.note(ctx, map[string]string{factSwapOff: time.Now().UTC().Format(time.RFC3339)})
 }
 
-const poweroffScript = `systemctl poweroff
+// toldTime is how long the machine may take to hear that it shall shut down.
+const toldTime = 30 * time.Second
+
+// shutDown tells the operating system to shut down. One that does seldom says so: its network is gone before the answer has
+// come, so none within toldTime is no error where it answered before. It is told of its boot, for a lost connection has the
+// script run again, perhaps after somebody has turned the machine on.
+func (l *life) shutDown(ctx context.Context) error {
+	c, cancel := context.WithTimeout(ctx, toldTime)
+	defer cancel()
+	boot, err := l.w.Machine.BootID(c)
+	if err != nil {
+		return err
+	}
+	_, err = l.w.Machine.Run(c, fmt.Sprintf(poweroffScript, shellescape.Quote(boot)))
+	if c.Err() != nil && ctx.Err() == nil {
+		return nil
+	}
+	return err
+}
+
+const poweroffScript = `[ "$(cat /proc/sys/kernel/random/boot_id)" = %s ] || exit 0
+systemctl poweroff
 `
 
 // powerOffBlind is for a machine without a BMC. That it is off isn't verified, so nothing that relies on it is done.
 func (l *life) powerOffBlind(ctx context.Context) error {
-	if _, err := l.w.Machine.Run(ctx, poweroffScript); err != nil {
+	if err := l.shutDown(ctx); err != nil {
 		return err
 	}
 	_ = l.w.Machine.Close()

@@ -40,12 +40,9 @@ func (m *Machine) systemctl(p *shell.Proc) int {
 	case "reboot":
 		m.restartAfter(rebootGrace)
 		return 0
-	case "poweroff", "halt":
-		m.spawn(func() {
-			if m.pause(rebootGrace) {
-				m.PowerOff()
-			}
-		})
+	case "poweroff", "halt": // sshd and the network are often gone before anybody hears of it
+		m.spawn(m.PowerOff)
+		<-p.Ctx.Done()
 		return 0
 	case "daemon-reload", "daemon-reexec":
 		return 0
