@@ -97,6 +97,9 @@ func (s silent) Error() string { return fmt.Sprintf("exit %d", int(s)) }
 func (a *app) main(ctx context.Context, args []string) int {
 	root := a.root()
 	root.SetArgs(args)
+	if len(args) > 0 && strings.HasPrefix(args[0], cobra.ShellCompRequestCmd) {
+		a.completeFlags(root)
+	}
 	err := root.ExecuteContext(ctx)
 	code := exitCode(err)
 	var s silent

@@ -10,8 +10,7 @@ import (
 	"github.com/fleetup/fleetup/playbooks"
 )
 
-// complete makes shells offer what can stand where the cursor is: inventories, then the hosts of the one that was named;
-// for --limit its groups too.
+// complete makes shells offer what can stand where the cursor is: inventories, then the hosts of the one that was named.
 func (a *app) complete(root *cobra.Command) {
 	for _, c := range root.Commands() {
 		a.complete(c)
@@ -19,9 +18,11 @@ func (a *app) complete(root *cobra.Command) {
 	if words := strings.Fields(root.Use); len(words) > 1 && root.ValidArgsFunction == nil {
 		root.ValidArgsFunction = a.completer(words[1:])
 	}
-	if root.HasParent() {
-		return
-	}
+}
+
+// completeFlags does it for flags. Only where a shell asks: cobra keeps what it is given here, and with it all that the
+// program holds, as long as the process lives, which in tests is many programs long.
+func (a *app) completeFlags(root *cobra.Command) {
 	// an error says that a flag isn't there or is completed already, which a test would show
 	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"text", "json"}, cobra.ShellCompDirectiveNoFileComp))
 	_ = root.RegisterFlagCompletionFunc("limit", func(_ *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
