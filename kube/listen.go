@@ -3,6 +3,7 @@ package kube
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -107,16 +108,49 @@ func (c *Cluster) PodLog(ctx context.Context, namespace, pod string, o LogOption
 	}
 	text, err := c.core.Pods(namespace).GetLogs(pod, options).DoRaw(ctx)
 	if err != nil {
-		return "", explain("read the log of pod "+namespace+"/"+pod, err)
+		return "", c.noPod(ctx, namespace, pod, explain("read the log of pod "+namespace+"/"+pod, err))
 	}
 	return string(text), nil
+}
+
+// mostPods of a namespace are named to somebody who named none of them.
+const mostPods = 10
+
+// noPod adds to the error of a pod that isn't there which there are: people know workloads by heart, and no hashes.
+func (c *Cluster) noPod(ctx context.Context, namespace, pod string, err error) error {
+	if !apierrors.IsNotFound(err) {
+		return err
+	}
+	l, listed := c.core.Pods(namespace).List(ctx, metav1.ListOptions{Limit: 1000})
+	if listed != nil {
+		return err
+	}
+	var alike, others []string
+	for i := range l.Items {
+		if name := l.Items[i].Name; strings.HasPrefix(name, pod) {
+			alike = append(alike, name)
+		} else {
+			others = append(others, name)
+		}
+	}
+	names := append(alike, others...)
+	if len(alike) > 0 {
+		names = alike
+	}
+	switch n := len(names); {
+	case n == 0:
+		return fmt.Errorf("%w; namespace %s has no pods", err, namespace)
+	case n > mostPods:
+		return fmt.Errorf("%w; there are %s and %d more", err, strings.Join(names[:mostPods], ", "), n-mostPods)
+	}
+	return fmt.Errorf("%w; there are %s", err, strings.Join(names, ", "))
 }
 
 // PodNode is the node that a pod is on.
 func (c *Cluster) PodNode(ctx context.Context, namespace, pod string) (string, error) {
 	p, err := c.core.Pods(namespace).Get(ctx, pod, metav1.GetOptions{})
 	if err != nil {
-		return "", explain("read pod "+namespace+"/"+pod, err)
+		return "", c.noPod(ctx, namespace, pod, explain("read pod "+namespace+"/"+pod, err))
 	}
 	if p.Spec.NodeName == "" {
 		return "", fmt.Errorf("pod %s/%s is on no node yet: %s", namespace, pod, p.Status.Phase)

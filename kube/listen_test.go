@@ -81,8 +81,21 @@ func TestPodLogAndNode(t *testing.T) {
 		if _, err := w.c.PodNode(w.ctx, "shop", "gone"); err == nil || !strings.Contains(err.Error(), "read pod shop/gone") {
 			t.Errorf("a pod that isn't there: %v", err)
 		}
+		for _, name := range []string{"jo", "gone"} {
+			for _, err := range []error{only(w.c.PodNode(w.ctx, "shop", name)), only(w.c.PodLog(w.ctx, "shop", name, LogOptions{Lines: 1}))} {
+				if err == nil || !strings.HasSuffix(err.Error(), "; there are job") {
+					t.Errorf("%s: %v", name, err)
+				}
+			}
+		}
+		if _, err := w.c.PodNode(w.ctx, "nowhere", "gone"); err == nil || !strings.HasSuffix(err.Error(), "namespace nowhere has no pods") {
+			t.Errorf("a namespace that isn't there: %v", err)
+		}
 	})
 }
+
+// only is the error of a call that gives more.
+func only(_ string, err error) error { return err }
 
 // metrics-server is another API behind the same address; a cluster without one has no answer, and that is no error.
 func TestUsage(t *testing.T) {

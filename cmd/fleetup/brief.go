@@ -11,7 +11,8 @@ var (
 	inner    = regexp.MustCompile(`(step "[^"]+": )(?:[^:"\n]+: )*step "[^"]+": `)
 	dialled  = regexp.MustCompile(`(connect to \S+?): dial tcp \S+: `)
 	address  = regexp.MustCompile(`connect to \S+: (?:connect: )?`)
-	said     = regexp.MustCompile(`:: [^\n]*(\n|$)`) // what a script told people, who have read it
+	ends     = regexp.MustCompile(`\b(?:read|write) tcp \S+: (?:(?:read|write): )?`) // of a connection: our port is another each time
+	said     = regexp.MustCompile(`:: [^\n]*(\n|$)`)                                 // what a script told people, who have read it
 	twice    = regexp.MustCompile(`wait for [^:]+: (waited for )`)
 )
 
@@ -26,7 +27,9 @@ func brief(node, text string) string {
 }
 
 // unaddressed leaves out the address that was dialled, so that hosts which fail alike are told together.
-func unaddressed(text string) string { return address.ReplaceAllString(text, "connect: ") }
+func unaddressed(text string) string {
+	return ends.ReplaceAllString(address.ReplaceAllString(text, "connect: "), "")
+}
 
 // without takes the reasons that have been told out of a text: "halted: node n1 failed: WHY; …" is then
 // "halted: node n1 failed; …".

@@ -41,6 +41,7 @@ func TestUnaddressed(t *testing.T) {
 		"connect to 10.0.0.1:22: connect: connection refused": "connect: connection refused",
 		"connect to [fd00::1]:22: i/o timeout":                "connect: i/o timeout",
 		"exit 3":                                              "exit 3",
+		"connect to 10.0.0.1:22: ssh: handshake failed: read tcp 10.0.0.9:37546->10.0.0.1:22: read: connection reset by peer": "connect: ssh: handshake failed: connection reset by peer",
 	} {
 		if got := unaddressed(text); got != want {
 			t.Errorf("%q: %q, want %q", text, got, want)

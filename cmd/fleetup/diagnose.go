@@ -136,8 +136,16 @@ func (a *app) showNews(f *inventory.Fleet, d diagnosis) error {
 }
 
 // unreachable reports whether a machine could not be asked.
-func (d diagnosis) unreachable() bool {
-	return slices.ContainsFunc(d.nodes, func(n diagnosed) bool { return n.Error != "" })
+func (d diagnosis) unreachable() bool { return d.away() > 0 }
+
+// away is how many machines could not be asked.
+func (d diagnosis) away() (n int) {
+	for _, node := range d.nodes {
+		if node.Error != "" {
+			n++
+		}
+	}
+	return n
 }
 
 // diagnosis is all that one look came to.

@@ -10,6 +10,9 @@ import (
 	"github.com/fleetup/fleetup/runner/diagnose"
 )
 
+// everyDefault is how long --watch waits between two looks.
+const everyDefault = 10 * time.Second
+
 // diagnoseFlags are what a command line of diagnose asks for.
 type diagnoseFlags struct {
 	parts      bool
@@ -73,7 +76,7 @@ From where on something is a finding stands in one file: --show-thresholds print
 	f.DurationVar(&o.since, "since", 0, "of logs: no older than that, as 2h (default: since the boot)")
 	f.StringVar(&o.thresholds, "thresholds", "", "a TOML file with thresholds of your own")
 	f.BoolVarP(&o.watch, "watch", "w", false, "look again and again, and tell events as they come, until Ctrl-C")
-	f.DurationVar(&o.every, "every", 10*time.Second, "with --watch: how long between two looks")
+	f.DurationVar(&o.every, "every", everyDefault, "with --watch: how long between two looks")
 	f.StringVar(&o.bundle, "bundle", "", "also put all raw outputs, without secrets, into this file (.tar.zst), for a colleague or a vendor")
 	f.DurationVar(&o.perf, "perf", 0, "instead: sample for so long what the cores do, with perf, or with strace where a process is named")
 	f.IntVar(&o.pid, "pid", 0, "with --perf: of this process alone")
@@ -99,8 +102,14 @@ func (o diagnoseFlags) check(args, command []string) error {
 		return nil
 	case len(args) == 0:
 		return usage("name an inventory")
-	case o.watch && (modes > 0 || o.bundle != ""):
+	case o.since < 0:
+		return usage("--since %s: a time that has passed, as 2h", o.since)
+	case o.since > 0 && (o.parts || o.perf > 0 || o.pod != ""):
+		return usage("--since is of logs: not with --hardware, --perf or --pod")
+	case o.watch && (modes > 0 || o.bundle != "" || o.onlyNew):
 		return usage("--watch goes with the usual look alone")
+	case !o.watch && o.every != everyDefault:
+		return usage("--every says how often --watch looks: it goes with --watch")
 	case o.watch && o.every < time.Second:
 		return usage("--every %s: a second at least", o.every)
 	case o.bundle != "" && modes > 0:

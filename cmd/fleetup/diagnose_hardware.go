@@ -73,15 +73,16 @@ func (a *app) showHardware(all []madeOf) error {
 }
 
 func (a *app) showOneHardware(r madeOf) error {
+	s := a.screen(1)
 	fmt.Fprintln(a.out, r.Node)
 	for _, p := range r.Problems {
-		fmt.Fprintf(a.out, "  PROBLEM  %s\n", p)
+		s.line("  ", "PROBLEM  "+p)
 	}
 	for _, w := range r.Warnings {
-		fmt.Fprintf(a.out, "  warning  %s\n", w)
+		s.line("  ", "warning  "+w)
 	}
 	if r.Error != "" {
-		fmt.Fprintf(a.out, "  %s\n", brief(r.Node, r.Error))
+		s.line("  ", unaddressed(brief(r.Node, r.Error)))
 		return nil
 	}
 	var text strings.Builder

@@ -20,7 +20,7 @@ func (a *app) diagnosisOn(s screen, d diagnosis) {
 	}
 	s.numbers(d.nodes)
 	if len(d.nodes) == 1 && d.nodes[0].Numbers != nil {
-		s.details(*d.nodes[0].Numbers)
+		s.details(d.nodes[0])
 	}
 	s.gaps(d)
 }
@@ -32,6 +32,9 @@ func verdict(d diagnosis, list []finding.Finding) string {
 		counts[f.Severity]++
 	}
 	looked := plural(len(d.nodes), "machine") + " looked at"
+	if away := d.away(); away > 0 {
+		looked = fmt.Sprintf("%d of %s looked at", len(d.nodes)-away, plural(len(d.nodes), "machine"))
+	}
 	if len(list) == 0 {
 		return looked + ": nothing found"
 	}
@@ -55,7 +58,7 @@ func verdict(d diagnosis, list []finding.Finding) string {
 			well++
 		}
 	}
-	return fmt.Sprintf("%s: %s; %d without", looked, strings.Join(parts, ", "), well)
+	return fmt.Sprintf("%s: %s; %d well", looked, strings.Join(parts, ", "), well)
 }
 
 // columns of the table of numbers; those at the end go first where there is no room.
@@ -196,61 +199,6 @@ func tableWidth(columns int) int {
 		sum += 2 + columnWidth(c.head)
 	}
 	return sum
-}
-
-// details are what is told of a single machine beside its row.
-func (s screen) details(l diagnose.Look) {
-	fmt.Fprintln(s.app.out)
-	for _, p := range []struct {
-		what string
-		list []string
-	}{
-		{"busiest", processes(l.Top, func(p diagnose.Process) string { return fmt.Sprintf("%.2f cores", p.Cores) })},
-		{"largest", processes(l.Largest, func(p diagnose.Process) string { return fmt.Sprintf("%d MiB", p.RSS>>20) })},
-		{"disks", each(l.Disks, func(d diagnose.Disk) string {
-			return fmt.Sprintf("%s busy %.0f %%, %.1f ms, read %.1f, write %.1f MB/s", d.Name, d.Util, d.Await, d.Read/1e6, d.Write/1e6)
-		})},
-		{"links", each(l.Links, wording)},
-		{"peers", each(l.Peers, func(p diagnose.Peer) string { return fmt.Sprintf("%s %.0f %% lost, %.1f ms", p.Address, p.Loss, p.RTT) })},
-		{"units", each(l.Units, func(u diagnose.Unit) string { return u.Name + " " + u.Active })},
-		{"logs", each(l.Logs[:min(len(l.Logs), 10)], func(v diagnose.Shape) string {
-			return fmt.Sprintf("%d× %s: %s%s", v.Count, v.Source, clip(v.Example, 160), between(v))
-		})},
-	} {
-		if len(p.list) == 0 {
-			continue
-		}
-		fmt.Fprintln(s.app.out, p.what)
-		for _, text := range p.list {
-			s.line("  ", text)
-		}
-	}
-}
-
-func processes(list []diagnose.Process, of func(diagnose.Process) string) []string {
-	return each(list[:min(len(list), 5)], func(p diagnose.Process) string { return fmt.Sprintf("%s (%d) %s", p.Name, p.PID, of(p)) })
-}
-
-func each[T any](list []T, word func(T) string) []string {
-	var all []string
-	for _, v := range list {
-		all = append(all, word(v))
-	}
-	return all
-}
-
-func wording(l diagnose.Link) string {
-	if !l.Up {
-		return l.Name + " no link"
-	}
-	text := l.Name
-	if l.Mbit > 0 {
-		text += fmt.Sprintf(" %d Mbit/s", l.Mbit)
-	}
-	if l.Duplex != "" {
-		text += " " + l.Duplex + " duplex"
-	}
-	return text + fmt.Sprintf(", in %.1f, out %.1f MB/s", l.Rx/1e6, l.Tx/1e6)
 }
 
 // between is when lines of one shape were first and last logged.

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"github.com/fleetup/fleetup/kube"
 	"github.com/fleetup/fleetup/runner/diagnose"
 	"github.com/fleetup/fleetup/runner/finding"
@@ -85,5 +87,30 @@ func TestSeenByMetricsServer(t *testing.T) {
 	other.seen(usage)
 	if other.Usage != nil || other.Findings[0].Evidence != "no route" {
 		t.Errorf("%+v", other)
+	}
+}
+
+// On a small terminal the worst stays in sight: what there is no room for is left out below, also when events come.
+func TestWatchKeepsTheWorstInSight(t *testing.T) {
+	var out bytes.Buffer
+	a := &app{out: &out, getenv: func(string) string { return "" }}
+	w := &watcher{app: a, live: true, rows: 24}
+	if err := w.show(diagnosis{nodes: many(20)}); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 12 {
+		w.event(corev1.Event{Reason: "Killing", Message: fmt.Sprintf("of %d", i), InvolvedObject: corev1.ObjectReference{Kind: "Pod", Name: "web"}})
+	}
+	screens := strings.Split(out.String(), "\033[H\033[2J")
+	if len(screens) != 14 {
+		t.Fatalf("%d screens", len(screens)-1)
+	}
+	for _, screen := range screens[1:] {
+		if n := strings.Count(screen, "\n"); n > 23 || !strings.HasPrefix(screen, "20 machines looked at: 2 warnings; 18 well\nwarning   rule-0  node0001\n") || !strings.Contains(screen, " more in a taller window\n") {
+			t.Errorf("%d lines:\n%s", n, screen)
+		}
+	}
+	if last := screens[13]; !strings.Contains(last, "Killing  Pod web: of 11") || strings.Contains(last, "of 3\n") {
+		t.Errorf("events:\n%s", last)
 	}
 }

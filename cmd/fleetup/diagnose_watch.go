@@ -1,9 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -17,7 +20,7 @@ import (
 // watchFleet looks again and again until ctx ends, which is its good end. On a terminal each look takes the place of the one
 // before; elsewhere the first is printed whole and then what changed. Events are told as they come. With JSON each look is a line.
 func (a *app) watchFleet(ctx context.Context, f *inventory.Fleet, every time.Duration, look func() diagnosis) error {
-	w := &watcher{app: a, live: columns(a.out) > 0 && !a.json()}
+	w := &watcher{app: a, live: columns(a.out) > 0 && !a.json(), rows: rows(a.out)}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	if f.Require(false, true) == nil && !a.json() {
@@ -50,9 +53,11 @@ func (a *app) watchFleet(ctx context.Context, f *inventory.Fleet, every time.Dur
 type watcher struct {
 	app  *app
 	live bool // on a terminal, whose screen is ours
+	rows int  // of it; 0: no end
 
 	mu     sync.Mutex
 	before map[watched]finding.Finding // nil: nothing was shown yet
+	shown  *diagnosis                  // on the screen
 	events []string                    // the last, for a screen that is cleared
 }
 
@@ -77,18 +82,64 @@ func (w *watcher) show(d diagnosis) error {
 			return err
 		}
 	case w.live:
-		fmt.Fprint(w.app.out, "\033[H\033[2J")
-		w.app.diagnosisOn(w.app.screen(len(d.nodes)), d)
-		fmt.Fprintf(w.app.out, "\n%s, Ctrl-C ends\n", clock(time.Now()))
-		for _, e := range w.events {
-			fmt.Fprintln(w.app.out, clip(e, columns(w.app.out)))
-		}
+		w.shown = &d
+		w.draw()
 	case before == nil:
 		w.app.diagnosisOn(w.app.screen(len(d.nodes)), d)
 	default:
 		w.changes(before, now)
 	}
 	return nil
+}
+
+// draw fills the screen: what is worst stays in sight, at the top; what there is no room for is left out, and said.
+func (w *watcher) draw() {
+	out := w.app.out
+	defer func() { w.app.out = out }()
+	fmt.Fprint(out, "\033[H\033[2J")
+	upper := &top{Writer: out, left: 1 << 30}
+	if w.rows > 0 {
+		upper.left = max(w.rows-len(w.events)-4, 3) // below: a blank line, what is left out, the time, the cursor's line
+	}
+	w.app.out = upper
+	w.app.diagnosisOn(w.app.screen(len(w.shown.nodes)), *w.shown)
+	if upper.cut > 0 {
+		fmt.Fprintf(out, "… %d more in a taller window\n", upper.cut)
+	}
+	fmt.Fprintf(out, "\n%s, Ctrl-C ends\n", clock(time.Now()))
+	for _, e := range w.events {
+		if width := columns(out); width > 0 {
+			e = clip(e, width)
+		}
+		fmt.Fprintln(out, e)
+	}
+}
+
+// top passes on what has room in the first rows of a terminal, and counts the lines that haven't.
+type top struct {
+	io.Writer
+	left, cut int
+}
+
+func (t *top) Write(b []byte) (int, error) {
+	for line := range bytes.Lines(b) {
+		whole, takes := bytes.HasSuffix(line, []byte("\n")), 1
+		if width := columns(t.Writer); width > 0 { // a command stays whole, and takes two
+			takes += max(visible(strings.TrimRight(string(line), "\n"))-1, 0) / width
+		}
+		if t.left >= takes {
+			if _, err := t.Writer.Write(line); err != nil {
+				return 0, err
+			}
+		} else {
+			t.left = 0
+			t.cut++
+		}
+		if whole {
+			t.left -= takes
+		}
+	}
+	return len(b), nil
 }
 
 // changes prints what came and what went since the look before.
@@ -126,10 +177,12 @@ func (w *watcher) event(e corev1.Event) {
 	text := fmt.Sprintf("%s  event  %s  %s: %s", clock(time.Now()), e.Reason, object, firstLine(e.Message))
 	w.events = append(w.events, text)
 	w.events = w.events[max(len(w.events)-keptEvents, 0):]
-	if w.live {
-		text = clip(text, columns(w.app.out))
+	switch {
+	case !w.live:
+		fmt.Fprintln(w.app.out, text)
+	case w.shown != nil:
+		w.draw()
 	}
-	fmt.Fprintln(w.app.out, text)
 }
 
 // interruptible ends with the first signal: what only looks has nothing to finish.

@@ -10,15 +10,29 @@ import (
 
 // columns is the width of the terminal that w is; 0 if it is none, or won't say.
 func columns(w io.Writer) int {
+	width, _ := dimensions(w)
+	return width
+}
+
+// rows is the height of the terminal that w is; 0 if it is none, or won't say.
+func rows(w io.Writer) int {
+	_, height := dimensions(w)
+	return height
+}
+
+func dimensions(w io.Writer) (width, height int) {
+	if t, ok := w.(*top); ok {
+		w = t.Writer
+	}
 	f, ok := w.(*os.File)
 	if !ok {
-		return 0
+		return 0, 0
 	}
-	width, _, err := term.GetSize(int(f.Fd()))
+	width, height, err := term.GetSize(int(f.Fd()))
 	if err != nil {
-		return 0
+		return 0, 0
 	}
-	return width
+	return width, height
 }
 
 // freshLine is what clears the terminal's line, with the bar and a ^C on it; "" without a terminal.

@@ -152,6 +152,9 @@ func TestNoCommitAfterAFailedAdd(t *testing.T) {
 
 func TestDiscardLeavesNothing(t *testing.T) {
 	dir := t.TempDir()
+	if _, err := Create(filepath.Join(dir, "nowhere", "case.tar.zst"), "case"); err == nil || !strings.HasSuffix(err.Error(), "there is no folder "+filepath.Join(dir, "nowhere")) {
+		t.Error(err)
+	}
 	w, err := Create(filepath.Join(dir, "case.tar.zst"), "case")
 	if err != nil {
 		t.Fatal(err)

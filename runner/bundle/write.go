@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"cmp"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -26,6 +27,9 @@ type Writer struct {
 
 // Create begins a .tar.zst. All in it lies in one folder, dir. Nothing stands at path before Commit.
 func Create(path, dir string) (*Writer, error) {
+	if info, err := os.Stat(filepath.Dir(path)); err != nil || !info.IsDir() {
+		return nil, fmt.Errorf("bundle %s: there is no folder %s", path, filepath.Dir(path))
+	}
 	file, err := renameio.NewPendingFile(path, renameio.WithTempDir(filepath.Dir(path)), renameio.WithPermissions(0o600), renameio.IgnoreUmask())
 	if err != nil {
 		return nil, fmt.Errorf("bundle %s: %w", path, err)

@@ -133,17 +133,17 @@ name=${name:-registry.k8s.io}
 servers=$(sed -n 's/^[[:space:]]*nameserver[[:space:]][[:space:]]*\([^[:space:]]*\).*/\1/p' /etc/resolv.conf 2>/dev/null)
 part dns
 printf 'name: %s\n' "$name"
-timeout 4 getent ahosts "$name" >/dev/null 2>&1
-printf 'status: %s\n' $?
 if [ -z "$servers" ]; then
 	echo 'none: named'
 elif command -v bash >/dev/null 2>&1; then
 	q=$(question "$name")
 	for server in $servers; do answers "$server" "$q" & done
-	wait
 else
 	echo "!bash isn't installed, so no name server is asked by itself"
 fi
+timeout 4 getent ahosts "$name" >/dev/null 2>&1
+printf 'status: %s\n' $?
+wait
 for f in /var/lib/kubelet/pki/kubelet-client-current.pem /var/lib/kubelet/pki/kubelet-server-current.pem /etc/kubernetes/pki/*.crt /etc/kubernetes/pki/etcd/*.crt; do
 	[ -r "$f" ] || continue
 	part "certificate $f"

@@ -66,12 +66,14 @@ func (j *judge) cpu() {
 
 // busiest names the processes that use most.
 func busiest(top []Process) string {
-	if len(top) == 0 {
-		return "no process stands out"
-	}
 	var names []string
 	for _, p := range top[:min(len(top), 3)] {
-		names = append(names, fmt.Sprintf("%s (%d) %.1f", p.Name, p.PID, p.Cores))
+		if p.Cores >= 0.05 {
+			names = append(names, fmt.Sprintf("%s (%d) %.1f", p.Name, p.PID, p.Cores))
+		}
+	}
+	if len(names) == 0 {
+		return "no process stands out"
 	}
 	return "most by " + strings.Join(names, ", ") + " cores"
 }
@@ -92,7 +94,7 @@ func (j *judge) memory() {
 		free := percent(m.Available, m.Total)
 		j.add(j.t.MemoryFree.Of(free), told{rule: "memory-low", meaning: "the kubelet evicts pods soon, or the kernel kills a process",
 			action: "see whether the largest processes should be so; set memory limits, or move pods away"},
-			"%s of %s available (%.0f %%); %s", bytes(m.Available), bytes(m.Total), free, largest(j.l.Largest))
+			"%s of %s available (%.0f %%); %s", Bytes(m.Available), Bytes(m.Total), free, largest(j.l.Largest))
 	}
 	if p := m.Pressure; p != nil {
 		j.add(j.t.MemoryPressure.Of(p.Some60), told{rule: "memory-pressure", meaning: "tasks stand still while memory is reclaimed: the node thrashes",
@@ -112,7 +114,7 @@ func largest(list []Process) string {
 	}
 	var names []string
 	for _, p := range list[:min(len(list), 3)] {
-		names = append(names, fmt.Sprintf("%s (%d) %s", p.Name, p.PID, bytes(p.RSS)))
+		names = append(names, fmt.Sprintf("%s (%d) %s", p.Name, p.PID, Bytes(p.RSS)))
 	}
 	return "largest " + strings.Join(names, ", ")
 }
@@ -122,7 +124,7 @@ func (j *judge) swap() {
 	if m.SwapTotal > 0 {
 		used := percent(m.SwapTotal-m.SwapFree, m.SwapTotal)
 		j.add(j.t.SwapUsed.Of(used), told{rule: "swap-used", meaning: "memory is short, and what was swapped out is slow to come back",
-			action: "see which processes are largest; a node without NodeSwap set up on purpose should have none"}, "%.0f %% of %s swap used", used, bytes(m.SwapTotal))
+			action: "see which processes are largest; a node without NodeSwap set up on purpose should have none"}, "%.0f %% of %s swap used", used, Bytes(m.SwapTotal))
 	}
 }
 
@@ -166,7 +168,7 @@ func (j *judge) space() {
 	for _, fs := range j.l.FileSystems {
 		j.add(j.t.SpaceUsed.Of(fs.Used), told{rule: "disk-space", meaning: "what writes there fails when it is full; the kubelet evicts pods before",
 			action: "see what is large there", command: largestIn(fs.Mount)},
-			"%s is %.0f %% full, %s left", fs.Mount, fs.Used, bytes(fs.Free))
+			"%s is %.0f %% full, %s left", fs.Mount, fs.Used, Bytes(fs.Free))
 		j.add(j.t.InodesUsed.Of(fs.Inodes), told{rule: "disk-inodes", meaning: "no file can be made there when they are used up, however much space is left",
 			action: "see where the many small files are", command: "du -x --inodes --max-depth=2 " + shellescape.Quote(fs.Mount) + " | sort -n | tail"},
 			"%s has %.0f %% of its inodes used", fs.Mount, fs.Inodes)
@@ -212,8 +214,8 @@ func (j *judge) disks() {
 	}
 }
 
-// bytes words a size: 1.5 GiB.
-func bytes(n int64) string {
+// Bytes words a size: 1.5 GiB.
+func Bytes(n int64) string {
 	f, unit := float64(n), "B"
 	for _, next := range []string{"KiB", "MiB", "GiB", "TiB", "PiB"} {
 		if f < 1024 {

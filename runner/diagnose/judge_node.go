@@ -78,7 +78,11 @@ func (j *judge) units() {
 		switch {
 		case u.Active == "failed" || u.Sub == "auto-restart":
 			w.rule, w.meaning = "unit-down", "the node doesn't work without it"
-			j.add(finding.Critical, w, "%s is %s%s, restarted %s", u.Name, u.Active, in(u), times(u.Restarts, "time", "times"))
+			again := ""
+			if u.Restarts > 0 {
+				again = ", restarted " + times(u.Restarts, "time", "times")
+			}
+			j.add(finding.Critical, w, "%s is %s%s%s", u.Name, u.Active, in(u), again)
 		case u.Active == "inactive" && j.missed(u):
 			j.stopped(u)
 		default:

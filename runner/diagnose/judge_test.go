@@ -61,6 +61,8 @@ func TestEachFaultIsFoundOnce(t *testing.T) {
 		{"burning CPU", "cpu-busy", "98 % of 8 cores busy, tasks waited for a core 80 % of the last minute; most by burn (7) 7.5 cores", finding.Critical,
 			func(l *Look) { l.Busy, l.CPU.Some60, l.Top = 98, 80, []Process{{7, "burn", 7.5, 0}} }},
 		{"burning CPU on an old kernel", "cpu-busy", "load 16.0", finding.Warning, func(l *Look) { l.CPU, l.Load[1] = nil, 16 }},
+		{"burning CPU outside of what can be seen", "cpu-busy", "80 % of the last minute; no process stands out", finding.Critical,
+			func(l *Look) { l.Busy, l.CPU.Some60, l.Top = 98, 80, []Process{{7, "idler", 0.01, 0}} }},
 		{"steal", "cpu-steal", "30 %", finding.Critical, func(l *Look) { l.Steal = 30 }},
 		{"waiting for disks", "cpu-iowait", "50 %", finding.Warning, func(l *Look) { l.IOWait = 50 }},
 		{"little memory", "memory-low", "1.0 GiB of 64 GiB available (2 %)", finding.Critical, func(l *Look) { l.Memory.Available = 1 << 30 }},

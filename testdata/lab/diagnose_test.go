@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -169,11 +170,26 @@ func waitHealthy(t *testing.T, l *lab.Lab, inventory string) {
 	t.Helper()
 	var found []finding.Finding
 	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); time.Sleep(5 * time.Second) {
-		if found = diagnosedBy(t, l, inventory, ""); len(found) == 0 {
+		found = slices.DeleteFunc(diagnosedBy(t, l, inventory, ""), func(f finding.Finding) bool { return f.Rule == "cpu-busy" && hostBusy(t) })
+		if len(found) == 0 {
 			return
 		}
 	}
 	t.Errorf("a healthy fleet has findings: %+v", found)
+}
+
+// hostBusy reports whether tasks wait for this host's cores. The machines have no others: what else runs here is true of them too.
+func hostBusy(t *testing.T) bool {
+	t.Helper()
+	text, err := os.ReadFile("/proc/pressure/cpu")
+	var ten, minute float64
+	if err == nil {
+		_, err = fmt.Sscanf(string(text), "some avg10=%f avg60=%f", &ten, &minute)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return minute > 20
 }
 
 // diagnosedBy are all findings about some nodes, by thresholds of their own ("": the defaults); none named: all.
