@@ -121,7 +121,7 @@ func (b bearing) String() string {
 	if b.serial != "" {
 		disk += " (serial " + b.serial + ")"
 	}
-	return disk + " bears " + strings.Join(b.bears, ", ") + ": without that disk it is gone"
+	return disk + " bears " + strings.Join(b.bears, ", ") + ": taken out, it takes that with it, unless another disk mirrors it"
 }
 
 // unplaced are the volumes of a path on the node for which the script found no disk.

@@ -28,10 +28,10 @@ on
 		got = append(got, b.String())
 	}
 	want := []string{
-		"disk nvme0n1 (serial S64GNE0T300541) bears Ceph's osd.4: without that disk it is gone",
-		"disk sda (serial S-0) bears volume pv-a (claim shop/data): without that disk it is gone",
-		"disk sdb (serial S-1) bears volume pv-a (claim shop/data), volume pv-b: without that disk it is gone",
-		"disk sdd bears an OSD of Ceph: without that disk it is gone",
+		"disk nvme0n1 (serial S64GNE0T300541) bears Ceph's osd.4: taken out, it takes that with it, unless another disk mirrors it",
+		"disk sda (serial S-0) bears volume pv-a (claim shop/data): taken out, it takes that with it, unless another disk mirrors it",
+		"disk sdb (serial S-1) bears volume pv-a (claim shop/data), volume pv-b: taken out, it takes that with it, unless another disk mirrors it",
+		"disk sdd bears an OSD of Ceph: taken out, it takes that with it, unless another disk mirrors it",
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
