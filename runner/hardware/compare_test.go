@@ -183,5 +183,6 @@ func TestProblems(t *testing.T) {
 	}
 	wantParts(t, "warnings", []string{"12 reallocated sectors", "3 errors corrected"}, Warnings(Parse(all["dell-r650"])))
 	d := Document{BMC: []Part{{Kind: "disk", Slot: "Bay 1", Health: "critical"}, {Kind: "cpu", Slot: "1", Health: "ok"}}}
-	wantParts(t, "the BMC's", []string{"the BMC calls disk Bay 1 critical"}, Problems(d))
+	d.BMCErrors = []string{"memory error in DIMM A1 (2026-03-01 10:00 UTC)"}
+	wantParts(t, "the BMC's", []string{"the BMC's event log: memory error in DIMM A1", "the BMC calls disk Bay 1 critical"}, Problems(d))
 }

@@ -11,6 +11,8 @@ type Document struct {
 	PCI     []PCI  `json:"pci"`
 	// BMC is what the BMC itself tells, where it was asked.
 	BMC []Part `json:"bmc,omitempty"`
+	// BMCErrors are what its event log holds of memory and processors that failed, with the time, the oldest first.
+	BMCErrors []string `json:"bmc_errors,omitempty"`
 	// Gaps names what could not be asked, and why: "dmidecode isn't installed".
 	Gaps []string `json:"gaps,omitempty"`
 }

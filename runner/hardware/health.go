@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// Problems is a quick test of a machine's health: what SMART, the memory controllers and the kernel's log say since the
-// boot. Nothing is stressed. Empty: nothing speaks against it.
+// Problems is a quick test of a machine's health: what SMART and the BMC say, the memory controllers and the kernel's log
+// since the boot. Nothing is stressed. Empty: nothing speaks against it.
 func Problems(d Document) []string {
 	var all []string
 	for _, disk := range d.Disks {
@@ -19,6 +19,9 @@ func Problems(d Document) []string {
 	}
 	if len(d.Memory.Errors) > 0 {
 		all = append(all, "the kernel's log since the boot: "+d.Memory.Errors[len(d.Memory.Errors)-1])
+	}
+	for _, text := range d.BMCErrors {
+		all = append(all, "the BMC's event log: "+text)
 	}
 	for _, p := range d.BMC {
 		if p.Health == "critical" {
