@@ -144,7 +144,7 @@ func (l *link) wait(ctx context.Context, exit <-chan int, streams <-chan struct{
 		return 0, context.Cause(ctx)
 	}
 	if !ok {
-		return 0, l.vanished()
+		return 0, l.vanished(ctx)
 	}
 	const still, most = time.Second, 10 * time.Second // the output of a busy machine may come later than the status
 	last.Store(time.Now().UnixNano())
@@ -163,13 +163,38 @@ func (l *link) wait(ctx context.Context, exit <-chan int, streams <-chan struct{
 	}
 }
 
-// vanished says why a command ended without an exit status. The channel ends a moment before the connection does.
-func (l *link) vanished() error {
+// vanished says why a command ended without an exit status.
+func (l *link) vanished(ctx context.Context) error {
+	if l.answers(ctx) {
+		return fmt.Errorf("%w: the command's channel was closed without an exit status", errLost)
+	}
+	return l.end(ctx)
+}
+
+// answers reports whether the connection outlives a channel that has ended. Where it is lost its channels end first, and how
+// much later that is known depends on how busy this machine is: so the other side is asked. false: it is lost, or ctx ended.
+func (l *link) answers(ctx context.Context) bool {
+	answer := make(chan error, 1)
+	l.wg.Go(func() {
+		_, _, err := l.client.SendRequest("keepalive@openssh.com", true, nil)
+		answer <- err
+	})
+	select {
+	case err := <-answer:
+		return err == nil
+	case <-l.dead:
+	case <-ctx.Done():
+	}
+	return false
+}
+
+// end waits until the connection is known to be lost, and says why; or why ctx ended.
+func (l *link) end(ctx context.Context) error {
 	select {
 	case <-l.dead:
 		return l.why
-	case <-time.After(time.Second):
-		return fmt.Errorf("%w: the command's channel was closed without an exit status", errLost)
+	case <-ctx.Done():
+		return context.Cause(ctx)
 	}
 }
 
@@ -231,17 +256,8 @@ func (l *link) subsystem(ctx context.Context, name string, do func(io.ReadWriteC
 	if err := l.start(ctx, ch, command{subsystem: name}); err != nil {
 		return err
 	}
-	err = do(ch)
-	switch {
-	case err == nil:
-		return nil
-	case ctx.Err() != nil:
-		return context.Cause(ctx)
-	}
-	select {
-	case <-l.dead: // the channel ends a moment before the connection does
-		return l.why
-	case <-time.After(300 * time.Millisecond):
+	if err = do(ch); err == nil || ctx.Err() == nil && l.answers(ctx) {
 		return err
 	}
+	return l.end(ctx)
 }

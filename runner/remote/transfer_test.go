@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/fleetup/fleetup/runner/remote/remotetest/memnet"
 	"golang.org/x/crypto/ssh"
@@ -105,6 +106,32 @@ func TestFault34UploadCutInTheMiddle(t *testing.T) {
 		t.Errorf("%d bytes, %v, %d tries", len(got), err, cuts)
 	}
 	only(t, s.home, "target")
+}
+
+// TestFault34UploadWhoseChannelEndsFirst: a connection that is lost ends its channels before it is known to be lost, on a busy
+// machine long before: the upload begins again all the same.
+func TestFault34UploadWhoseChannelEndsFirst(t *testing.T) {
+	b := newBench(t)
+	s := b.machine("n1:22")
+	from, data := randomFile(t, 1000)
+	to := filepath.Join(s.home, "target")
+	tries := 0
+	s.onSFTP = func(ch ssh.Channel, conn func() *memnet.Conn) io.ReadWriteCloser {
+		if tries++; tries == 1 {
+			s.mu.Lock() // until then it answers nothing
+			ch.Close()
+			time.Sleep(time.Second)
+			conn().Cut()
+			s.mu.Unlock()
+		}
+		return ch
+	}
+	if err := b.host(Login{Name: "n1"}).Upload(t.Context(), from, to, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := os.ReadFile(to); err != nil || !bytes.Equal(got, data) || tries != 2 {
+		t.Errorf("%d bytes, %v, %d tries", len(got), err, tries)
+	}
 }
 
 func TestUploadRefusals(t *testing.T) {
