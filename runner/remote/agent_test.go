@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -57,7 +58,7 @@ func TestAgentThatNeverAnswers(t *testing.T) {
 	if err := b.ok(Login{Name: "n1"}); err != nil {
 		t.Error(err)
 	}
-	if took := time.Since(began); took > agentTimeout+5*time.Second {
+	if took := time.Since(began); took > agentTimeout+time.Minute {
 		t.Errorf("logged in after %s", took)
 	}
 	err := b.ok(Login{Name: "n2"})
@@ -85,25 +86,26 @@ func TestAgentIsntAskedOverEverMoreConnections(t *testing.T) {
 		}
 		b.net.keys.forget()
 	}
-	time.Sleep(100 * time.Millisecond)
-	if n := open.Load(); n > maxAgentConns {
-		t.Errorf("%d connections to the agent are open", n)
-	}
+	waitFor(t, func() bool { return open.Load() <= maxAgentConns }) // the agent notices a moment later that one was closed
 }
 
 // TestAgentThatNeverAnswersLetsGo: whoever ends fleetup needn't wait for it.
 func TestAgentThatNeverAnswersLetsGo(t *testing.T) {
-	b := newBench(t)
+	said := make(chan string, 100)
+	b := newBench(t, func(o *Options) { o.Log = func(s string) { said <- s } })
 	b.machine("n1:22")
-	b.net.keys.net.o.agentSock = b.listener(deaf)
+	asked := make(chan struct{}, 1)
+	b.net.keys.net.o.agentSock = b.listener(func(c net.Conn) { asked <- struct{}{}; deaf(c) })
 	ended := make(chan error, 1)
 	go func() { ended <- b.ok(Login{Name: "n1"}) }()
-	time.Sleep(100 * time.Millisecond)
-	began := time.Now()
+	<-asked
 	b.net.Close()
 	<-ended
-	if took := time.Since(began); took > time.Second {
-		t.Errorf("closed after %s", took)
+	close(said)
+	for s := range said {
+		if strings.Contains(s, "no answer within") {
+			t.Errorf("it was waited for: %s", s)
+		}
 	}
 }
 
@@ -129,15 +131,15 @@ func TestAgentThatWaitsForATouch(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.net.keys.net.o.agentSock = b.listener(func(c net.Conn) { _ = agent.ServeAgent(untouched{ring, gone}, c) })
-	login := Login{Name: "n1", IdentityFiles: []string{file}, ConnectTimeout: time.Second}
+	login := Login{Name: "n1", IdentityFiles: []string{file}, ConnectTimeout: 3 * time.Second}
 	err := b.ok(login)
-	mustContain(t, fmt.Sprint(err), "host n1", "agent key the token wasn't used to sign for 1s", "touch", "ssh.identity_files")
+	mustContain(t, fmt.Sprint(err), "host n1", "agent key the token wasn't used to sign for 3s", "touch", "ssh.identity_files")
 
 	login.ConnectTimeout = time.Minute
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
 	began := time.Now()
-	if _, err := b.host(login).Run(ctx, "true"); err == nil || time.Since(began) > 5*time.Second {
+	if _, err := b.host(login).Run(ctx, "true"); err == nil || time.Since(began) > 30*time.Second {
 		t.Errorf("%v after %s", err, time.Since(began))
 	}
 }

@@ -2,6 +2,7 @@ package remote
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"testing"
 	"testing/synctest"
@@ -12,10 +13,10 @@ import (
 	"golang.org/x/crypto/ssh/knownhosts"
 )
 
-// TestSimulatedMachine runs everything on a machine of remotetest, with its own sudo, systemd and reboots.
-func TestSimulatedMachine(t *testing.T) {
+// simulated runs a test in virtual time on a machine of remotetest, n1, with its own sudo, systemd and reboots.
+func simulated(t *testing.T, test func(t *testing.T, b *bench, m *remotetest.Machine)) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		var m *remotetest.Machine
 		b := newBench(t)
 		m, err := remotetest.New(remotetest.Options{Name: "n1", AuthorizedKeys: []ssh.PublicKey{b.user.PublicKey()}})
 		if err != nil {
@@ -25,6 +26,25 @@ func TestSimulatedMachine(t *testing.T) {
 		b.net.o.Dial, b.net.o.Base, b.net.o.systemdDir = m.Dial, "/var/lib/fleetup", "/run/systemd/system"
 		defer b.net.Close()
 		b.know(knownhosts.Line([]string{"n1:22"}, m.HostKey()))
+		test(t, b, m)
+	})
+}
+
+func TestStepEndIsNoticedPromptly(t *testing.T) {
+	simulated(t, func(t *testing.T, b *bench, _ *remotetest.Machine) {
+		for i, takes := range []time.Duration{300 * time.Millisecond, time.Minute} {
+			begin := time.Now()
+			script := fmt.Sprintf("sleep %g", takes.Seconds())
+			if _, err := b.host(Login{Name: "n1"}, fence("r", 1)).Do(t.Context(), fmt.Sprint("s", i), script, nil); err != nil || time.Since(begin) > takes+time.Second {
+				t.Errorf("%v, after %s one of %s", err, time.Since(begin), takes)
+			}
+		}
+	})
+}
+
+// TestSimulatedMachine runs everything on it.
+func TestSimulatedMachine(t *testing.T) {
+	simulated(t, func(t *testing.T, b *bench, m *remotetest.Machine) {
 		ctx := t.Context()
 		for i, user := range []string{"root", "ops"} {
 			h := b.host(Login{Name: "n1", User: user}, fence("run-"+user, int64(i+1)))
@@ -69,7 +89,7 @@ func TestSimulatedMachine(t *testing.T) {
 			time.Sleep(30 * time.Second)
 			m.Reboot()
 		}()
-		_, err = h.Do(ctx, "cut short", "echo begun; sleep 600", nil)
+		_, err := h.Do(ctx, "cut short", "echo begun; sleep 600", nil)
 		var cut *InterruptedError
 		if !errors.As(err, &cut) {
 			t.Error(err)

@@ -64,7 +64,7 @@ func FuzzQuoting(f *testing.F) {
 		if strings.ContainsRune(s, 0) {
 			return
 		}
-		ctx, stop := context.WithTimeout(t.Context(), 10*time.Second)
+		ctx, stop := context.WithTimeout(t.Context(), time.Minute)
 		defer stop()
 		cmd := exec.CommandContext(ctx, "/bin/sh", "-c", strings.Replace(shell, "%s", "m", 1))
 		cmd.Stdin = strings.NewReader("set -- " + quote(s) + "\nprintf '%s:%s.' $# \"$1\"\n")

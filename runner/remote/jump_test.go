@@ -38,7 +38,7 @@ func TestFault36AtMostEightHandshakesThroughOneJumpHost(t *testing.T) {
 		b.set(addr+":22", target)
 		b.know(addr + " " + line(target))
 		wg.Go(func() {
-			if err := b.ok(Login{Name: addr, Jump: []string{"bastion"}, ConnectTimeout: time.Minute}); err != nil {
+			if err := b.ok(Login{Name: addr, Jump: []string{"bastion"}, ConnectTimeout: 10 * time.Minute}); err != nil {
 				t.Error(err)
 			}
 		})

@@ -66,7 +66,7 @@ func TestEncryptedKeyIsAskedForOnce(t *testing.T) {
 	b := newBench(t, func(o *Options) {
 		o.Passphrase = func(_ context.Context, file string) ([]byte, error) {
 			asked++
-			time.Sleep(300 * time.Millisecond) // longer than the connect timeout: people type slowly
+			time.Sleep(5 * time.Second) // longer than the connect timeout: people type slowly
 			return []byte("open sesame"), nil
 		}
 	})
@@ -77,7 +77,7 @@ func TestEncryptedKeyIsAskedForOnce(t *testing.T) {
 	errs := make(chan error)
 	for _, name := range []string{"n1", "n2", "n3"} {
 		go func() {
-			errs <- b.ok(Login{Name: name, IdentityFiles: []string{file}, ConnectTimeout: 200 * time.Millisecond})
+			errs <- b.ok(Login{Name: name, IdentityFiles: []string{file}, ConnectTimeout: 4 * time.Second})
 		}()
 	}
 	for range 3 {
@@ -126,7 +126,7 @@ func TestAgentHoldsTheEncryptedKey(t *testing.T) {
 	if err := b.ok(Login{Name: "n1", IdentityFiles: []string{file}}); err != nil {
 		t.Error("the named key is the agent's tenth, and must be the first to be offered:", err)
 	}
-	err := b.ok(Login{Name: "n1", Address: "n1", ConnectTimeout: time.Second})
+	err := b.ok(Login{Name: "n1", Address: "n1", ConnectTimeout: time.Minute})
 	var refused *LoginError
 	if !errors.As(err, &refused) || len(refused.Tried) != maxKeys {
 		t.Fatal(err)

@@ -16,23 +16,33 @@ import (
 const canary = "canary-7f3a9c51"
 
 // watchProcesses looks at the argument list and the environment of every process there is, again and again, until
-// stop, which returns how often it looked and where the canary was.
-func watchProcesses() (stop func() (looks int, found []string)) {
+// stop, which returns how often it looked and where the canary was. await is for scripts: it waits until all processes
+// there are at that moment have been looked at.
+func watchProcesses(t *testing.T) (await string, stop func() (looks int, found []string)) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "looks")
+	log, err := os.Create(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	await = fmt.Sprintf(`looks=$(wc -c <%[1]s); until [ $(wc -c <%[1]s) -gt $((looks + 1)) ]; do sleep 0.02; done`, file)
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	looks, found := 0, map[string]bool{}
 	wg.Go(func() {
+		defer log.Close()
 		for ctx.Err() == nil {
-			looks++
 			files, _ := filepath.Glob("/proc/[0-9]*/[ce][mn][dv][li][ir]*") // cmdline and environ
 			for _, f := range files {
 				if text, err := os.ReadFile(f); err == nil && bytes.Contains(text, []byte(canary)) {
 					found[filepath.Base(f)+" "+string(text)] = true
 				}
 			}
+			looks++
+			_, _ = log.WriteString("x")
 		}
 	})
-	return func() (int, []string) {
+	return await, func() (int, []string) {
 		cancel()
 		wg.Wait()
 		var list []string
@@ -46,9 +56,9 @@ func watchProcesses() (stop func() (looks int, found []string)) {
 func TestSecretWatchSeesOne(t *testing.T) {
 	b := newBench(t)
 	b.machine("n1:22")
-	stop := watchProcesses()
+	await, stop := watchProcesses(t)
 	h := b.host(Login{Name: "n1"})
-	for _, script := range []string{"sh -c 'sleep 0.5; :' " + canary, "X=" + canary + " sh -c 'sleep 0.5; :'"} {
+	for _, script := range []string{"sh -c '" + await + "' " + canary, "X=" + canary + " sh -c '" + await + "'"} {
 		if _, err := h.Run(t.Context(), script); err != nil {
 			t.Fatal(err)
 		}
@@ -73,13 +83,13 @@ func TestSecretStaysOnStandardInput(t *testing.T) {
 			said = append(said, fmt.Sprintf("%s: %v", what, v))
 		}
 		b := newBench(t, func(o *Options) { o.Log = func(s string) { keep("log", s) } })
-		s, given := b.sudoMachine("WANT=" + want)
-		stop := watchProcesses()
+		await, stop := watchProcesses(t)
+		s, given := b.sudoMachine(await + "\nWANT=" + want)
 		h := b.host(Login{Name: "n1", User: "ops", SudoPassword: password(canary)}, Fence{Run: "run-1", Epoch: 1})
-		out, err := h.Run(t.Context(), "sleep 0.3; env; set; cat; echo to stderr >&2; exit 3")
+		out, err := h.Run(t.Context(), await+"; env; set; cat; echo to stderr >&2; exit 3")
 		keep("run", out)
 		keep("run", err)
-		out, err = h.Do(t.Context(), "step", "sleep 0.3; env; set; cat /proc/$$/environ /proc/$PPID/environ | tr '\\0' '\\n'; exit 4", func(l string) { keep("line", l) })
+		out, err = h.Do(t.Context(), "step", await+"; env; set; cat /proc/$$/environ /proc/$PPID/environ | tr '\\0' '\\n'; exit 4", func(l string) { keep("line", l) })
 		keep("do", out)
 		keep("do", err)
 		keep("upload", h.Upload(t.Context(), b.known, filepath.Join(s.home, "f"), 0o600))

@@ -165,13 +165,13 @@ func TestShellInATerminal(t *testing.T) {
 	if m := modes(t, d.tty); m.Lflag&(unix.ECHO|unix.ICANON|unix.ISIG) != 0 {
 		t.Errorf("the terminal isn't raw: %x", m.Lflag)
 	}
-	d.types("sleep 600; echo ended $?\n", "sleep 600")
-	d.types("\x03", "\n$ ") // goes there as a byte, and ends the sleep there, not us here
+	d.types("sh -c 'echo at $((6*8)); exec sleep 600'; echo ended $?\n", "at 48") // what is in the foreground says so
+	d.types("\x03", "\n$ ")                                                       // goes there as a byte, and ends the sleep there, not us here
 	d.size(132, 50)
 	if err := syscall.Kill(os.Getpid(), syscall.SIGWINCH); err != nil {
 		t.Fatal(err)
 	}
-	d.types("trap 'echo size now; stty size' WINCH; sleep 1; stty size\n", "50 132")
+	d.types("until [ \"$(stty size)\" = '50 132' ]; do sleep 0.1; done; echo now $((6*9))\n", "now 54")
 	d.types("exit 7\n", "exit 7")
 	var exit *ExitError
 	if err := <-ended; !errors.As(err, &exit) || exit.ExitStatus() != 7 {
