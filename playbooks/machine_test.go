@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -76,6 +77,8 @@ func (m *machine) write(path, text string) {
 	m.t.Helper()
 	path = filepath.Join(m.root, path)
 	m.must(os.MkdirAll(filepath.Dir(path), 0o755))
+	syscall.ForkLock.RLock() // a process that another test begins meanwhile would have a program open for writing: "text file busy"
+	defer syscall.ForkLock.RUnlock()
 	m.must(os.WriteFile(path, []byte(text), 0o644))
 }
 

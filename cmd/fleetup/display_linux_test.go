@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"testing"
 	"time"
@@ -96,9 +97,9 @@ func TestSay(t *testing.T) {
 		t.Errorf("a pipe got %q", file.String())
 	}
 	(&app{out: terminal}).say("%s", line)
-	screen := make([]byte, 200)
-	n, err := user.Read(screen)
-	if want := "  shop/web had 2 of 3 endpoints ready at least, at 01:12:13\r\n    while n1, n2 and n3 were worked on\r\n"; err != nil || string(screen[:n]) != want {
+	want := "  shop/web had 2 of 3 endpoints ready at least, at 01:12:13\r\n    while n1, n2 and n3 were worked on\r\n"
+	screen := make([]byte, len(want))
+	if n, err := io.ReadFull(user, screen); err != nil || string(screen) != want { // it comes in pieces
 		t.Errorf("a terminal got %q, %v", screen[:n], err)
 	}
 }

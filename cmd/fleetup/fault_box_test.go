@@ -143,11 +143,9 @@ func (p *process) fleetup(args ...string) int {
 	return p.main(p.ctx, append([]string{"--state-dir", p.state}, args...))
 }
 
-// kill ends the process as SIGKILL does, as far as the world can tell: nothing that it still does comes through.
-func (p *process) kill() {
-	p.wire.cut()
-	p.cancel()
-}
+// kill ends the process as SIGKILL does, as far as the world can tell: nothing that it still does comes through. It doesn't
+// hear of its cut connections before it is told to end: it would take them for a fault of the world, and write that down.
+func (p *process) kill() { p.wire.cut(p.cancel) }
 
 // wire is a process's network.
 type wire struct {
@@ -176,7 +174,24 @@ func (w *wire) Dial(ctx context.Context, network, addr string) (net.Conn, error)
 		c = &faulty{c, w.fault}
 	}
 	w.conns = append(w.conns, c)
-	return c, nil
+	return &wired{c, w}, nil
+}
+
+// wired is a connection whose end is heard of once cut is through.
+type wired struct {
+	net.Conn
+	w *wire
+}
+
+func (c *wired) Read(b []byte) (int, error)  { return c.heard(c.Conn.Read(b)) }
+func (c *wired) Write(b []byte) (int, error) { return c.heard(c.Conn.Write(b)) }
+
+func (c *wired) heard(n int, err error) (int, error) {
+	if err != nil {
+		c.w.mu.Lock()
+		defer c.w.mu.Unlock()
+	}
+	return n, err
 }
 
 // faulty is a connection that ends in the middle: what the other side has done already, nobody hears of.
@@ -194,17 +209,19 @@ func (c *faulty) Read(b []byte) (int, error) {
 	return n, err
 }
 
-func (w *wire) cut() {
+// cut closes all connections, and then calls and, before anybody has heard of it.
+func (w *wire) cut(and func()) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.dead = true
 	for _, c := range w.conns {
 		_ = c.Close()
 	}
+	and()
 }
 
 // closeIdle leaves nothing open behind a process that has ended.
-func (w *wire) closeIdle() { w.cut() }
+func (w *wire) closeIdle() { w.cut(func() {}) }
 
 // output is what a process prints.
 type output struct {

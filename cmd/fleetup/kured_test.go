@@ -44,9 +44,12 @@ func (s *yard) watchKured() (stop func()) {
 	go func() {
 		defer close(done)
 		for ctx.Err() == nil {
-			for _, n := range kubetest.List[*corev1.Node](s.API, "") {
-				if n.Annotations["fleetup.io/run"] != "" && !strings.Contains(s.kuredsLock(), "fleetup") {
-					s.Errorf("%s is claimed, kured's lock is %q", n.Name, s.kuredsLock())
+			before := s.kuredsLock() // taken before the first claim, and given back after the last one
+			nodes := kubetest.List[*corev1.Node](s.API, "")
+			locks := before + s.kuredsLock()
+			for _, n := range nodes {
+				if n.Annotations["fleetup.io/run"] != "" && !strings.Contains(locks, "fleetup") {
+					s.Errorf("%s is claimed, kured's lock is %q", n.Name, locks)
 					return
 				}
 			}

@@ -24,12 +24,15 @@ type sleeper struct {
 
 const networkless = 20 * time.Second
 
+// lidCloses is a moment at which nothing else happens: what is under way at the very instant may come before or after.
+const lidCloses = 2503700 * time.Microsecond
+
 func (s *yard) sleeper(asleep func()) *sleeper {
 	p := &sleeper{process: s.process(s.path("state"))}
 	p.identity = "laptop/1/2/3"
 	p.boottime = func() time.Duration { return time.Since(s.began) + time.Duration(p.leap.Load()) }
 	p.k = s.killer(p.process, 0)
-	time.AfterFunc(2500*time.Millisecond, func() {
+	time.AfterFunc(lidCloses, func() {
 		p.leap.Store(int64(10 * time.Minute))
 		asleep()
 		s.API.Refuse(true)
@@ -90,7 +93,7 @@ func TestSuspendedAndReplaced(t *testing.T) {
 			}))
 		})
 		asleep := make(chan int, 1)
-		time.AfterFunc(2501*time.Millisecond, func() { asleep <- p.k.count() })
+		time.AfterFunc(lidCloses+time.Millisecond, func() { asleep <- p.k.count() })
 		code := p.fleetup("run", s.inventory)
 		if code != exitHeld || !strings.Contains(p.err.String()+p.out.String(), "lease was lost") {
 			t.Errorf("exit %d:\n%s%s", code, p.out, p.err)

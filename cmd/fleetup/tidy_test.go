@@ -26,7 +26,7 @@ func (s *yard) dies(state string) []string {
 	over := make(chan int, 1)
 	go func() { over <- first.fleetup("run", s.inventory) }()
 	for range 600 {
-		if s.node("n1").Annotations[kube.AnnotationRun] != "" && len(s.soft()) == 2 {
+		if s.node("n1").Annotations[kube.AnnotationRun] != "" && strings.Join(s.soft(), " ") == "n2 n3" {
 			break
 		}
 		time.Sleep(100 * time.Millisecond)

@@ -149,7 +149,11 @@ func TestCommandErrors(t *testing.T) {
 		"hang":   "it took longer than 200ms",
 	} {
 		programs.Status[1] = arg
-		_, err := open(t, bmc.Config{Type: bmc.Command, Programs: programs, Timeout: 200 * time.Millisecond}).(bmc.Power).State(t.Context())
+		timeout := time.Minute
+		if arg == "hang" {
+			timeout = 200 * time.Millisecond
+		}
+		_, err := open(t, bmc.Config{Type: bmc.Command, Programs: programs, Timeout: timeout}).(bmc.Power).State(t.Context())
 		wantError(t, arg, err, []string{want})
 	}
 	programs.Status = []string{"/nonexistent/socket"}

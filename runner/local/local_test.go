@@ -92,22 +92,23 @@ func TestBounded(t *testing.T) {
 // that doesn't listen.
 func TestKilled(t *testing.T) {
 	t.Parallel()
-	for _, tc := range []struct{ name, why string }{{"timeout", "took longer than 300ms and was killed"}, {"context", "cut off: asked to end"}} {
+	for _, tc := range []struct{ name, why string }{{"timeout", "took longer than 3s and was killed"}, {"context", "cut off: asked to end"}} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			pids := filepath.Join(t.TempDir(), "pid")
-			c := sh(`sh -c 'trap "" TERM; echo $$ > ` + pids + `; exec sleep 60' & wait`)
+			c := sh(`sh -c 'trap "" TERM; echo $$ > ` + pids + `; echo begun; exec sleep 600' & wait`)
 			ctx, cancel := context.WithCancelCause(t.Context())
 			defer cancel(nil)
 			if tc.name == "timeout" {
-				c.Timeout = 300 * time.Millisecond
-			} else {
-				time.AfterFunc(300*time.Millisecond, func() { cancel(errors.New("asked to end")) })
+				c.Timeout = 3 * time.Second
 			}
-			begun := time.Now()
-			err := c.Run(ctx, func(string) {})
-			if err == nil || !strings.HasSuffix(err.Error(), tc.why) || time.Since(begun) > 20*time.Second {
-				t.Errorf("after %s: %v", time.Since(begun), err)
+			err := c.Run(ctx, func(string) {
+				if tc.name == "context" {
+					cancel(errors.New("asked to end"))
+				}
+			})
+			if err == nil || !strings.HasSuffix(err.Error(), tc.why) {
+				t.Error(err)
 			}
 			awaitGone(t, pids)
 		})
@@ -124,7 +125,7 @@ func awaitGone(t *testing.T, file string) {
 	if _, err := fmt.Sscan(string(text), &pid); err != nil {
 		t.Fatal(err)
 	}
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 		state, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 		if syscall.Kill(pid, 0) != nil || err == nil && strings.Contains(string(state), ") Z ") {
 			return
@@ -137,8 +138,11 @@ func awaitGone(t *testing.T, file string) {
 func TestBackground(t *testing.T) {
 	t.Parallel()
 	begun := time.Now()
-	out, err := sh(`sleep 8 & echo done`).Output(t.Context())
-	if out != "done\n" || err != nil || time.Since(begun) > 7*time.Second {
+	out, err := sh(`sleep 600 & echo $!`).Output(t.Context())
+	var pid int
+	if _, bad := fmt.Sscan(out, &pid); bad != nil || err != nil || time.Since(begun) > time.Minute {
 		t.Errorf("%q, %v after %s", out, err, time.Since(begun))
+	} else {
+		_ = syscall.Kill(pid, syscall.SIGKILL)
 	}
 }
