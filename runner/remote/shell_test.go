@@ -107,8 +107,8 @@ func newDesk(t *testing.T) *desk {
 		}
 	})
 	t.Cleanup(func() {
-		_, _ = io.WriteString(master, "\n") // for the one who still reads from the terminal, as nobody can close it under a read
 		tty.Close()
+		_, _ = io.WriteString(master, "\n") // for the one who still reads from the terminal, as nobody can close it under a read
 		d.read.Wait()
 		master.Close()
 	})
