@@ -228,18 +228,29 @@ func (s *scene) giveUp(left []int) (why string, over bool) {
 			since = at
 		}
 	}
+	why = s.reasons(left)
 	due := since.Add(backWait)
-	if s.now.Before(due) {
-		s.again(due)
-		return "", false
+	if !s.now.Before(due) {
+		return why, true
 	}
+	s.again(due)
+	for i := range s.nodes { // whoever looks at another node is told as well
+		if s.waits(i) && !slices.Contains(left, i) {
+			s.holds[i] = hold{why: s.progress.Turned.Why + "; the run goes back, and waits: " + why}
+		}
+	}
+	return "", false
+}
+
+// reasons are what the nodes wait for, each once.
+func (s *scene) reasons(nodes []int) string {
 	var whys []string
-	for _, i := range left {
+	for _, i := range nodes {
 		if text := s.holdText(i); !slices.Contains(whys, text) {
 			whys = append(whys, text)
 		}
 	}
-	return few(whys), true
+	return few(whys)
 }
 
 // lastOf is when anything happened to one of the nodes last.
