@@ -88,7 +88,7 @@ func memory(m diagnose.Memory, d diagnosed) []string {
 		list = append(list, fmt.Sprintf("%d errors corrected since the boot, %d not", ecc.Corrected, ecc.Uncorrected))
 	}
 	if n := len(d.Numbers.OOMs); n > 0 {
-		list = append(list, fmt.Sprintf("%s killed for want of it", plural(n, "process")))
+		list = append(list, fmt.Sprintf("%d killed for want of it", n))
 	}
 	return append(list, metrics(d.Usage)...)
 }

@@ -225,6 +225,7 @@ func describe(p *corev1.Pod) string { return "kubectl describe pod -n " + p.Name
 var eventRules = map[string]told{
 	"SystemOOM":              {rule: "oom-kill", meaning: "the node ran out of memory, and the kernel chose a victim", action: "set limits on what grew, and reserve memory for the system"},
 	"OOMKilling":             {rule: "oom-kill", meaning: "the node ran out of memory, and the kernel chose a victim", action: "set limits on what grew, and reserve memory for the system"},
+	"Evicted":                {rule: "evictions", meaning: "the kubelet took pods off for want of something; they are gone since", action: "see what is short there; set requests to what is used"},
 	"EvictionThresholdMet":   {rule: "evictions", meaning: "the kubelet evicts pods for want of something", action: "see what is short there; set requests to what is used"},
 	"ImageGCFailed":          {rule: "image-gc", meaning: "images can't be removed, and the disk fills", action: "see what the runtime says"},
 	"FreeDiskSpaceFailed":    {rule: "image-gc", meaning: "images were removed, and the disk is full all the same", action: "make room: something else fills it"},
@@ -234,6 +235,31 @@ var eventRules = map[string]told{
 	"FailedMount":            {rule: "csi-errors", meaning: "pods wait for their volumes", action: "see whether the storage and its CSI plugin are well"},
 	"FailedAttachVolume":     {rule: "csi-errors", meaning: "pods wait for their volumes", action: "see whether the storage and its CSI plugin are well, and whether another node still has the volume"},
 	"FailedMapVolume":        {rule: "csi-errors", meaning: "pods wait for their volumes", action: "see whether the storage and its CSI plugin are well"},
+}
+
+// What the kubelet calls a pressure that begins. One that lasts is a condition, which is told of itself.
+var pressureEvents = map[string]corev1.NodeConditionType{
+	"NodeHasInsufficientMemory": corev1.NodeMemoryPressure, "NodeHasDiskPressure": corev1.NodeDiskPressure, "NodeHasInsufficientPID": corev1.NodePIDPressure,
+}
+
+// rule is what an event means; false where it means nothing that isn't told already. there are the pods that are.
+func (j *clusterJudge) rule(e *corev1.Event, there map[string]string) (told, bool) {
+	w, known := eventRules[e.Reason]
+	if pressure, ok := pressureEvents[e.Reason]; ok {
+		w, known = pressures[pressure], true
+		w.meaning += "; it is over, and may come back"
+		for _, f := range j.found {
+			known = known && (f.Rule != w.rule || f.Object != "node "+e.InvolvedObject.Name)
+		}
+	}
+	switch e.Reason {
+	case "NodeNotReady":
+		w, known = told{rule: "flapping", meaning: "the node goes and comes back: its pods may move each time", action: "look at its kubelet, its load and its way to the API server"}, true
+	case "Evicted":
+		_, still := there[e.InvolvedObject.Namespace+"/"+e.InvolvedObject.Name]
+		known = !still // one that is still there is told of itself
+	}
+	return w, known
 }
 
 // heard are events of one rule about one node.
@@ -257,10 +283,7 @@ func (j *clusterJudge) events(c Cluster) {
 	all := map[key]*heard{}
 	for i := range c.Events {
 		e := &c.Events[i]
-		w, known := eventRules[e.Reason]
-		if e.Reason == "NodeNotReady" {
-			w, known = told{rule: "flapping", meaning: "the node goes and comes back: its pods may move each time", action: "look at its kubelet, its load and its way to the API server"}, true
-		}
+		w, known := j.rule(e, on)
 		node := nodeOf(e, on)
 		at := eventTime(e)
 		if !known || !j.about(node) || j.now.Sub(at).Hours() > j.t.EventHours[0] {

@@ -70,6 +70,10 @@ func TestEachFaultOfAClusterIsFoundOnce(t *testing.T) {
 		{"evicted pod", "pod-evicted", "pod shop/web", "evicted from n1: The node was low on resource: memory.", finding.Warning, func(_ *Cluster, p *corev1.Pod) {
 			p.Status = corev1.PodStatus{Phase: corev1.PodFailed, Reason: "Evicted", Message: "The node was low on resource: memory."}
 		}},
+		{"evicted pod with its event", "pod-evicted", "pod shop/web", "evicted from n1", finding.Warning, func(c *Cluster, p *corev1.Pod) {
+			p.Status = corev1.PodStatus{Phase: corev1.PodFailed, Reason: "Evicted", Message: "The node was low on resource: memory."}
+			c.Events = append(c.Events, corev1.Event{Reason: "Evicted", InvolvedObject: corev1.ObjectReference{Kind: "Pod", Namespace: "shop", Name: "web"}, LastTimestamp: ago(time.Hour)})
+		}},
 		{"stuck Terminating", "pod-terminating", "pod shop/web", "Terminating on n1, 40 min beyond its grace: it waits for whoever owns the finalizer example.com/keep", finding.Critical,
 			func(_ *Cluster, p *corev1.Pod) {
 				at := ago(40 * time.Minute)
@@ -100,6 +104,17 @@ func TestEachFaultOfAClusterIsFoundOnce(t *testing.T) {
 		}},
 		{"flapping", "flapping", "node n1", "4 events, the last 10 min ago: NotReady", finding.Warning, func(c *Cluster, _ *corev1.Pod) {
 			c.Events = append(c.Events, corev1.Event{Reason: "NodeNotReady", InvolvedObject: corev1.ObjectReference{Kind: "Node", Name: "n1"}, LastTimestamp: ago(10 * time.Minute), Count: 3})
+		}},
+		{"a pressure that is over", "node-disk-pressure", "node n1", "1 event, the last 2 h ago: Node n1 status is now: NodeHasDiskPressure", finding.Warning, func(c *Cluster, _ *corev1.Pod) {
+			c.Events = append(c.Events, corev1.Event{Reason: "NodeHasDiskPressure", Message: "Node n1 status is now: NodeHasDiskPressure", InvolvedObject: corev1.ObjectReference{Kind: "Node", Name: "n1"}, LastTimestamp: ago(2 * time.Hour)})
+		}},
+		{"a pressure that lasts", "node-memory-pressure", "node n1", "MemoryPressure for 3 min: little", finding.Critical, func(c *Cluster, _ *corev1.Pod) {
+			c.Nodes[0].Status.Conditions[1] = corev1.NodeCondition{Type: corev1.NodeMemoryPressure, Status: corev1.ConditionTrue, LastTransitionTime: ago(3 * time.Minute), Reason: "little"}
+			c.Events = append(c.Events, corev1.Event{Reason: "NodeHasInsufficientMemory", InvolvedObject: corev1.ObjectReference{Kind: "Node", Name: "n1"}, LastTimestamp: ago(3 * time.Minute)})
+		}},
+		{"an evicted pod that is gone", "evictions", "node n1", "1 event, the last 2 h ago: The node was low on resource: memory.", finding.Warning, func(c *Cluster, _ *corev1.Pod) {
+			c.Events = append(c.Events, corev1.Event{Reason: "Evicted", Message: "The node was low on resource: memory.", InvolvedObject: corev1.ObjectReference{Kind: "Pod", Namespace: "shop", Name: "gone"},
+				Source: corev1.EventSource{Component: "kubelet", Host: "n1"}, LastTimestamp: ago(2 * time.Hour)})
 		}},
 		{"system OOM", "oom-kill", "node n2", "1 event, the last 5 min ago: victim process: java", finding.Critical, func(c *Cluster, _ *corev1.Pod) {
 			c.Events = append(c.Events, corev1.Event{Reason: "SystemOOM", Message: "victim process: java", InvolvedObject: corev1.ObjectReference{Kind: "Node", Name: "n2"}, LastTimestamp: ago(5 * time.Minute)})

@@ -36,11 +36,13 @@ func (j *judge) conntrack() {
 
 func (j *judge) stuck() {
 	var names []string
+	command := "head -v -n 20"
 	for _, p := range j.l.Stuck {
 		names = append(names, fmt.Sprintf("%s (%d)", p.Name, p.PID))
+		command += fmt.Sprintf(" /proc/%d/stack", p.PID)
 	}
 	j.add(j.t.Stuck.Of(float64(len(names))), told{rule: "stuck-tasks", meaning: "they wait for a disk or a file server that doesn't answer, and no signal ends them",
-		action: "see what they wait for; NFS or Ceph that is away, or a dying disk", command: "cat /proc/PID/stack"}, "in uninterruptible sleep: %s", strings.Join(names, ", "))
+		action: "see what they wait for; NFS or Ceph that is away, or a dying disk", command: command}, "in uninterruptible sleep: %s", strings.Join(names, ", "))
 }
 
 // settled is how long after its boot a machine may take to find the time.
@@ -50,9 +52,9 @@ const settled = 10 * time.Minute
 func (j *judge) clock() {
 	c := j.l.Clock
 	off, astray := max(c.Skew, -c.Skew), max(c.Offset, -c.Offset)
-	which := "behind"
+	which := "behind yours"
 	if c.Skew > 0 {
-		which = "ahead"
+		which = "ahead of yours"
 	}
 	unkept := c.Synced != nil && !*c.Synced && (j.l.Uptime == 0 || j.l.Uptime > settled)
 	more := ""
@@ -62,7 +64,7 @@ func (j *judge) clock() {
 	w := told{rule: "clock", meaning: "certificates and tokens are refused, leases are lost, logs mislead", action: "mend the time service", command: "timedatectl; chronyc -n sources"}
 	switch {
 	case j.t.Skew.Of(off.Seconds()) != finding.None:
-		j.add(j.t.Skew.Of(off.Seconds()), w, "at least %s %s of this machine's clock%s", off.Round(100*time.Millisecond), which, more)
+		j.add(j.t.Skew.Of(off.Seconds()), w, "its clock is at least %s %s%s", off.Round(100*time.Millisecond), which, more)
 	case j.t.Skew.Of(astray) != finding.None:
 		j.add(j.t.Skew.Of(astray), w, "chrony is %.3f s off its servers' time%s", c.Offset, more)
 	case unkept:
@@ -174,6 +176,7 @@ func (j *judge) certificates() {
 			w.meaning = "whoever shows it is refused"
 			j.add(finding.Critical, w, "%s (%s) expired %s ago, on %s", c.File, c.Subject, age(-left), c.Until.UTC().Format(time.DateOnly))
 		case c.From.After(j.now):
+			w.meaning, w.action, w.command = "whoever shows it is refused until then", "see whether the machine's clock is right; if it is, renew it", "date -u"
 			j.add(finding.Critical, w, "%s (%s) is valid only from %s on", c.File, c.Subject, c.From.UTC().Format(time.DateTime))
 		default:
 			j.add(j.t.CertificateDays.Of(left.Hours()/24), w, "%s (%s) expires in %s, on %s", c.File, c.Subject, age(left), c.Until.UTC().Format(time.DateOnly))

@@ -119,7 +119,7 @@ func TestEachFaultIsFoundOnce(t *testing.T) {
 		{"clock behind", "clock", "at least 30s behind", finding.Critical, func(l *Look) { l.Clock.Skew = -30 * time.Second }},
 		{"clock ahead", "clock", "at least 2s ahead", finding.Warning, func(l *Look) { l.Clock.Skew = 2 * time.Second }},
 		{"clock that nobody keeps", "clock-unsynced", "no time service keeps the clock", finding.Warning, func(l *Look) { l.Clock.Synced = &no }},
-		{"clock behind that nobody keeps", "clock", "at least 30s behind of this machine's clock, and no time service keeps it", finding.Critical,
+		{"clock behind that nobody keeps", "clock", "its clock is at least 30s behind yours, and no time service keeps it", finding.Critical,
 			func(l *Look) { l.Clock.Synced, l.Clock.Skew = &no, -30*time.Second }},
 		{"stopped kubelet", "unit-stopped", "kubelet is stopped", finding.Critical, func(l *Look) { l.Units[0].Active = "inactive" }},
 		{"stopped containerd", "unit-stopped", "containerd is stopped", finding.Critical, func(l *Look) { l.Units[1].Active = "inactive" }},
