@@ -14,10 +14,11 @@ import (
 
 // Options say what a lab consists of. The zero value is a control plane with no machine.
 type Options struct {
-	Machines int // n1, n2, …: nodes with apt; at most 80
-	DNF      int // d1, d2, …: nodes with dnf; at most 80
-	Bastions int // b1, b2, …: machines with sshd alone, for jumps; at most 40
-	VMs      int // v1, v2, …: nodes with apt, a kernel and a boot loader of their own; at most 20; FLEETUP_VM must be set
+	Machines int    // n1, n2, …: nodes with apt; at most 80
+	DNF      int    // d1, d2, …: nodes with dnf; at most 80
+	Bastions int    // b1, b2, …: machines with sshd alone, for jumps; at most 40
+	VMs      int    // v1, v2, …: nodes with apt, a kernel and a boot loader of their own; at most 20; FLEETUP_VM must be set
+	Disks    []Disk // that each VM has at first
 }
 
 // Lab is a running lab. Its methods fail the test that started it where they return no error.
@@ -34,6 +35,7 @@ type Lab struct {
 	VMs            []*VM    // those of Machines that are virtual machines
 
 	parts parts
+	disks []Disk
 	api   *api
 	// patience is how long a machine may take for what is waited for.
 	patience time.Duration
@@ -101,6 +103,7 @@ func newLab(parts parts, options Options, fail func(string, ...any)) (*Lab, erro
 		Certificate:    filepath.Join(dir, "ssh", "certified"),
 		KnownHosts:     filepath.Join(dir, "ssh", "known_hosts"),
 		parts:          parts,
+		disks:          options.Disks,
 		fail:           fail,
 		unlock:         unlock,
 		daemons:        map[string]*daemon{},

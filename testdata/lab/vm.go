@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -21,11 +22,20 @@ type VM struct {
 	*Machine
 
 	// What it is built from, from when it is switched on next.
-	Memory int      // MiB
-	MAC    string   // of its network card
-	Disks  []string // image files beside the one that it boots from, qcow2
+	Memory int    // MiB, in one module
+	Module string // the module's serial number
+	MAC    string // of its network card
+	Disks  []Disk // NVMe, in its slots from the first on, beside the one that it boots from
 
 	BMC string // where its IPMI listens; user admin, password secret
+
+	Boot time.Duration // how long its first boot took, up to Ready; for a test to note
+}
+
+// Disk is an NVMe disk. It is empty at first, and keeps what is written to it wherever it is put.
+type Disk struct {
+	Serial string
+	GiB    int
 }
 
 // Kernels are what the machines' repository has, as uname -r says them. Panic and Hang never get as far.
@@ -52,7 +62,7 @@ func (l *Lab) planVMs(count int) {
 	l.plan("v", virtual, 151, count)
 	for i, m := range l.Machines[len(l.Machines)-count:] {
 		m.vm = &VM{
-			Machine: m, Memory: 1024,
+			Machine: m, Memory: 1024, Module: "lab-module-1", Disks: slices.Clone(l.disks),
 			MAC: fmt.Sprintf("52:54:00:1a:b1:%02x", i+1),
 			BMC: fmt.Sprintf("10.213.0.%d:623", 171+i),
 		}
@@ -150,15 +160,23 @@ func (v *VM) on() error {
 	arguments := []string{
 		"-name", v.Name, "-nodefaults", "-no-user-config", "-display", "none", "-machine", "q35",
 		"-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", strconv.Itoa(v.Memory),
+		"-smbios", "type=1,manufacturer=Lab,product=VM,serial=lab-" + v.Name, "-smbios", "type=17,manufacturer=Lab,serial=" + v.Module,
+		"-drive", "if=none,format=qcow2,cache=unsafe,id=disk0,file=" + v.file("disk.qcow2"), "-device", "virtio-blk-pci,drive=disk0,serial=lab-disk0",
 		"-chardev", "file,id=console,append=on,path=" + v.file("console.log"), "-serial", "chardev:console",
 		"-qmp", "unix:" + v.file("qmp") + ",server=on,wait=off", "-device", "virtio-rng-pci",
 		"-fw_cfg", "name=opt/lab/config,file=" + v.file("config.tar"),
 		"-object", "memory-backend-file,id=erst,size=64K,share=on,mem-path=" + v.file("erst"), "-device", "acpi-erst,memdev=erst",
 		"-netdev", "tap,id=net,script=no,downscript=no,ifname=" + v.portName(), "-device", "virtio-net-pci,netdev=net,addr=0x10,mac=" + v.MAC,
 	}
-	for i, disk := range append([]string{v.file("disk.qcow2")}, v.Disks...) {
-		id := "disk" + strconv.Itoa(i)
-		arguments = append(arguments, "-drive", "if=none,format=qcow2,cache=unsafe,id="+id+",file="+disk, "-device", "virtio-blk-pci,drive="+id+",serial=lab-"+id)
+	for i, disk := range v.Disks {
+		id, file := "nvme"+strconv.Itoa(i), v.file(disk.Serial+".qcow2")
+		if _, err := os.Stat(file); err != nil {
+			if err := run(exec.CommandContext(v.lab.ctx, "qemu-img", "create", "-q", "-f", "qcow2", file, strconv.Itoa(disk.GiB)+"G")); err != nil {
+				return err
+			}
+		}
+		arguments = append(arguments, "-drive", "if=none,format=qcow2,cache=unsafe,id="+id+",file="+file,
+			"-device", "nvme,drive="+id+",serial="+disk.Serial+",addr=0x"+strconv.FormatInt(int64(0x18+i), 16))
 	}
 	p, err := v.lab.spawn(v.Name, v.file("qemu.log"), nil, "qemu-system-x86_64", arguments...)
 	if err != nil {
