@@ -177,11 +177,12 @@ func ended(t *corev1.ContainerStateTerminated) string {
 	return fmt.Sprintf(", last with exit code %d (%s)", t.ExitCode, t.Reason)
 }
 
-// NodeCritical are the pods on a node, NAMESPACE/POD, that it can't do without, by their priority class.
+// NodeCritical are the pods on a node, NAMESPACE/POD, that it can't do without, by their priority class; without kube-system's, which
+// Ask reads the logs of in any case.
 func NodeCritical(pods []corev1.Pod, node string) []string {
 	var names []string
 	for i := range pods {
-		if p := &pods[i]; p.Spec.NodeName == node && p.Spec.PriorityClassName == "system-node-critical" {
+		if p := &pods[i]; p.Spec.NodeName == node && p.Spec.PriorityClassName == "system-node-critical" && p.Namespace != "kube-system" {
 			names = append(names, p.Namespace+"/"+p.Name)
 		}
 	}
