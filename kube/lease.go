@@ -146,14 +146,15 @@ func mayTake(found *coordinationv1.Lease, h Holder, now time.Time, alive func(st
 	return "", &HeldError{Holder: other, Left: left}
 }
 
-// fill makes the Lease ours. Another holder than the last is a new epoch.
+// fill makes the Lease ours. Another holder than the last is a new epoch: higher than the last one, and than any that the
+// machines may have seen from a Lease which was deleted since, or put back from a backup of etcd.
 func fill(l *coordinationv1.Lease, h Holder, now time.Time) {
 	seconds, transitions, micro := int32(LeaseTime/time.Second), int32(0), metav1.NewMicroTime(now)
 	if l.Spec.LeaseTransitions != nil {
 		transitions = *l.Spec.LeaseTransitions
 	}
 	if l.Spec.HolderIdentity == nil || *l.Spec.HolderIdentity != h.Identity {
-		transitions++
+		transitions = max(transitions+1, epochAt(now))
 		l.Spec.AcquireTime = &micro
 	}
 	l.Spec.HolderIdentity, l.Spec.LeaseDurationSeconds, l.Spec.LeaseTransitions, l.Spec.RenewTime = &h.Identity, &seconds, &transitions, &micro
@@ -162,6 +163,10 @@ func fill(l *coordinationv1.Lease, h Holder, now time.Time) {
 	}
 	l.Annotations[AnnotationRun], l.Annotations[AnnotationUser], l.Annotations[AnnotationInventory] = h.Run, h.User, h.Inventory
 }
+
+// epochAt is the least epoch for a lease that is taken now: the tens of seconds since 1970, an int32 for centuries. No fleet
+// changes hands that often for long, so what was counted before lies below.
+func epochAt(now time.Time) int32 { return int32(now.Unix() / 10) }
 
 func holderOf(l *coordinationv1.Lease) Holder {
 	h := Holder{User: l.Annotations[AnnotationUser], Run: l.Annotations[AnnotationRun], Inventory: l.Annotations[AnnotationInventory]}
@@ -178,7 +183,7 @@ func leftOf(l *coordinationv1.Lease, now time.Time) time.Duration {
 	return l.Spec.RenewTime.Add(LeaseTime).Sub(now)
 }
 
-// Epoch is the Lease's leaseTransitions: higher with each holder, never reused.
+// Epoch is the Lease's leaseTransitions: higher with each holder, never reused, also where the Lease was lost in between.
 func (l *Lease) Epoch() int64 { return l.epoch }
 
 // Took says in a sentence from whom the lease was taken over and why; "" where nobody held it.

@@ -31,11 +31,17 @@ func (a *app) abort(ctx context.Context, path string) error {
 			fmt.Fprintln(paper(a.out), "nothing to do: no run is unfinished")
 			return nil
 		}
-		claimed := rec.s.claimedBy(rec.run)
-		if err := a.confirm(ctx, fmt.Sprintf("abort run %s and give back %s", rec.run, orNone(claimed))); err != nil {
+		run, claimed := rec.run, rec.s.claimedBy(rec.run)
+		if err := a.confirm(ctx, fmt.Sprintf("abort run %s and give back %s", run, orNone(claimed))); err != nil {
 			return err
 		}
-		return rec.underLease(ctx, false, func() error { return rec.s.giveBack(ctx, rec, claimed, stop) })
+		return rec.underLease(ctx, false, func() error {
+			if rec.run != run {
+				fmt.Fprintf(paper(a.out), "nothing to do: run %s has ended meanwhile\n", run)
+				return nil
+			}
+			return rec.s.giveBack(ctx, rec, rec.s.claimedBy(run), stop)
+		})
 	})
 }
 
@@ -85,7 +91,7 @@ func (s *session) giveBack(ctx context.Context, rec *record, claimed []string, s
 	left, err := r.GiveBack(ctx, claimed)
 	d.close()
 	if err != nil {
-		return err
+		return rec.cutOff(ctx, err, "abort")
 	}
 	end := runner.End{Exit: exitHalted, Why: "aborted", Finished: true}
 	if err := rec.end(end, r.Progress, s.summary(rec.run, end, r.Progress, nil, 0)); err != nil {

@@ -48,7 +48,11 @@ func (a *app) decide(ctx context.Context, d decision, path, node string) error {
 		if !rec.unfinished() {
 			return exitWith(exitFailed, errors.New("no run is unfinished: there is nothing to decide"))
 		}
+		run := rec.run
 		return rec.underLease(ctx, false, func() error {
+			if rec.run != run {
+				return exitWith(exitFailed, fmt.Errorf("run %s has ended meanwhile: there is nothing to decide", run))
+			}
 			if err := rec.begin(runner.Plan{}, nil); err != nil {
 				return err
 			}
@@ -99,11 +103,11 @@ func (s *session) releaseNode(ctx context.Context, rec *record, node string) err
 		Show: d.event, Held: rec.lease.Held, Lost: rec.lease.Lost(),
 	}
 	left, err := r.GiveBack(ctx, []string{node})
-	if err == nil && left[node] != "" {
-		err = fmt.Errorf("node %s stays cordoned: %s", node, left[node])
-	}
 	if err != nil {
-		return exitWith(exitFailed, err)
+		return rec.cutOff(ctx, err, "node release")
+	}
+	if left[node] != "" {
+		return exitWith(exitFailed, fmt.Errorf("node %s stays cordoned: %s", node, left[node]))
 	}
 	rec.progress = r.Progress
 	if err := rec.add(runner.Event{Event: runner.EventSkipped, Node: node, Message: "given back by " + username(), Data: map[string]string{"by": username()}}); err != nil {

@@ -112,6 +112,9 @@ func (r *record) read(path string) (over bool, err error) {
 	if note != "" {
 		fmt.Fprintln(r.s.app.err, "note: "+note)
 	}
+	if p.Seq == 0 { // its process ended, or its disk was full, before the first line: nothing had begun
+		return false, nil
+	}
 	if p.Finished && len(r.s.claimedBy(p.Run)) == 0 {
 		return true, nil
 	}
@@ -139,14 +142,15 @@ func (s *session) unfinished() runner.Progress {
 	return p
 }
 
-// openJournal opens the run's journal for appending, or begins it.
+// openJournal opens the run's journal for appending, or begins it: also one that an earlier process left without a line.
 func (r *record) openJournal() (fresh bool, err error) {
-	if r.path == "" {
+	path, there := runner.JournalPath(r.dir, r.run)
+	if !there {
 		r.journal, err = runner.Create(r.dir, r.run)
 		return true, exitWith(exitFailed, err)
 	}
-	r.journal, r.progress, _, err = runner.Open(r.path)
-	return false, exitWith(exitFailed, err)
+	r.journal, r.progress, _, err = runner.Open(path)
+	return r.progress.Seq == 0, exitWith(exitFailed, err)
 }
 
 // unfinished reports whether there is a run to go on with.
@@ -207,6 +211,17 @@ func (r *record) locked(ctx context.Context) error {
 // paused reports whether somebody, anywhere, asked this run to start nothing new.
 func (r *record) paused() bool { return r.lease.Annotations()[kube.AnnotationPaused] != "" }
 
+// halted is why the run was halted, "" where it wasn't or somebody lifted it: what the Lease says. Where the process before
+// us ended without giving the lease up, the journal may know of a halt that the Lease doesn't: it is written there now, for
+// `fleetup resume` to lift.
+func (r *record) halted(ctx context.Context) (string, error) {
+	why := r.lease.Annotations()[kube.AnnotationHalt]
+	if why != "" || r.progress.Halted == "" || r.lease.Took() == "" {
+		return why, nil
+	}
+	return r.progress.Halted, r.lease.Halt(ctx, r.progress.Halted)
+}
+
 // heldUp is why this run begins nothing new, whatever its nodes are up to: somebody paused it, or its journal's disk is full.
 func (r *record) heldUp() string {
 	if r.paused() {
@@ -216,6 +231,18 @@ func (r *record) heldUp() string {
 		return full.Error()
 	}
 	return ""
+}
+
+// cutOff is why a command ends with its order parked: another run has the lease now, this process was asked to end, or what
+// err says. again is the command that goes on.
+func (r *record) cutOff(ctx context.Context, err error, again string) error {
+	switch lost := r.lease.Held(); {
+	case errors.Is(lost, kube.ErrLost):
+		return exitWith(exitHeld, lost)
+	case ctx.Err() != nil:
+		return exitWith(exitInterrupted, fmt.Errorf("interrupted: what was in flight stands where it was; `fleetup %s` again goes on", again))
+	}
+	return exitWith(exitFailed, err)
 }
 
 // unlock frees the lease; what it says of an unfinished run stays.

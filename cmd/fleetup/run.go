@@ -116,7 +116,11 @@ func (a *app) run(ctx context.Context, path string, rf runFlags) error {
 
 // carryOut looks, asks, runs and tells how it ended, with the lease held.
 func (s *session) carryOut(ctx context.Context, rec *record, rf runFlags, stop <-chan struct{}) error {
-	if why := rec.lease.Annotations()[kube.AnnotationHalt]; rf.unattended && why != "" {
+	why, err := rec.halted(ctx)
+	if err != nil {
+		return exitWith(exitFailed, err)
+	}
+	if rf.unattended && why != "" {
 		return exitWith(exitHalted, fmt.Errorf("halted: %s\nan unattended run goes on after `fleetup resume %s` alone", firstLine(why), s.fleet.Path))
 	}
 	found, findings, err := s.preflight(ctx)
@@ -177,7 +181,16 @@ func (s *session) watched(ctx context.Context, rec *record, r *runner.Runner) er
 		d.event(e)
 		people.event(e)
 	}
-	show := func(e runner.Event) { d.event(e); people.event(e); s.app.page.Event(e) }
+	tctx, told := context.WithCancel(ctx)
+	var telling sync.WaitGroup
+	show := func(e runner.Event) {
+		d.event(e)
+		people.event(e)
+		s.app.page.Event(e)
+		if e.Event == runner.EventHalted { // at once: what is in flight may take an hour, and this process may not live to its end
+			telling.Go(func() { _ = rec.lease.Halt(tctx, e.Message) })
+		}
+	}
 	r.Run, r.Work, r.Cluster, r.Journal, r.Progress = rec.run, s.work, s.cluster, rec.journal, rec.progress
 	r.Show, r.Decided = show, func(dec runner.Decision) { d.heldUp(rec.heldUp()); d.decided(dec) }
 	r.Held, r.Lost, r.Paused = rec.lease.Held, rec.lease.Lost(), rec.paused
@@ -188,6 +201,8 @@ func (s *session) watched(ctx context.Context, rec *record, r *runner.Runner) er
 	}
 	begun := time.Now()
 	end, err := r.Go(ctx)
+	told()
+	telling.Wait() // before the end is written, which has the last word
 	d.close()
 	sum := s.summary(rec.run, end, r.Progress, r.HTTP, time.Since(begun))
 	if sum.Moves != nil {

@@ -106,6 +106,9 @@ func (a *app) journaled(f *inventory.Fleet, st *standing) (runner.Progress, bool
 		fmt.Fprintf(paper(a.err), "note: %v\n", err)
 		return runner.Progress{}, false
 	}
+	if p.Seq == 0 { // nothing had begun
+		return runner.Progress{}, false
+	}
 	st.From = append(st.From, "journal")
 	st.Run, st.Why = p.Run, p.Halted
 	switch {
