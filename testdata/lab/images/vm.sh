@@ -2,7 +2,8 @@
 # vm.sh OUT LOWER: what machines with a kernel and a boot loader of their own need. Into OUT:
 #
 #   disk.qcow2   Debian with GRUB: MBR, one partition; the layers LOWER (as overlayfs takes them) and on top of them an
-#                older Debian kernel. What belongs to one machine comes at its first boot, through fw_cfg: a tar.
+#                older Debian kernel and the tools that tell of hardware. What belongs to one machine comes at its first
+#                boot, through fw_cfg: a tar.
 #   kernels/     a flat repository of kernels newer than it:
 #                  NEW    Debian's newest
 #                  PANIC  panics as soon as it looks for an init
@@ -110,6 +111,28 @@ mute() {
 	rm -rf "$tree"
 }
 
+# initramfs DEB VERSION: what mkinitramfs makes for the kernel, made here: there it takes minutes, without KVM. The package's
+# scripts, update-initramfs and update-grub are still Debian's own.
+initramfs() {
+	dpkg-deb --fsys-tarfile "$1" | tar -x -C "$root" --keep-directory-symlink
+	chroot "$root" depmod "$2"
+	mkdir -p "$root/usr/local/lib/lab"
+	chroot "$root" mkinitramfs -o "/usr/local/lib/lab/initrd.img-$2" "$2"
+	rm -rf "$root/lib/modules/$2" "$root/boot"/*-"$2" "$root/usr/share/doc/linux-image-$2"
+}
+
+initramfs_made_before() {
+	chroot "$root" dpkg-divert --quiet --local --rename --add /usr/sbin/mkinitramfs
+	cat >"$root/usr/sbin/mkinitramfs" <<-'END'
+		#!/bin/sh
+		for version; do :; done
+		made=/usr/local/lib/lab/initrd.img-$version
+		if [ "$1" = -o ] && [ -e "$made" ]; then exec cp "$made" "$2"; fi
+		exec /usr/sbin/mkinitramfs.distrib "$@"
+	END
+	chmod 0755 "$root/usr/sbin/mkinitramfs"
+}
+
 make_kernels() {
 	panic=${old/-*-cloud/-98-cloud} hang=${old/-*-cloud/-99-cloud}
 	init=$base/.init-vm
@@ -121,6 +144,9 @@ make_kernels() {
 	broken "$hang"
 	mute "$mute"
 	rm -f "$init"
+	initramfs "$out/kernels"/linux-image-"$new"_*.deb "$new"
+	initramfs "$out/kernels"/linux-image-"$mute"_*.deb "$mute"
+	initramfs_made_before
 	(cd "$out/kernels" && dpkg-scanpackages --multiversion . >Packages && gzip -9nk Packages)
 	echo "$old $new $panic $hang $mute" >"$out/versions"
 }
