@@ -73,18 +73,24 @@ func (w Windows) At(now time.Time) (open bool, until, next time.Time) {
 	return open, until, next
 }
 
-// opened is one opening, its end not included.
-type opened struct{ from, to time.Time }
+// opened is one opening, its end not included, of the window with this number.
+type opened struct {
+	from, to time.Time
+	of       int
+}
 
 // openings are the openings that reach into the time after lo and begin before hi, by their begin.
 func (w Windows) openings(lo, hi time.Time) []opened {
 	var all []opened
-	for _, window := range w {
+	for i, window := range w {
 		c, err := window.calendar()
 		if err != nil {
 			continue // it was refused when the inventory was read
 		}
-		all = append(all, window.between(c, lo, hi)...)
+		for _, o := range window.between(c, lo, hi) {
+			o.of = i
+			all = append(all, o)
+		}
 	}
 	slices.SortFunc(all, func(a, b opened) int { return a.from.Compare(b.from) })
 	return all
@@ -100,7 +106,7 @@ func (w Window) between(c calendar, lo, hi time.Time) []opened {
 		}
 		for _, from := range c.starts(date) {
 			if to := from.Add(w.Duration); to.After(lo) && from.Before(hi) {
-				all = append(all, opened{from, to})
+				all = append(all, opened{from: from, to: to})
 			}
 		}
 	}

@@ -38,6 +38,8 @@ type Config struct {
 	Boottime func() time.Duration
 	// Extra are rights that the command will need besides those of every run: named together where the user may not even watch.
 	Extra []Rule
+	// Looks: the user is one that may look alone (LookRules), and isn't held against what a run needs.
+	Looks bool
 }
 
 // Cluster is one cluster as a run sees it. Its methods may be called from any goroutine; those that read (Nodes,
@@ -47,6 +49,7 @@ type Cluster struct {
 	address   string // of the API server, as the kubeconfig has it
 	boottime  func() time.Duration
 	extra     []Rule
+	looks     bool
 	http      *http.Client
 	date      dateClock
 	clients
@@ -90,7 +93,7 @@ func Open(c Config) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	k := &Cluster{namespace: c.Namespace, address: config.Host, boottime: c.Boottime, extra: c.Extra, sending: make(chan bool, parallelRequests)}
+	k := &Cluster{namespace: c.Namespace, address: config.Host, boottime: c.Boottime, extra: c.Extra, looks: c.Looks, sending: make(chan bool, parallelRequests)}
 	if k.namespace == "" {
 		k.namespace = defaultNamespace
 	}

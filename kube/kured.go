@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -39,13 +40,28 @@ func kuredOf(p pod) kuredSet {
 // kureds are those of the cluster: one, in general, or none.
 func (c *Cluster) kureds() []kuredSet {
 	var sets []kuredSet
-	for _, p := range c.pods.of("hand kured") {
+	for _, p := range c.pods.of(ofHand(handKured)) {
 		if k := kuredOf(p); !slices.Contains(sets, k) {
 			sets = append(sets, k)
 		}
 	}
 	slices.SortFunc(sets, func(a, b kuredSet) int { return strings.Compare(a.String(), b.String()) })
 	return sets
+}
+
+// FindKured asks for kured's DaemonSets, "namespace/name", known by their image. It needs no Start.
+func (c *Cluster) FindKured(ctx context.Context) ([]string, error) {
+	list, err := c.apps.DaemonSets(metav1.NamespaceAll).List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return nil, explain("look for kured", err)
+	}
+	var sets []string
+	for _, d := range list.Items {
+		if slices.Contains(handsOf(&corev1.Pod{Spec: d.Spec.Template.Spec}), ofHand(handKured)) {
+			sets = append(sets, kuredSet{d.Namespace, d.Name}.String())
+		}
+	}
+	return sets, nil
 }
 
 // kuredLock is the annotation's value.
@@ -211,6 +227,9 @@ func (c *Cluster) kuredText(ctx context.Context, k kuredSet) string {
 	text := ""
 	if len(holders) > 0 && !strings.HasPrefix(holders[0], kuredHolderPrefix) {
 		text = fmt.Sprintf("its lock is taken just now (%s), whose end is waited for; ", strings.Join(holders, ", "))
+	}
+	if c.looks {
+		return text + "a run holds its lock, on daemonset " + k.String() + ", where its account may patch that"
 	}
 	if may, err := c.allowed(ctx, kuredRule(k), "patch"); err != nil || may {
 		return text + "a run holds its lock, on daemonset " + k.String() + ", while it has nodes claimed"

@@ -154,3 +154,18 @@ func TestKuredIsNamed(t *testing.T) {
 			"may patch daemonsets in namespace kube-system", `resourceNames: ["kured"]`)
 	})
 }
+
+// TestKuredIsFound: by its image, whatever it is called, before anything is followed.
+func TestKuredIsFound(t *testing.T) {
+	withKured(t, func(w *world) {
+		w.must(w.AddDaemonSet("ops", "agent", nil))
+		sets, err := w.open().FindKured(w.ctx)
+		if err != nil || !slices.Equal(sets, []string{"kube-system/kured"}) {
+			t.Errorf("%q, %v", sets, err)
+		}
+		w.Authorize(func(_, _, _, resource, _, _ string) bool { return resource != "daemonsets" })
+		if _, err := w.open().FindKured(w.ctx); err == nil {
+			t.Error("not to be known is as none")
+		}
+	})
+}

@@ -125,6 +125,9 @@ func (c *Cluster) machinesText(ctx context.Context) []string {
 	}
 	slices.Sort(names)
 	text := fmt.Sprintf("%d nodes (%s, …) belong to Machines of cluster-api: a MachineHealthCheck may replace one while it is being worked on; ", len(names), names[0])
+	if c.looks {
+		return []string{text + "a run keeps claimed nodes from it where its account may " + strings.Join(machineRule.Verbs, " and ") + " Machines"}
+	}
 	_, _, err := c.skipped(ctx, path)
 	if may, _ := c.allowed(ctx, machineRule, "patch"); err == nil && may {
 		return []string{text + "claimed nodes are kept from it by " + annotationSkip + " on their Machine"}

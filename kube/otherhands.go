@@ -27,7 +27,7 @@ type hand struct {
 // OpenShift's MachineHealthCheck is paused as a whole (OpenShift, "Pausing a MachineHealthCheck resource"), which is for a
 // person to decide; cluster-api's can be told of one Machine: see machines.go.
 var hands = []hand{
-	{name: "kured", image: "kured", does: "reboots, cordons and uncordons nodes"},
+	{name: handKured, image: "kured", does: "reboots, cordons and uncordons nodes"},
 	{name: "the system-upgrade-controller", image: "system-upgrade-controller", does: "cordons, drains and upgrades nodes after its Plans",
 		todo: "kubectl -n %[1]s scale deployment %[2]s --replicas=0, and back after the run"},
 	{name: "medik8s' NodeHealthCheck", image: "node-healthcheck", does: "remediates nodes that aren't Ready", label: labelNoRemediation},
@@ -40,18 +40,19 @@ var hands = []hand{
 }
 
 const (
+	handKured             = "kured"
 	labelNoRemediation    = "remediation.medik8s.io/exclude-from-remediation"
 	annotationNoScaleDown = "cluster-autoscaler.kubernetes.io/scale-down-disabled"
 )
 
-func ofHand(h hand) string { return "hand " + h.name }
+func ofHand(name string) string { return "hand " + name }
 
 // handsOf are the groups of a pod that one of the hands runs.
 func handsOf(p pod) []string {
 	var groups []string
 	for _, h := range hands {
 		if slices.ContainsFunc(p.Spec.Containers, func(c corev1.Container) bool { return strings.HasPrefix(imageName(c.Image), h.image) }) {
-			groups = append(groups, ofHand(h))
+			groups = append(groups, ofHand(h.name))
 		}
 	}
 	return groups
@@ -70,7 +71,7 @@ func imageName(image string) string {
 func (c *Cluster) OtherHands(ctx context.Context) []string {
 	var list []string
 	for _, h := range hands {
-		pods := c.pods.of(ofHand(h))
+		pods := c.pods.of(ofHand(h.name))
 		if len(pods) == 0 {
 			continue
 		}
@@ -106,7 +107,7 @@ func deploymentOf(p pod) string {
 // keepOff are the keys that keep the hands that are here off a Node.
 func (c *Cluster) keepOff() (labels, annotations []string) {
 	for _, h := range hands {
-		if len(c.pods.of(ofHand(h))) == 0 {
+		if len(c.pods.of(ofHand(h.name))) == 0 {
 			continue
 		}
 		if h.label != "" && !slices.Contains(labels, h.label) {

@@ -44,11 +44,24 @@ func Rules(namespace string) []Rule {
 	if namespace == "" {
 		namespace = defaultNamespace
 	}
+	rules := followed()
+	rules[0].Verbs, rules[0].Why = []string{"get", "list", "watch", "patch"}, "claim, cordon, uncordon"
+	return append(rules, []Rule{
+		{Resource: "pods/eviction", Verbs: []string{"create"}, Why: "drain"},
+		{Resource: "namespaces", Name: metav1.NamespaceSystem, Verbs: []string{"get"}, Why: "know the cluster by the UID of kube-system"},
+		{Namespace: namespace, Group: "coordination.k8s.io", Resource: "leases", Verbs: []string{"create"}, Why: "take the lease"},
+		{Namespace: namespace, Group: "coordination.k8s.io", Resource: "leases", Name: LeaseName, Verbs: []string{"get", "update"}, Why: "hold the lease"},
+		{Namespace: corev1.NamespaceNodeLease, Group: "coordination.k8s.io", Resource: "leases", Verbs: []string{"get"}, Why: "see that a kubelet lives"},
+		{Namespace: metav1.NamespaceDefault, Resource: "events", Verbs: []string{"create"}, Why: "tell the story in `kubectl describe node`"},
+	}...)
+}
+
+// followed is what Start follows, nodes first.
+func followed() []Rule {
 	follow := []string{"list", "watch"}
 	return []Rule{
-		{Resource: "nodes", Verbs: []string{"get", "list", "watch", "patch"}, Why: "claim, cordon, uncordon"},
+		{Resource: "nodes", Verbs: follow, Why: "know the nodes"},
 		{Resource: "pods", Verbs: follow, Why: "drain"},
-		{Resource: "pods/eviction", Verbs: []string{"create"}, Why: "drain"},
 		{Group: "policy", Resource: "poddisruptionbudgets", Verbs: follow, Why: "name what blocks a drain"},
 		{Group: "apps", Resource: "daemonsets", Verbs: follow, Why: "tell DaemonSet pods from others"},
 		{Group: "apps", Resource: "deployments", Verbs: follow, Why: "know which can make a new pod before the old one goes"},
@@ -56,11 +69,6 @@ func Rules(namespace string) []Rule {
 		{Resource: "persistentvolumes", Verbs: follow, Why: "know whose volumes those are"},
 		{Resource: "services", Verbs: follow, Why: "prove zero downtime"},
 		{Group: "discovery.k8s.io", Resource: "endpointslices", Verbs: follow, Why: "prove zero downtime"},
-		{Resource: "namespaces", Name: metav1.NamespaceSystem, Verbs: []string{"get"}, Why: "know the cluster by the UID of kube-system"},
-		{Namespace: namespace, Group: "coordination.k8s.io", Resource: "leases", Verbs: []string{"create"}, Why: "take the lease"},
-		{Namespace: namespace, Group: "coordination.k8s.io", Resource: "leases", Name: LeaseName, Verbs: []string{"get", "update"}, Why: "hold the lease"},
-		{Namespace: corev1.NamespaceNodeLease, Group: "coordination.k8s.io", Resource: "leases", Verbs: []string{"get"}, Why: "see that a kubelet lives"},
-		{Namespace: metav1.NamespaceDefault, Resource: "events", Verbs: []string{"create"}, Why: "tell the story in `kubectl describe node`"},
 	}
 }
 
@@ -72,6 +80,8 @@ type Needs struct {
 	Configz    bool // the playbook kubelet-config
 	// Probes are the namespaces in which verify.probe runs pods.
 	Probes []string
+	// Kured is kured's DaemonSet, "namespace/name", whose lock a run is to hold; "" there is none.
+	Kured string
 }
 
 // Extra are the rights that these take.
@@ -89,6 +99,9 @@ func Extra(n Needs) []Rule {
 	if n.Configz {
 		rules = append(rules, Rule{Resource: "nodes/proxy", Verbs: []string{"get"}, Why: "kubelet-config: ask the kubelet for its live configuration"})
 	}
+	if namespace, name, ok := strings.Cut(n.Kured, "/"); ok {
+		rules = append(rules, kuredRule(kuredSet{namespace, name}))
+	}
 	for _, namespace := range n.Probes {
 		rules = append(rules,
 			Rule{Namespace: namespace, Resource: "pods", Verbs: []string{"create", "delete"}, Why: "verify.probe"},
@@ -97,10 +110,14 @@ func Extra(n Needs) []Rule {
 	return rules
 }
 
-// Missing asks the API server for each right that a run needs, extra ones too, and lists those that aren't there, each
-// with the rule to add. nil: all are there.
+// Missing asks the API server for each right that a run needs, or a look where that is all, extra ones too, and lists those that
+// aren't there, each with the rule to add. nil: all are there.
 func (c *Cluster) Missing(ctx context.Context, extra ...Rule) ([]string, error) {
-	rules := append(Rules(c.namespace), extra...)
+	rules := Rules(c.namespace)
+	if c.looks {
+		rules = LookRules("check")
+	}
+	rules = append(rules, extra...)
 	missing := make([][]string, len(rules))
 	errs := make([]error, len(rules))
 	var asked sync.WaitGroup

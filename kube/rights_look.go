@@ -7,9 +7,10 @@ func AheadRules() []Rule {
 		{Group: "autoscaling", Resource: "horizontalpodautoscalers", Verbs: []string{"list"}, Why: why}}
 }
 
-// LookRules is what `fleetup audit` and `fleetup diagnose` ask the API, by their names: all of it to list. A kubelet's
-// configuration is not among it, though audit asks for it: nodes/proxy is as good as root on every node, and the machines tell
-// the same over SSH.
+// LookRules is what `fleetup check`, `audit` and `diagnose` ask the API, by their names, where they are to look alone: nothing to
+// change, and for audit and diagnose all of it to list. A kubelet's configuration is not among it, though audit asks for it:
+// nodes/proxy is as good as root on every node, and the machines tell the same over SSH. Nor is an eviction, which RBAC can't
+// grant for dry runs alone: a check plays drains ahead by itself.
 func LookRules(command string) []Rule {
 	list := func(group, why string, resources ...string) (rules []Rule) {
 		for _, r := range resources {
@@ -17,7 +18,10 @@ func LookRules(command string) []Rule {
 		}
 		return rules
 	}
-	if command == "diagnose" {
+	switch command {
+	case "check":
+		return append(followed(), AheadRules()...)
+	case "diagnose":
 		rules := list("", "listen to what the cluster says", "nodes", "pods", "events")
 		return append(rules, list("metrics.k8s.io", "what metrics-server saw of machines that are away", "nodes")...)
 	}

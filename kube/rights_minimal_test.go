@@ -13,6 +13,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/fleetup/fleetup/kube/kubetest"
+	"github.com/fleetup/fleetup/kube/simulate"
 )
 
 // permits reports whether rules grant a request. Reviews of one's own rights are granted to everybody, by the cluster.
@@ -67,6 +68,7 @@ func aLife(ctx context.Context, w *world, c *Cluster) error {
 		do   func() error
 	}{
 		{"dry run", func() error { return c.TryDrain(ctx, "n1", o, nil) }},
+		{"kured", func() error { return holdsKured(ctx, w, c) }},
 		{"claim", func() error { _, err := c.Claim(ctx, "n1", "run-1", nil); return err }},
 		{"event", func() error { c.Event(ctx, "n1", "run-1", "Cordoned", "for an upgrade", false); return nil }},
 		{"drain", func() error { return c.Drain(ctx, "n1", o, nil) }},
@@ -94,11 +96,42 @@ func aLife(ctx context.Context, w *world, c *Cluster) error {
 	return errors.New("event: it isn't there")
 }
 
-// surging is what most runs need.
-var surging = Needs{Surge: true}
+// holdsKured takes kured's lock, which nobody is told of who may not.
+func holdsKured(ctx context.Context, w *world, c *Cluster) error {
+	if err := c.HoldKured(ctx, "n1", "run-1", nil); err != nil {
+		return err
+	}
+	if w.kuredsLock() == "" {
+		return errors.New("its lock isn't held")
+	}
+	return nil
+}
 
-// live runs aLife with rules alone, and returns what failed and what Missing says of it.
-func live(t *testing.T, rules []Rule) (missing []string, failed error) {
+// aLook is what a check does in the API: it follows, and plays ahead what it sees.
+func aLook(ctx context.Context, _ *world, c *Cluster) error {
+	if err := c.Start(ctx); err != nil {
+		return err
+	}
+	if unread := c.LookAhead(ctx); len(unread) > 0 {
+		return errors.New(strings.Join(unread, "\n"))
+	}
+	for _, hand := range c.OtherHands(ctx) {
+		if strings.Contains(hand, "may not") {
+			return errors.New(hand)
+		}
+	}
+	ahead := simulate.Run(c.World(func(string) DrainOptions { return ownPods() }), []simulate.Turn{{Node: "n1", Takes: time.Minute}})
+	if len(ahead) != 1 || ahead[0].Fails() {
+		return fmt.Errorf("played ahead: %+v", ahead)
+	}
+	return nil
+}
+
+// surging is what most runs need, where kured is.
+var surging = Needs{Surge: true, Kured: "kube-system/kured"}
+
+// live runs aLife, or aLook, with rules alone, and returns what failed and what Missing says of it.
+func live(t *testing.T, rules []Rule, config Config, do func(context.Context, *world, *Cluster) error) (missing []string, failed error) {
 	synctest.Test(t, func(t *testing.T) {
 		s := kubetest.New(context.Background(), kubetest.Config{Seed: 1})
 		defer s.Close()
@@ -109,17 +142,18 @@ func live(t *testing.T, rules []Rule) (missing []string, failed error) {
 		w.must(s.AddNode("n2", nil))
 		w.must(w.AddDeployment("shop", "api", 3, nil))
 		w.must(w.AddPDB("shop", "api", "api", "2", ""))
+		w.must(w.AddDaemonSet("kube-system", "kured", nil))
 		time.Sleep(5 * time.Second)
 		s.Authorize(func(_, verb, group, resource, namespace, name string) bool {
 			return permits(rules, verb, group, resource, namespace, name)
 		})
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
-		c := w.open()
+		c := w.openConfig(config)
 		var err error
-		if missing, err = c.Missing(ctx, Extra(surging)...); err != nil {
+		if missing, err = c.Missing(ctx, config.Extra...); err != nil {
 			t.Error(err)
 		}
-		failed = aLife(ctx, w, c)
+		failed = do(ctx, w, c)
 		cancel()
 		c.Wait()
 		c.Close()
@@ -130,14 +164,28 @@ func live(t *testing.T, rules []Rule) (missing []string, failed error) {
 // TestRulesAreMinimal: with exactly these rules a whole life works, and without any of their verbs something
 // fails, which Missing names before anything is touched.
 func TestRulesAreMinimal(t *testing.T) {
-	rules := append(Rules(""), Extra(surging)...)
-	if missing, failed := live(t, rules); failed != nil || missing != nil {
+	minimal(t, append(Rules(""), Extra(surging)...), Config{Extra: Extra(surging)}, aLife)
+}
+
+// TestLookRulesAreMinimal: so it is with what a check needs, which is nothing but to read.
+func TestLookRulesAreMinimal(t *testing.T) {
+	rules := LookRules("check")
+	for _, r := range rules {
+		if slices.ContainsFunc(r.Verbs, func(v string) bool { return v != "list" && v != "watch" }) {
+			t.Errorf("%s: %s", r.Resource, r.Verbs)
+		}
+	}
+	minimal(t, rules, Config{Looks: true}, aLook)
+}
+
+func minimal(t *testing.T, rules []Rule, config Config, do func(context.Context, *world, *Cluster) error) {
+	if missing, failed := live(t, rules, config, do); failed != nil || missing != nil {
 		t.Fatalf("with all of them: %v, missing %q", failed, missing)
 	}
 	for i, r := range rules {
 		for _, verbs := range parts(r) {
 			t.Run(fmt.Sprintf("%s %s %s", verbs, r.Resource, r.Namespace), func(t *testing.T) {
-				missing, failed := live(t, without(rules, i, verbs))
+				missing, failed := live(t, without(rules, i, verbs), config, do)
 				if failed == nil {
 					t.Errorf("%s: it works without", r.Why)
 				}

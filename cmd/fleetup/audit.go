@@ -106,7 +106,7 @@ func (a *app) audit(ctx context.Context, path string, flags auditFlags) error {
 
 // auditFacts reads the cluster and asks the machines, both at once.
 func (a *app) auditFacts(ctx context.Context, f *inventory.Fleet, hosts []inventory.Host, apiOnly bool) (*audit.Facts, error) {
-	k, err := a.reachCluster(f)
+	k, err := a.reachCluster(f, account{})
 	if err != nil {
 		return nil, err
 	}

@@ -13,7 +13,7 @@ import (
 )
 
 func (a *app) checkCommand() *cobra.Command {
-	var onlyNew bool
+	var onlyNew, looks bool
 	c := &cobra.Command{
 		Use:   "check INVENTORY",
 		Short: "Look for what would stop a run, and change nothing",
@@ -25,14 +25,15 @@ fits the window, and which limit would make it faster. It exits 1 where a run wo
 		Example: `  fleetup check prod.toml
   fleetup check prod.toml --limit @workers --output json`,
 		Args: cobra.ExactArgs(1),
-		RunE: func(c *cobra.Command, args []string) error { return a.check(c.Context(), args[0], onlyNew) },
+		RunE: func(c *cobra.Command, args []string) error { return a.check(c.Context(), args[0], onlyNew, looks) },
 	}
 	c.Flags().BoolVar(&onlyNew, "only-new", false, onlyNewHelp)
+	c.Flags().BoolVar(&looks, "look-only", false, "for an account that may look alone: leave out whether it has the rights of a run")
 	return c
 }
 
-func (a *app) check(ctx context.Context, path string, onlyNew bool) error {
-	s, err := a.open(ctx, path, true)
+func (a *app) check(ctx context.Context, path string, onlyNew, looks bool) error {
+	s, err := a.openAs(ctx, path, true, looks)
 	if err != nil {
 		return err
 	}

@@ -273,7 +273,7 @@ var steps = map[string]step{
 	"probes":         {"", (*hall).probes},
 	"settle":         {"PODS", (*hall).settle},
 	"rights-none":    {"[RESOURCE]", (*hall).rightsNone},
-	"rights-of":      {"audit|diagnose", (*hall).rightsOf},
+	"rights-of":      {"check|audit|diagnose", (*hall).rightsOf},
 	"api-version":    {"VERSION", func(s *hall, args []string) (string, error) { s.box.API.SetVersion(args[0]); return "", nil }},
 	"answer":         {"CODE [AFTER]", (*hall).answer},
 	"api":            {"up|down", func(s *hall, args []string) (string, error) { s.box.API.Refuse(args[0] == "down"); return "", nil }},
@@ -491,11 +491,11 @@ func (s *hall) rightsNone(args []string) (string, error) {
 	return "", nil
 }
 
-// rightsOf leaves those rights alone that a job of this command is granted.
+// rightsOf leaves those rights alone that a job of this command is granted, and those that anybody has.
 func (s *hall) rightsOf(args []string) (string, error) {
 	rules := kube.LookRules(args[0])
 	s.box.API.Authorize(func(_, verb, group, resource, _, _ string) bool {
-		return slices.ContainsFunc(rules, func(r kube.Rule) bool {
+		return resource == "selfsubjectaccessreviews" || slices.ContainsFunc(rules, func(r kube.Rule) bool {
 			return r.Group == group && r.Resource == resource && slices.Contains(r.Verbs, verb)
 		})
 	})

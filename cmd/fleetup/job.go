@@ -27,6 +27,7 @@ type jobFlags struct {
 	sshSecret      string
 	secret         string
 	claim, size    string
+	kured          string
 }
 
 func (a *app) jobCommand() *cobra.Command {
@@ -43,9 +44,12 @@ Keys, known_hosts and tokens stay in Secrets that you make; which keys they need
 along. The runner takes the node that it runs on last, and hands over to a pod elsewhere. A run that was halted stays
 halted, and exits 3, until "fleetup resume".
 
---command check, audit or diagnose with --schedule "0 6 * * *" makes regular looks instead: each says, and notifies, what
-the one before it didn't find. The account of audit and diagnose may look alone; check's has the rights of a run, for it asks
-the API server whether it would let each pod go.`,
+Windows that overlap or adjoin are one to a run, so a job's deadline lies beyond the last of them and what may then be in
+flight. A job that finds another run at work waits for its end, and does what that leaves.
+
+--command check, audit or diagnose with --schedule "0 6 * * *" makes regular looks instead, by objects and an account of
+their own, which may look alone: each says, and notifies, what the one before it didn't find. With --claim CLAIM, one that
+several pods may mount, check reads the journals of the runs too.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error { return a.job(c.Context(), args[0], jf) },
 	}
@@ -53,15 +57,16 @@ the API server whether it would let each pod go.`,
 	f.BoolVar(&jf.apply, "apply", false, "apply the objects to the cluster, by server-side apply")
 	f.BoolVar(&jf.dryRun, "dry-run", false, "with --apply: let the API server judge them, and keep nothing")
 	f.StringVar(&jf.image, "image", "", "container `IMAGE` that holds fleetup (see cmd/fleetup/Dockerfile)")
-	f.StringVar(&jf.name, "name", "", "`NAME` of the objects (default fleetup-NAME, as the inventory is named)")
+	f.StringVar(&jf.name, "name", "", "`NAME` of the objects (default fleetup-NAME, as the inventory is named; of looks fleetup-NAME-COMMAND)")
 	f.StringVar(&jf.namespace, "namespace", "", "`NAMESPACE` of the objects (default the Lease's)")
 	f.StringVar(&jf.command, "command", "run", "`COMMAND`: run; or check, audit or diagnose, regularly")
 	f.StringVar(&jf.schedule, "schedule", "", "`CRON` line, instead of the inventory's windows")
 	f.StringVar(&jf.zone, "timezone", "", "`ZONE` of --schedule (default the cluster's)")
 	f.StringVar(&jf.sshSecret, "ssh-secret", "", "`SECRET` with SSH keys and known_hosts (default fleetup-NAME-ssh)")
 	f.StringVar(&jf.secret, "secret", "", "`SECRET` with all others that the inventory names (default fleetup-NAME)")
-	f.StringVar(&jf.claim, "claim", "", "`CLAIM`, a PersistentVolumeClaim, for journals (default fleetup-NAME; \"none\": they go with the pod)")
+	f.StringVar(&jf.claim, "claim", "", "`CLAIM`, a PersistentVolumeClaim, for journals (default fleetup-NAME, of looks fleetup-NAME-COMMAND; \"none\": they go with the pod)")
 	f.StringVar(&jf.size, "claim-size", "1Gi", "`SIZE` of the claim")
+	f.StringVar(&jf.kured, "kured", "", "kured's DaemonSet, as `NAMESPACE/NAME`: runs hold its lock (default with --apply: where it is; \"none\": they don't)")
 	return c
 }
 
@@ -72,6 +77,14 @@ func (a *app) job(ctx context.Context, path string, jf jobFlags) error {
 	}
 	if err := jf.complete(f); err != nil {
 		return err
+	}
+	var k *kube.Cluster
+	if jf.apply {
+		if k, err = a.reachCluster(f, account{}); err != nil {
+			return err
+		}
+		defer k.Close()
+		a.findKured(ctx, k, &jf)
 	}
 	j, err := a.jobOf(f, hosts, jf)
 	if err != nil {
@@ -86,7 +99,22 @@ func (a *app) job(ctx context.Context, path string, jf jobFlags) error {
 		_, err := a.out.Write(text)
 		return err
 	}
-	return a.applyJob(ctx, f, applied, jf.dryRun)
+	return a.applyJob(ctx, k, applied, jf.dryRun)
+}
+
+// findKured has the account of a run hold kured's lock, where kured is in the cluster and nobody has said otherwise.
+func (a *app) findKured(ctx context.Context, k *kube.Cluster, jf *jobFlags) {
+	if jf.command != "run" || jf.kured != "" {
+		return
+	}
+	sets, err := k.FindKured(ctx)
+	switch {
+	case err != nil:
+		fmt.Fprintf(paper(a.err), "note: whether kured runs there isn't known, so that no run may hold its lock; --kured names it: %v\n", err)
+	case len(sets) > 0:
+		jf.kured = sets[0]
+		fmt.Fprintf(paper(a.err), "note: kured runs there: the account may hold its lock, on daemonset %s (--kured none: it may not)\n", sets[0])
+	}
 }
 
 // jobCommands are what a job may do.
@@ -107,10 +135,18 @@ func (jf *jobFlags) complete(f *inventory.Fleet) error {
 		return usage("--timezone goes with --schedule")
 	case jf.dryRun && !jf.apply:
 		return usage("--dry-run goes with --apply; without it nothing is sent")
+	case jf.kured != "" && jf.kured != "none" && !isObject(jf.kured):
+		return usage("--kured %q: write NAMESPACE/NAME of its DaemonSet, as kube-system/kured", jf.kured)
+	case jf.kured != "" && jf.command != "run":
+		return usage("--kured goes with runs: %s holds no lock", jf.command)
 	}
 	base := "fleetup-" + f.Name
+	own := base
+	if jf.command != "run" { // or its account would take the place of the run's
+		own += "-" + jf.command
+	}
 	for field, value := range map[*string]string{
-		&jf.name: base, &jf.namespace: f.Cluster.Namespace, &jf.sshSecret: base + "-ssh", &jf.secret: base, &jf.claim: base,
+		&jf.name: own, &jf.namespace: f.Cluster.Namespace, &jf.sshSecret: base + "-ssh", &jf.secret: base, &jf.claim: own,
 	} {
 		if *field == "" {
 			*field = value
@@ -137,11 +173,15 @@ func (jf jobFlags) schedules(f *inventory.Fleet, room time.Duration) ([]manifest
 		if jf.command == "run" {
 			open = 12 * time.Hour
 		}
-		return []manifests.Schedule{{Cron: w.Cron(), Timezone: jf.zone, Open: open, Room: room}}, nil
+		return []manifests.Schedule{{Cron: w.Cron(), Timezone: jf.zone, Open: open, Deadline: open + room}}, nil
 	}
 	var all []manifests.Schedule
-	for _, w := range f.Windows {
-		all = append(all, manifests.Schedule{Cron: w.Cron(), Timezone: w.Timezone, Open: w.Duration, Room: room})
+	for i, w := range f.Windows {
+		s := manifests.Schedule{Cron: w.Cron(), Timezone: w.Timezone, Open: w.Duration}
+		if longest, ends := f.Windows.Joined(i, time.Now()); ends { // windows that adjoin are one to the run that begins in the first
+			s.Deadline = longest + room
+		}
+		all = append(all, s)
 	}
 	return all, nil
 }
@@ -166,14 +206,7 @@ func rendered(objects []manifests.Object) ([]byte, []kube.Applied, error) {
 }
 
 // applyJob sends the objects.
-func (a *app) applyJob(ctx context.Context, f *inventory.Fleet, objects []kube.Applied, dryRun bool) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	k, err := kube.Open(kube.Config{Kubeconfig: f.Cluster.Kubeconfig, Context: f.Cluster.Context, Namespace: f.Cluster.Namespace, Dial: a.dial})
-	if err != nil {
-		return exitWith(exitFailed, fmt.Errorf("cluster: %w", err))
-	}
-	defer k.Close()
+func (a *app) applyJob(ctx context.Context, k *kube.Cluster, objects []kube.Applied, dryRun bool) error {
 	if err := k.Apply(ctx, objects, dryRun); err != nil {
 		return exitWith(exitFailed, err)
 	}

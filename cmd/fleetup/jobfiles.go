@@ -54,14 +54,14 @@ func (a *app) jobOf(f *inventory.Fleet, hosts []inventory.Host, jf jobFlags) (ma
 
 // rules are what the job's account is granted: what its command asks of the API, and no more.
 func (jf jobFlags) rules(f *inventory.Fleet, hosts []inventory.Host) []kube.Rule {
-	if jf.command == "audit" || jf.command == "diagnose" {
+	switch jf.command {
+	case "audit", "diagnose":
 		return kube.LookRules(jf.command)
+	case "check":
+		return append(kube.LookRules(jf.command), gateRules(f)...)
 	}
 	rules := append(kube.Rules(f.Cluster.Namespace), fleetRules(f, hosts)...)
-	if jf.command == "check" {
-		rules = append(rules, kube.AheadRules()...)
-	}
-	return rules
+	return append(rules, kube.Extra(kube.Needs{Kured: jf.kured})...)
 }
 
 // ownPrograms are those that hooks and gates run on the runner's machine.
@@ -82,9 +82,12 @@ func ownPrograms(f *inventory.Fleet) []string {
 // jobArgs are fleetup's own arguments in the pod. [cluster] names a kubeconfig here; there it is the pod's ServiceAccount.
 func (a *app) jobArgs(f *inventory.Fleet, jf jobFlags) []string {
 	args := []string{jf.command, path.Join(manifests.Folder, inventoryFile)}
-	if jf.command == "run" {
-		args = append(args, "--unattended")
-	} else {
+	switch jf.command {
+	case "run": // another window's job that is still at work isn't in its way: this one goes on after it
+		args = append(args, "--unattended", "--wait-lock")
+	case "check":
+		args = append(args, "--only-new", "--look-only")
+	default:
 		args = append(args, "--only-new")
 	}
 	args = append(args, "--set", fmt.Sprintf("name=%q", f.Name), "--set", fmt.Sprintf("cluster={ namespace = %q }", f.Cluster.Namespace))
@@ -171,21 +174,24 @@ func (p pod) sshFiles(hosts []inventory.Host, secret string) []manifests.Mounted
 }
 
 // roomFor is how long what is in flight at a window's end may take: the longest host's own timeouts, the soak that follows, of which
-// another pod would begin from the start, the wait for its pods, and some.
+// another pod would begin from the start, the wait for its pods, the return of the spares, and some.
 func roomFor(f *inventory.Fleet, hosts []inventory.Host) time.Duration {
-	var longest time.Duration
+	var longest, spares time.Duration
 	for _, h := range hosts {
 		drain := h.Drain.Timeout
 		if drain == 0 {
 			drain = time.Hour
 		}
 		longest = max(longest, drain+h.Reboot.Timeout+2*h.Verify.Timeout)
+		if f.Strategy.MaxSurge > 0 && h.Spare {
+			spares = max(spares, drain+h.Reboot.Timeout)
+		}
 	}
 	soak := f.Strategy.Soak
 	if f.Strategy.MinPods > 0 {
 		soak *= 2
 	}
-	return longest + soak + time.Hour
+	return longest + spares + soak + time.Hour
 }
 
 // fleetRules are the rights that only this inventory needs, for these of its hosts.
@@ -205,6 +211,11 @@ func fleetRules(f *inventory.Fleet, hosts []inventory.Host) []kube.Rule {
 		}),
 		Surge: slices.ContainsFunc(hosts, func(h inventory.Host) bool { return h.Drain.LastEndpoint == kube.LastSurge }),
 	})
+	return append(rules, gateRules(f)...)
+}
+
+// gateRules are the rights to read what gates ask for.
+func gateRules(f *inventory.Fleet) (rules []kube.Rule) {
 	for _, g := range f.Gates {
 		if g.Resource != "" {
 			rules = append(rules, kube.ObjectRule(g.Resource, g.Namespace, g.Object))

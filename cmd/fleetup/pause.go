@@ -57,7 +57,7 @@ func (a *app) onLease(ctx context.Context, path string, do func(*kube.Cluster, k
 		return err
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	k, err := a.openCluster(ctx, f)
+	k, err := a.openCluster(ctx, f, account{})
 	if err != nil {
 		cancel()
 		return err

@@ -132,7 +132,7 @@ func (a *app) atWork(ctx context.Context, f *inventory.Fleet, hosts []inventory.
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	k, err := a.openCluster(ctx, f)
+	k, err := a.openCluster(ctx, f, account{})
 	if err != nil {
 		return fmt.Errorf("%w; --with-workloads goes ahead without asking", err)
 	}

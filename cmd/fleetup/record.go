@@ -169,6 +169,7 @@ func (r *record) why() string {
 
 // lock takes the lease, and looks again at which run is unfinished where that changed meanwhile.
 func (r *record) lock(ctx context.Context, wait bool) error {
+	var said kube.Holder
 	for {
 		lease, err := r.s.cluster.Acquire(ctx, r.holder(), gone)
 		if err == nil {
@@ -179,7 +180,10 @@ func (r *record) lock(ctx context.Context, wait bool) error {
 		if !wait || !errors.As(err, &held) {
 			return lockError(err)
 		}
-		fmt.Fprintf(r.s.app.err, "waiting: %v\n", err)
+		if held.Holder != said { // once: a job waits for hours
+			fmt.Fprintf(r.s.app.err, "waiting: %v\n", err)
+			said = held.Holder
+		}
 		select {
 		case <-ctx.Done():
 			return ctx.Err()

@@ -30,18 +30,24 @@ type session struct {
 	asked    []runner.Gate // the inventory's gates
 	unread   []string      // what a forecast goes without
 	before   func() map[string]runner.Spent
+	looks    bool // this user may look alone
 	stop     context.CancelFunc
 }
 
 // open reads the inventory, binds its playbooks and opens the cluster. Nothing is touched, no machine dialled. upgrade
 // says that the command has no meaning without an [upgrade].
 func (a *app) open(ctx context.Context, path string, upgrade bool) (*session, error) {
+	return a.openAs(ctx, path, upgrade, false)
+}
+
+// openAs is open for a user that may look alone, where looks says so.
+func (a *app) openAs(ctx context.Context, path string, upgrade, looks bool) (*session, error) {
 	f, hosts, err := a.load(path, needs{upgrade: upgrade, cluster: true, playbooks: true})
 	if err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	s := &session{app: a, fleet: f, hosts: hosts, net: a.network(f), stop: cancel}
+	s := &session{app: a, fleet: f, hosts: hosts, net: a.network(f), stop: cancel, looks: looks}
 	s.before = sync.OnceValue(s.past)
 	if err := s.compile(remote.Fence{}); err != nil {
 		s.close()
@@ -51,7 +57,7 @@ func (a *app) open(ctx context.Context, path string, upgrade bool) (*session, er
 		s.close()
 		return nil, err
 	}
-	k, err := a.openCluster(ctx, f, fleetRules(f, hosts)...)
+	k, err := a.openCluster(ctx, f, account{s.ownRights(), looks})
 	if err != nil {
 		s.close()
 		return nil, err
@@ -108,9 +114,20 @@ func (s *session) situation(ctx context.Context) (runner.Situation, error) {
 	return sit, nil
 }
 
+// ownRights are those that only this inventory needs.
+func (s *session) ownRights() []kube.Rule {
+	if s.looks {
+		return gateRules(s.fleet)
+	}
+	return fleetRules(s.fleet, s.hosts)
+}
+
 // extraRights are those that only this run needs.
 func (s *session) extraRights() []kube.Rule {
-	return append(kube.Extra(kube.Needs{PastBudget: len(s.cluster.pastBudget) > 0}), fleetRules(s.fleet, s.hosts)...)
+	if s.looks {
+		return s.ownRights()
+	}
+	return append(kube.Extra(kube.Needs{PastBudget: len(s.cluster.pastBudget) > 0}), s.ownRights()...)
 }
 
 // predict says what a drain of the node would meet now.

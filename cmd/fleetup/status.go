@@ -55,7 +55,7 @@ func (a *app) status(ctx context.Context, path string) error {
 	defer cancel()
 	st := standing{Version: 1, State: "none", From: []string{}}
 	p, ok := a.journaled(f, &st)
-	k, kerr := a.openCluster(ctx, f)
+	k, kerr := a.openCluster(ctx, f, account{})
 	var nodes map[string]kube.Node
 	if kerr == nil {
 		defer func() { cancel(); k.Wait(); k.Close() }()

@@ -200,10 +200,16 @@ func (c *cluster) targets(checks []inventory.HTTPCheck) []runner.Target {
 	return targets
 }
 
+// account is what is known of the rights of a command's user: those that it needs beside every run's own, or that it may look alone.
+type account struct {
+	extra []kube.Rule
+	looks bool
+}
+
 // openCluster opens the API and starts the watches; both end with ctx. A cluster that doesn't answer is an error
 // within the time that people wait for one.
-func (a *app) openCluster(ctx context.Context, f *inventory.Fleet, extra ...kube.Rule) (*kube.Cluster, error) {
-	k, err := a.reachCluster(f, extra...)
+func (a *app) openCluster(ctx context.Context, f *inventory.Fleet, as account) (*kube.Cluster, error) {
+	k, err := a.reachCluster(f, as)
 	if err != nil {
 		return nil, err
 	}
@@ -225,10 +231,10 @@ func (a *app) openCluster(ctx context.Context, f *inventory.Fleet, extra ...kube
 }
 
 // reachCluster prepares the way to the inventory's cluster. Nothing is sent, and no watch begun.
-func (a *app) reachCluster(f *inventory.Fleet, extra ...kube.Rule) (*kube.Cluster, error) {
+func (a *app) reachCluster(f *inventory.Fleet, as account) (*kube.Cluster, error) {
 	k, err := kube.Open(kube.Config{
 		Kubeconfig: f.Cluster.Kubeconfig, Context: f.Cluster.Context, Namespace: f.Cluster.Namespace, Dial: a.dial,
-		Boottime: a.boottime, Extra: extra,
+		Boottime: a.boottime, Extra: as.extra, Looks: as.looks,
 	})
 	if errors.Is(err, fs.ErrNotExist) && f.Cluster.Kubeconfig != "" {
 		return nil, exitWith(exitFailed, fmt.Errorf("cluster: kubeconfig %s: there is no such file; put it there, or name another under [cluster]", f.Cluster.Kubeconfig))

@@ -39,10 +39,12 @@ func (j Job) cronJob(name string, s Schedule) *batchv1.CronJob {
 	}
 	c.Spec.JobTemplate.Labels = j.labels()
 	c.Spec.JobTemplate.Spec = batchv1.JobSpec{
-		ActiveDeadlineSeconds: new(int64((open + s.Room).Seconds())),
-		BackoffLimit:          new(int32(mostRetries)),
-		PodFailurePolicy:      failurePolicy(),
-		Template:              j.pod(),
+		BackoffLimit:     new(int32(mostRetries)),
+		PodFailurePolicy: failurePolicy(),
+		Template:         j.pod(),
+	}
+	if s.Deadline > 0 {
+		c.Spec.JobTemplate.Spec.ActiveDeadlineSeconds = new(int64(s.Deadline.Seconds()))
 	}
 	return c
 }
@@ -88,10 +90,16 @@ func (j Job) pod() corev1.PodTemplateSpec {
 	return pod
 }
 
-// env tells the runner its node, by which it knows to take that one last.
+// env tells the runner its node, by which it knows to take that one last, and its pod, by which it knows whether that could
+// start elsewhere.
 func (j Job) env() []corev1.EnvVar {
+	of := func(field string) *corev1.EnvVarSource {
+		return &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{FieldPath: field}}
+	}
 	env := []corev1.EnvVar{
-		{Name: "NODE_NAME", ValueFrom: &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{FieldPath: "spec.nodeName"}}},
+		{Name: "NODE_NAME", ValueFrom: of("spec.nodeName")},
+		{Name: "POD_NAMESPACE", ValueFrom: of("metadata.namespace")},
+		{Name: "POD_NAME", ValueFrom: of("metadata.name")},
 		{Name: "HOME", Value: Home},
 		{Name: "XDG_STATE_HOME", Value: State},
 	}

@@ -46,7 +46,7 @@ type Schedule struct {
 	Cron     string
 	Timezone string
 	Open     time.Duration // how long it makes sense to begin; 0: an hour
-	Room     time.Duration // how long what is in flight may go on after that
+	Deadline time.Duration // after which a pod is ended, whatever it is at: beyond the end of all that may be in flight; 0: never
 }
 
 // Mounted is a file in the pod that comes out of a Secret: one key of it, or all keys as files of a folder where Key is "".

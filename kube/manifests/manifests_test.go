@@ -18,7 +18,7 @@ import (
 func sample() Job {
 	return Job{
 		Name: "fleetup-prod", Namespace: "ops", Image: "registry.example.com/fleetup:1", Args: []string{"run", "x"},
-		Schedules: []Schedule{{Cron: "0 1 * * 6", Timezone: "Europe/Berlin", Open: 4 * time.Hour, Room: 2 * time.Hour}, {Cron: "0 6 * * *"}},
+		Schedules: []Schedule{{Cron: "0 1 * * 6", Timezone: "Europe/Berlin", Open: 4 * time.Hour, Deadline: 6 * time.Hour}, {Cron: "0 6 * * *"}},
 		Rules:     append(kube.Rules("kube-system"), kube.ObjectRule("cephclusters.ceph.rook.io", "rook-ceph", "a")),
 		Files:     map[string]string{"inventory.toml": "a", "playbooks/nic.toml": "b"},
 		Secrets:   []Mounted{{"ssh.keys", "", Home + "/.ssh"}, {"tokens", "prometheus.token", Folder + "/prometheus.token"}, {"tokens", "ca.pem", "/srv/ca.pem"}},
@@ -100,7 +100,7 @@ func TestCronJob(t *testing.T) {
 		*first.StartingDeadlineSeconds != 4*3600 || *first.JobTemplate.Spec.ActiveDeadlineSeconds != 6*3600 {
 		t.Errorf("%+v", first)
 	}
-	if second.TimeZone != nil || *second.StartingDeadlineSeconds != 3600 {
+	if second.TimeZone != nil || *second.StartingDeadlineSeconds != 3600 || second.JobTemplate.Spec.ActiveDeadlineSeconds != nil {
 		t.Errorf("%+v", second)
 	}
 	var said []string
@@ -145,7 +145,7 @@ func TestPod(t *testing.T) {
 			t.Errorf("%+v", e)
 		}
 	}
-	if diff := cmp.Diff([]string{"NODE_NAME", "HOME", "XDG_STATE_HOME", "CHAT", "FLEET_SUDO"}, env); diff != "" {
+	if diff := cmp.Diff([]string{"NODE_NAME", "POD_NAMESPACE", "POD_NAME", "HOME", "XDG_STATE_HOME", "CHAT", "FLEET_SUDO"}, env); diff != "" {
 		t.Error(diff)
 	}
 	if pod.Volumes[1].PersistentVolumeClaim.ClaimName != "journals" {

@@ -17,7 +17,7 @@ mkdir -p "$cache"
 exec 9>"$cache/lock"
 flock 9
 
-tools=(apt-utils createrepo-c debian-archive-keyring debootstrap dpkg-dev iproute2 iptables openipmi openssh-client rpm systemd-container)
+tools=(apt-utils buildah createrepo-c debian-archive-keyring debootstrap dpkg-dev iproute2 iptables openipmi openssh-client rpm systemd-container)
 [ -z "${FLEETUP_BENCH:-}" ] || tools+=(ansible-core clustershell) # the benches' peers
 [ -z "${FLEETUP_VM:-}" ] || tools+=(cpio curl e2fsprogs fdisk gcc libc6-dev openipmi qemu-system-x86 qemu-utils seabios ipxe-qemu)
 
