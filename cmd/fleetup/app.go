@@ -36,7 +36,8 @@ type app struct {
 	identity string                               // who holds the lease
 	wrap     func(*runner.Runner)                 // puts faults between a run and the world
 
-	vanishes bool // the machines end with this process: no other can go on with a run
+	inventory string // the file that was named; "": none was yet
+	vanishes  bool   // the machines end with this process: no other can go on with a run
 
 	ending   sync.WaitGroup // what comes to an end by itself, and that the end of the process needn't wait for
 	asking   atomic.Bool    // a question is open: Ctrl-C answers it
@@ -95,6 +96,7 @@ func (s silent) Error() string { return fmt.Sprintf("exit %d", int(s)) }
 
 // main runs one command line and returns its exit code.
 func (a *app) main(ctx context.Context, args []string) int {
+	a.out, a.err = hinting{plainly(a.out), a}, hinting{plainly(a.err), a}
 	root := a.root()
 	root.SetArgs(args)
 	if len(args) > 0 && strings.HasPrefix(args[0], cobra.ShellCompRequestCmd) {
@@ -251,7 +253,7 @@ func (a *app) json() bool { return a.flags.output == "json" }
 
 // terminal reports whether progress goes to a terminal and questions can be asked on one.
 func (a *app) terminal() bool {
-	f, ok := a.err.(*os.File)
+	f, ok := plainly(a.err).(*os.File)
 	return ok && a.in != nil && term.IsTerminal(int(f.Fd())) && term.IsTerminal(int(a.in.Fd()))
 }
 

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"al.essio.dev/pkg/shellescape"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -82,9 +81,7 @@ func (a *app) audit(ctx context.Context, path string, flags auditFlags) error {
 	}
 	list := a.selected(audit.Find(facts), f, hosts)
 	for i := range list {
-		if strings.HasPrefix(list[i].Command, "fleetup ") {
-			list[i].Command = strings.ReplaceAll(list[i].Command, "INVENTORY", shellescape.Quote(path))
-		}
+		list[i].Command = a.hint(list[i].Command)
 	}
 	shown, more := list, ""
 	if flags.onlyNew {
@@ -290,7 +287,7 @@ func (a *app) showAudit(path string, facts *audit.Facts, list []finding.Finding,
 // auditOn prints findings for people.
 func (a *app) auditOn(s screen, path string, facts *audit.Facts, list []finding.Finding) {
 	s.tight = s.tight && !a.flags.verbose
-	s.kinds, s.shown, s.most = mostAudited, map[string]bool{}, "all by `fleetup audit "+path+" --patches`"
+	s.kinds, s.shown, s.most = mostAudited, map[string]bool{}, "all by `fleetup audit INVENTORY --patches`"
 	s.line("", fmt.Sprintf("%s, %s looked at: %s", plural(len(facts.Nodes), "node"), plural(len(facts.Pods), "pod"), counted(list)))
 	s.findings(list)
 	if s.tight && len(list) > 0 {
@@ -329,7 +326,7 @@ const asIs = "#! "
 // showPatches prints what mends as a script. What isn't for a shell (lines of the inventory, work of hands) is in it as a
 // comment, once for all that it is for, and so is what needs care.
 func (a *app) showPatches(path string, list []finding.Finding) {
-	fmt.Fprintf(a.out, "#!/bin/sh\n# What `fleetup audit %s` found, and what mends it: read it, take out what you won't have, run it.\n# What needs care stands behind #! and runs once that is taken off.\nset -eux\n", path)
+	fmt.Fprintf(a.out, "#!/bin/sh\n# What `fleetup audit INVENTORY` found, and what mends it: read it, take out what you won't have, run it.\n# What needs care stands behind #! and runs once that is taken off.\nset -eux\n")
 	type remedy struct{ rule, command string }
 	objects := map[remedy][]string{}
 	for _, f := range list {

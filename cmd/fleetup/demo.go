@@ -53,7 +53,8 @@ func (a *app) demo(ctx context.Context, dir string, serve serveFlags) error {
 	if err != nil {
 		return fmt.Errorf("demo: %w", err)
 	}
-	fmt.Fprintf(paper(a.err), "six simulated machines, upgraded as `fleetup run %s` would\n\n", path)
+	a.inventory = path
+	fmt.Fprint(paper(a.err), "six simulated machines, upgraded as `fleetup run INVENTORY` would\n\n")
 	a.dial, a.vanishes = b.Dial, true
 	a.flags.yes, a.flags.stateDir = true, filepath.Join(b.Dir, "state")
 	if err := a.run(ctx, path, runFlags{serve: serve}); err != nil {

@@ -8,7 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"al.essio.dev/pkg/shellescape"
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/fleetup/fleetup/inventory"
@@ -107,7 +106,7 @@ func (a *app) lookAll(ctx context.Context, n *remote.Net, f *inventory.Fleet, ho
 		listened.gaps = append(listened.gaps, "the past day ("+oneLine(without)+")")
 	}
 	listened.nodes = all
-	listened.name(f.Path)
+	listened.name(a.hint)
 	return listened
 }
 
@@ -167,14 +166,14 @@ func (d diagnosis) findings() []finding.Finding {
 }
 
 // name puts the inventory's own file into commands, which are to be pasted.
-func (d diagnosis) name(inventory string) {
+func (d diagnosis) name(hint func(string) string) {
 	lists := [][]finding.Finding{d.more}
 	for _, n := range d.nodes {
 		lists = append(lists, n.Findings)
 	}
 	for _, list := range lists {
 		for i := range list {
-			list[i].Command = strings.ReplaceAll(list[i].Command, "INVENTORY", shellescape.Quote(inventory))
+			list[i].Command = hint(list[i].Command)
 		}
 	}
 }

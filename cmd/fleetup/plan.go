@@ -164,7 +164,7 @@ func (s *session) fresh(file string, plan runner.Plan, found map[string]*runner.
 	}
 	var old savedPlan
 	if err := json.Unmarshal(b, &old); err != nil || old.Version != 1 {
-		return usage("--plan %s: not a plan that `fleetup plan -o` saved", file)
+		return usage("--plan %s: not a plan that `fleetup plan INVENTORY -o FILE` saved", file)
 	}
 	now := s.saved(plan, found, nil)
 	old.Findings, old.Predicted = nil, 0
@@ -180,7 +180,7 @@ func (s *session) fresh(file string, plan runner.Plan, found map[string]*runner.
 		return err
 	}
 	if !bytes.Equal(was, is) {
-		return exitWith(exitFailed, fmt.Errorf("--plan %s is stale: the inventory, or what the nodes run, has changed since; look at a new one with `fleetup plan`", file))
+		return exitWith(exitFailed, fmt.Errorf("--plan %s is stale: the inventory, or what the nodes run, has changed since; look at a new one with `fleetup plan INVENTORY`", file))
 	}
 	return nil
 }

@@ -147,7 +147,7 @@ func (a *app) atWork(ctx context.Context, f *inventory.Fleet, hosts []inventory.
 	if len(busy) == 0 {
 		return nil
 	}
-	return exitWith(exitFailed, fmt.Errorf("refused, nothing was switched:\n%s\ndrain first (`kubectl drain`, or `fleetup swap begin`), or say --with-workloads",
+	return exitWith(exitFailed, fmt.Errorf("refused, nothing was switched:\n%s\ndrain first (`kubectl drain`, or `fleetup swap begin INVENTORY NODE`), or say --with-workloads",
 		strings.Join(busy, "\n")))
 }
 

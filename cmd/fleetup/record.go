@@ -229,7 +229,7 @@ func (r *record) halted(ctx context.Context) (string, error) {
 // heldUp is why this run begins nothing new, whatever its nodes are up to: somebody paused it, or its journal's disk is full.
 func (r *record) heldUp() string {
 	if r.paused() {
-		return "paused; `fleetup resume` goes on"
+		return "paused; `fleetup resume INVENTORY` goes on"
 	}
 	if full := r.journal.Full(); full != nil {
 		return full.Error()

@@ -72,7 +72,7 @@ func (a *app) report(inventory, run, file string) error {
 		file = f.Name + "-" + r.Run + ".html"
 	}
 	if file == "" || file == "-" {
-		return write(a.out)
+		return write(plainly(a.out)) // the same bytes as in a file
 	}
 	var b bytes.Buffer
 	if err := write(&b); err != nil {

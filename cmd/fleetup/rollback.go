@@ -24,7 +24,7 @@ before, as GRUB's default and booted; rollback commands of playbooks, in reverse
 limits.
 
 A control plane's version and patches of the operating system never go back, nor do commands without a rollback of their
-own: the plan, which is shown first, says so, as ` + "`fleetup plan`" + ` did before the run.`,
+own: the plan, which is shown first, says so, as ` + "`fleetup plan INVENTORY`" + ` did before the run.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error { return a.rollback(c.Context(), args[0], allowed) },
 	}

@@ -81,7 +81,7 @@ func (rf runFlags) valid() error {
 	}
 	if rf.plan != "" {
 		if _, err := os.Stat(rf.plan); err != nil {
-			return usage("--plan: %w; `fleetup plan -o FILE` saves one", err)
+			return usage("--plan: %w; `fleetup plan INVENTORY -o FILE` saves one", err)
 		}
 	}
 	return nil
@@ -107,7 +107,7 @@ func (a *app) run(ctx context.Context, path string, rf runFlags) error {
 		rec.s.cluster.allow(rf.allowed)
 		return rec.underLease(ctx, rf.waitLock, func() error {
 			if runner.IsRollback(rec.run) {
-				return exitWith(exitFailed, fmt.Errorf("run %s is a rollback and isn't finished: `fleetup rollback %s` goes on with it, `fleetup abort %[2]s` ends it", rec.run, path))
+				return exitWith(exitFailed, fmt.Errorf("run %s is a rollback and isn't finished: `fleetup rollback INVENTORY` goes on with it, `fleetup abort INVENTORY` ends it", rec.run))
 			}
 			return rec.s.carryOut(ctx, rec, rf, stop)
 		})
@@ -121,7 +121,7 @@ func (s *session) carryOut(ctx context.Context, rec *record, rf runFlags, stop <
 		return exitWith(exitFailed, err)
 	}
 	if rf.unattended && why != "" {
-		return exitWith(exitHalted, fmt.Errorf("halted: %s\nan unattended run goes on after `fleetup resume %s` alone", firstLine(why), s.fleet.Path))
+		return exitWith(exitHalted, fmt.Errorf("halted: %s\nan unattended run goes on after `fleetup resume INVENTORY` alone", firstLine(why)))
 	}
 	found, findings, err := s.preflight(ctx)
 	if err != nil {
@@ -234,13 +234,13 @@ func (s *session) showNext(rec *record, end runner.End) {
 	switch {
 	case end.Finished:
 	case s.app.vanishes:
-		fmt.Fprintln(paper(s.app.err), "next: `fleetup demo` begins anew, for its machines are gone; on real ones `fleetup run` would go on")
+		fmt.Fprintln(paper(s.app.err), "next: `fleetup demo` begins anew, for its machines are gone; on real ones `fleetup run INVENTORY` would go on")
 	default:
 		command := "run"
 		if runner.IsRollback(rec.run) {
 			command = "rollback"
 		}
-		fmt.Fprintf(paper(s.app.err), "next: `fleetup %s %s` goes on, `fleetup abort %[2]s` gives back what is safe to give back\n", command, s.fleet.Path)
+		fmt.Fprintf(paper(s.app.err), "next: `fleetup %s INVENTORY` goes on, `fleetup abort INVENTORY` gives back what is safe to give back\n", command)
 	}
 }
 
@@ -322,7 +322,7 @@ var errSignal = errors.New("asked to end at once")
 func lockError(err error) error {
 	var held *kube.HeldError
 	if errors.As(err, &held) {
-		return exitWith(exitHeld, fmt.Errorf("another run holds the lease: %w\nCtrl-C ends it there, `fleetup pause` holds it from here, `fleetup run --wait-lock` waits for it", err))
+		return exitWith(exitHeld, fmt.Errorf("another run holds the lease: %w\nCtrl-C ends it there, `fleetup pause INVENTORY` holds it from here, `fleetup run INVENTORY --wait-lock` waits for it", err))
 	}
 	return exitWith(exitFailed, err)
 }

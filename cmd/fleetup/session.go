@@ -193,7 +193,7 @@ func (s *session) preflight(ctx context.Context) (map[string]*runner.Surveyed, [
 	for i, f := range findings {
 		findings[i].Why = brief(f.Node, f.Why)
 	}
-	return found, unknownKeys(found, s.fleet.Path, findings), nil
+	return found, unknownKeys(found, findings), nil
 }
 
 // tryProbes asks the API server whether it would take the probe pods, once for each kind. A right that is missing is

@@ -213,7 +213,7 @@ func (s *nodeStands) held(h runner.Hold, held bool) {
 	case h.Troubles != "":
 		s.Why += "; not given back, as " + firstLine(h.Troubles)
 	case !h.Off:
-		s.Run, s.Why = "being held", s.Why+"; not off yet: `fleetup swap begin` goes on, `cancel` gives it back"
+		s.Run, s.Why = "being held", s.Why+"; not off yet: `fleetup swap begin INVENTORY "+s.Node+"` goes on, `fleetup swap cancel INVENTORY "+s.Node+"` gives it back"
 	}
 }
 
@@ -271,7 +271,7 @@ func because(st standing) string {
 		text += ": " + st.Why
 	}
 	if strings.HasPrefix(st.Why, "paused: ") {
-		text += "; `fleetup resume` goes on"
+		text += "; `fleetup resume INVENTORY` goes on"
 	}
 	return text
 }

@@ -70,7 +70,7 @@ func (s *session) summary(run string, end runner.End, p runner.Progress, web *ru
 	for _, h := range s.hosts {
 		sum.count(h.Node, p.Nodes[h.Node])
 		if n := p.Nodes[h.Node]; n.State == runner.Held && n.Why == "" {
-			sum.problems = append(sum.problems, fmt.Sprintf("%s is off and held; when the work is done: `fleetup swap finish %s %s`", h.Node, s.fleet.Path, h.Name))
+			sum.problems = append(sum.problems, fmt.Sprintf("%s is off and held; when the work is done: `fleetup swap finish INVENTORY %s`", h.Node, h.Name))
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(p.Nodes)) {

@@ -33,7 +33,7 @@ func (a *app) swapCommand() *cobra.Command {
 		Short: "Hardware work on one node: empty it and turn it off; turn it on, compare, give it back",
 		Long: `Hardware work on one node. begin says what lies on which disk, which card carries the node's address and what will miss the
 node; then it drains the node, writes down its hardware, stops it and turns it off; from then on it
-is held, for hours or days, by no process: ` + "`fleetup status`" + ` shows it, and other runs leave it alone. finish turns it on, compares
+is held, for hours or days, by no process: ` + "`fleetup status INVENTORY`" + ` shows it, and other runs leave it alone. finish turns it on, compares
 the hardware with before and with what was announced, and gives the node back; or says what is wrong and keeps holding.
 cancel gives it back whatever is different.`,
 	}
@@ -101,7 +101,7 @@ func (a *app) openSwap(ctx context.Context, path, node string, o swapOptions) (*
 	default:
 		w.hold, _ = runner.HoldOf(n.Run, n.State)
 		if w.run = w.hold.Run; n.Run != "" && w.run == "" {
-			err = exitWith(exitFailed, fmt.Errorf("node %s is held by run %s: end that first (`fleetup run`, `fleetup abort`, `fleetup node release`)", n.Name, n.Run))
+			err = exitWith(exitFailed, fmt.Errorf("node %s is held by run %s: end that first (`fleetup run INVENTORY`, `fleetup abort INVENTORY`, `fleetup node release INVENTORY %[1]s`)", n.Name, n.Run))
 		}
 	}
 	if err != nil {
@@ -134,7 +134,7 @@ func (a *app) swapBegin(ctx context.Context, path, node string, o swapOptions) e
 	if err := w.carry(ctx, runner.OrderSwapBegin); err != nil {
 		return err
 	}
-	fmt.Fprintf(paper(a.out), "%s is off and held; when the work is done: `fleetup swap finish %s %s`\n", w.host.Node, path, w.host.Name)
+	fmt.Fprintf(paper(a.out), "%s is off and held; when the work is done: `fleetup swap finish INVENTORY %s`\n", w.host.Node, w.host.Name)
 	return nil
 }
 
@@ -153,10 +153,10 @@ func (a *app) swapEnd(ctx context.Context, path, node string, o swapOptions, ord
 	}
 	defer w.close()
 	if w.run == "" {
-		return exitWith(exitFailed, fmt.Errorf("node %s isn't held for hardware work; `fleetup swap begin` begins it", w.host.Node))
+		return exitWith(exitFailed, fmt.Errorf("node %s isn't held for hardware work; `fleetup swap begin INVENTORY %[1]s` begins it", w.host.Node))
 	}
 	if order == runner.OrderSwapFinish && !w.hold.Off {
-		return exitWith(exitFailed, fmt.Errorf("node %s: the work was begun and cut off before the machine was off: `fleetup swap begin` goes on with it, `fleetup swap cancel` gives it back", w.host.Node))
+		return exitWith(exitFailed, fmt.Errorf("node %s: the work was begun and cut off before the machine was off: `fleetup swap begin INVENTORY %[1]s` goes on with it, `fleetup swap cancel INVENTORY %[1]s` gives it back", w.host.Node))
 	}
 	fmt.Fprintf(paper(a.err), "%s is %s\n", w.host.Node, w.hold)
 	if err := a.confirm(ctx, fmt.Sprintf("turn %s on and give it back", w.host.Node)); err != nil {
@@ -202,7 +202,7 @@ func (w *swapping) carry(ctx context.Context, order string) error {
 	case errors.As(err, &kept):
 		return exitWith(exitFailed, fmt.Errorf("node %s stays held: %s", w.host.Node, kept.Why))
 	case ctx.Err() != nil:
-		return exitWith(exitInterrupted, fmt.Errorf("interrupted; node %s stays as it is: the same command goes on, `fleetup swap cancel` gives it back", w.host.Node))
+		return exitWith(exitInterrupted, fmt.Errorf("interrupted; node %s stays as it is: the same command goes on, `fleetup swap cancel INVENTORY %[1]s` gives it back", w.host.Node))
 	case err != nil:
 		return exitWith(exitFailed, fmt.Errorf("node %s: %w", w.host.Node, err))
 	}
@@ -323,7 +323,7 @@ func (a *app) trustNew(ctx context.Context, n *remote.Net, o offered) error {
 	a.showOffer(n, o)
 	if err := a.confirm(ctx, fmt.Sprintf("%s shows another host key than before; is that the machine", o.login.Name)); err != nil {
 		if errors.Is(err, errNo) { // much was touched by now
-			return exitWith(exitFailed, fmt.Errorf("%s: its new host key was not accepted; `fleetup swap finish` asks again", o.login.Name))
+			return exitWith(exitFailed, fmt.Errorf("%s: its new host key was not accepted; `fleetup swap finish INVENTORY %[1]s` asks again", o.login.Name))
 		}
 		return err
 	}

@@ -102,7 +102,7 @@ func (t target) nothing() string {
 	case t.others > 0:
 		return fmt.Sprintf("run %s has changed none of the selected nodes, or they are back already; it has changed others", t.run)
 	case t.left != "":
-		return fmt.Sprintf("run %s has changed nothing; `fleetup abort` ends it", t.run)
+		return fmt.Sprintf("run %s has changed nothing; `fleetup abort INVENTORY` ends it", t.run)
 	}
 	return fmt.Sprintf("what run %s changed is taken back already", t.run)
 }

@@ -62,7 +62,7 @@ func TestNothingToRollBack(t *testing.T) {
 		"":                               {run: newest, nodes: []string{"n1"}},
 		"no run has left word on a node": {},
 		"what run " + newest + " changed is taken back already":                                                      {run: newest},
-		"run " + newest + " has changed nothing; `fleetup abort` ends it":                                            {run: newest, left: newest},
+		"run " + newest + " has changed nothing; `fleetup abort INVENTORY` ends it":                                  {run: newest, left: newest},
 		"run " + newest + " has changed none of the selected nodes, or they are back already; it has changed others": {run: newest, others: 2},
 	} {
 		if why := got.nothing(); why != want {

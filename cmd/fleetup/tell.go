@@ -14,7 +14,7 @@ import (
 type teller struct {
 	*notify.Notifier
 	fleet string
-	path  string
+	hint  func(string) string
 }
 
 // lastWords is how long the end of a run waits for its messages to be sent.
@@ -28,13 +28,13 @@ func (a *app) teller(f *inventory.Fleet, trouble func(string)) *teller {
 			return a.secret(ctx, n.Key+".url", n.URL)
 		}})
 	}
-	return &teller{notify.Start(receivers, a.dial, trouble), f.Name, f.Path}
+	return &teller{notify.Start(receivers, a.dial, trouble), f.Name, a.hint}
 }
 
 func (t *teller) close() { t.Close(lastWords) }
 
 func (t *teller) send(event, what, text string) {
-	t.Send(notify.Message{Event: event, Title: fmt.Sprintf("fleetup %s: %s", t.fleet, what), Text: text})
+	t.Send(notify.Message{Event: event, Title: fmt.Sprintf("fleetup %s: %s", t.fleet, what), Text: t.hint(text)})
 }
 
 // event tells of those events of a run that people are called for.
@@ -47,7 +47,7 @@ func (t *teller) event(e runner.Event) {
 	case runner.EventFailed:
 		t.send("failed", e.Node+" failed in "+e.Phase, brief(e.Node, e.Message))
 	case runner.EventHalted:
-		t.send("halted", "halted", fmt.Sprintf("%s\n`fleetup run %s` goes on", e.Message, t.path))
+		t.send("halted", "halted", fmt.Sprintf("%s\n`fleetup run INVENTORY` goes on", e.Message))
 	}
 }
 

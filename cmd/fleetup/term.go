@@ -24,7 +24,7 @@ func dimensions(w io.Writer) (width, height int) {
 	if t, ok := w.(*top); ok {
 		w = t.Writer
 	}
-	f, ok := w.(*os.File)
+	f, ok := plainly(w).(*os.File)
 	if !ok {
 		return 0, 0
 	}

@@ -38,12 +38,15 @@ func (a *app) say(format string, args ...any) { fmt.Fprintf(paper(a.out), format
 
 // wrap breaks lines between words, so that none is wider than width; what follows is indented under the first. Commands
 // are left for the terminal to break, so that they can be copied: lines with $ before them, and what is in backquotes.
-func wrap(text string, width int) string {
+func wrap(text string, width int) string { return wrapped(text, width, 4) }
+
+// wrapped is wrap with what follows indented by so much.
+func wrapped(text string, width, beneath int) string {
 	width = max(width, 30)
 	var lines []string
 	for line := range strings.SplitSeq(text, "\n") {
 		lead := len(line) - len(strings.TrimLeft(line, " "))
-		hang := max(4, lead+2)
+		hang := max(beneath, lead+min(beneath, 2))
 		for !strings.HasPrefix(line[lead:], "$ ") && visible(line) > width {
 			cut := gap(line, width, lead+4)
 			if cut < 0 { // one long word

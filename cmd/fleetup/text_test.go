@@ -51,3 +51,15 @@ func TestTable(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+// TestWrappedFillsLines: what stands under a label as a block has each line as full as the first.
+func TestWrappedFillsLines(t *testing.T) {
+	text := "Pods may take what the kubelet and the runtime need: under load, as while a neighbour is drained, the node becomes NotReady."
+	lines := strings.Split(wrapped(text, 38, 0), "\n")
+	for i, line := range lines[:len(lines)-1] {
+		next, _, _ := strings.Cut(lines[i+1], " ")
+		if len(line) > 38 || len(line)+1+len(next) <= 38 {
+			t.Errorf("line %d is %q, and the next word is %q", i+1, line, next)
+		}
+	}
+}
