@@ -209,7 +209,7 @@ func (l *Lease) Held() error {
 		return ErrLost
 	}
 	if silent := l.c.boottime() - l.renewed; silent >= LeaseTime-leaseMargin {
-		return fmt.Errorf("%w: for %s", ErrDoubt, silent.Round(time.Second))
+		return fmt.Errorf("%w: the API server has taken no renewal", ErrDoubt) // without the time: who waits says each text once
 	}
 	return nil
 }

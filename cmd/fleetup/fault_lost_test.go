@@ -151,6 +151,34 @@ func TestFault07LeaseIsLost(t *testing.T) {
 	}
 }
 
+// A run that waits for its lease while the API server is away says so once, not with a line and an fsync each second.
+func TestFault09DoubtIsSaidOnce(t *testing.T) {
+	inYard(t, 2, yardUpgrade, func(s *yard) {
+		p := s.process(s.path("state"))
+		refused, said := false, 0
+		p.wrap = func(r *runner.Runner) {
+			show := r.Show
+			r.Show = func(e runner.Event) {
+				show(e)
+				if !refused && e.Event == runner.EventStep {
+					refused = true
+					s.API.Refuse(true)
+					time.AfterFunc(30*time.Minute, func() { s.API.Refuse(false) })
+				}
+				if e.Event == runner.EventWaiting && strings.Contains(e.Message, "lease") {
+					said++
+				}
+			}
+			w := r.Work["n1"]
+			w.Machine = slowMachine{w.Machine}
+			r.Work["n1"] = w
+		}
+		if code := p.fleetup("run", s.inventory); code != 0 || said != 1 {
+			t.Errorf("exit %d, said %d times:\n%s", code, said, p.out)
+		}
+	})
+}
+
 // The run ends between the question about it and its answer: nothing is claimed for the sake of ending it.
 func TestDecisionsAboutARunThatHasEnded(t *testing.T) {
 	for _, c := range []struct {
