@@ -85,7 +85,7 @@ func (t *table) bmc() (b BMC) {
 		case name == "type" || slices.Contains(known.must, name) || slices.Contains(known.may, name):
 		case name == "insecure":
 			t.know(name)
-			t.bad(name, "there is no way to go without a check: pin the BMC's certificate with fingerprint = \"SHA256:…\"; `fleetup power status` prints what it shows")
+			t.bad(name, "there is no way to go without a check: pin the BMC's certificate with fingerprint = \"SHA256:…\"; `fleetup power status INVENTORY NODE` prints what it shows")
 		case t.belongs(name):
 			t.know(name)
 			t.bad(name, "has no meaning for type %q", b.Type)

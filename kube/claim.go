@@ -28,7 +28,7 @@ const (
 type ClaimedError struct{ Node, Run string }
 
 func (e *ClaimedError) Error() string {
-	return fmt.Sprintf("node %s: claim: run %s holds it; `fleetup run` picks that run up, `fleetup abort` gives its nodes back", e.Node, e.Run)
+	return fmt.Sprintf("node %s: claim: run %s holds it; `fleetup run INVENTORY` picks that run up, `fleetup abort INVENTORY` gives its nodes back", e.Node, e.Run)
 }
 
 // ClaimedBy is the run that holds the node.

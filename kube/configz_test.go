@@ -36,7 +36,7 @@ func TestAwaitConfigured(t *testing.T) {
 		heard.heard(t, "the kubelet to tell its configuration: ")
 		w.Authorize(func(_, _, _, resource, _, _ string) bool { return resource != "nodes/proxy" })
 		_, err := w.within(time.Minute, func(ctx context.Context) error { return w.c.AwaitConfigured(ctx, "n1", good, nil) })
-		if err == nil || !strings.Contains(err.Error(), "`fleetup check` names the rules to add") {
+		if err == nil || !strings.Contains(err.Error(), "`fleetup check INVENTORY` names the rules to add") {
 			t.Errorf("without the right: %v", err)
 		}
 	})

@@ -97,7 +97,7 @@ func explain(operation string, err error) error {
 	}
 	switch {
 	case apierrors.IsForbidden(err):
-		return fmt.Errorf("%w (`fleetup check` names the rules to add)", err)
+		return fmt.Errorf("%w (`fleetup check INVENTORY` names the rules to add)", err)
 	case apierrors.IsUnauthorized(err):
 		return fmt.Errorf("the API server refused the credentials: %w", err)
 	}

@@ -123,7 +123,7 @@ func TestInNode(t *testing.T) {
 	}{
 		{errors.New("node n1: claim: x"), "node n1: claim: x"},
 		{errors.New("x"), "node n1: claim: x"},
-		{forbidden, "`fleetup check` names the rules to add"},
+		{forbidden, "`fleetup check INVENTORY` names the rules to add"},
 		{apierrors.NewUnauthorized("x"), "the API server refused the credentials"},
 	} {
 		if got := inNode("n1", "claim", test.err).Error(); !strings.Contains(got, test.want) {

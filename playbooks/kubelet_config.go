@@ -81,7 +81,7 @@ func buildKubeletConfig(b *binding) Step {
 		s.fields["maxPods"] = n
 	}
 	if len(s.fields) == 0 {
-		b.fail("kube_reserved", "nothing is set: name what the kubelet is to reserve, or when to evict; `fleetup audit` prints lines that fit the node")
+		b.fail("kube_reserved", "nothing is set: name what the kubelet is to reserve, or when to evict; `fleetup audit INVENTORY` prints lines that fit the node")
 	}
 	body, err := yaml.Marshal(s.document())
 	if err != nil {

@@ -26,7 +26,7 @@ type power struct {
 func buildPower(b *binding) Step {
 	s := &power{base: b.base(), check: b.script("check"), expect: b.list("expect")}
 	if state := b.str("power"); state != "hold" {
-		b.fail("power", "%q: a run turns a machine off only to hold it for hardware work, power = \"hold\"; `fleetup power` is for all else", state)
+		b.fail("power", "%q: a run turns a machine off only to hold it for hardware work, power = \"hold\"; `fleetup power on INVENTORY NODE` and the like are for all else", state)
 	}
 	if !s.traits.Disruptive {
 		b.fail("disruptive", "a machine that is turned off has to be drained")

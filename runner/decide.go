@@ -187,11 +187,11 @@ func (s *scene) mend() {
 func (s *scene) closed() string {
 	switch {
 	case s.observed.Stop:
-		return "fleetup was asked to stop; the next `fleetup run` goes on here"
+		return "fleetup was asked to stop; the next `fleetup run INVENTORY` goes on here"
 	case s.progress.Halted != "":
 		return "halted: " + s.progress.Halted
 	case s.observed.Paused:
-		return "paused; `fleetup resume` goes on"
+		return "paused; `fleetup resume INVENTORY` goes on"
 	case s.observed.Hold != "":
 		return s.observed.Hold
 	case len(s.observed.Nodes) == 0:
@@ -227,7 +227,7 @@ func (s *scene) leaveAlone(i int) string {
 	o, present := s.observed.Nodes[n.Name]
 	switch {
 	case o.Hold != "":
-		return o.Hold + "; `fleetup swap finish` or `cancel` gives it back"
+		return o.Hold + "; `fleetup swap finish INVENTORY NODE` or `cancel` gives it back"
 	case !present:
 		return "no longer in the cluster; take it out of the inventory, or let it join again and run once more"
 	case o.Cordoned && o.Run == "" && o.Failed == "" && s.plan.Cordoned != "upgrade" && !n.Spare:

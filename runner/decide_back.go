@@ -303,7 +303,7 @@ func (s *scene) wentBack(gaveUp string) string {
 	}
 	switch {
 	case len(not) > 0 && gaveUp != "":
-		parts = append(parts, fmt.Sprintf("%s could not go back for %s: %s. Once that is mended, `fleetup rollback` takes back what is left", few(not), brief(backWait), gaveUp))
+		parts = append(parts, fmt.Sprintf("%s could not go back for %s: %s. Once that is mended, `fleetup rollback INVENTORY` takes back what is left", few(not), brief(backWait), gaveUp))
 	case len(not) > 0:
 		parts = append(parts, fmt.Sprintf("%s could not go back", few(not)))
 	}

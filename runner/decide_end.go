@@ -301,7 +301,7 @@ func troubleWait(t Trouble, until time.Time) string {
 }
 
 func foreignWait(run string) string {
-	return "held by run " + run + "; that run must finish it, or `fleetup abort` give it back"
+	return "held by run " + run + "; that run must finish it, or `fleetup abort INVENTORY` give it back"
 }
 
 func count(n int, one, many string) string {

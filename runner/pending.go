@@ -52,7 +52,7 @@ func (r *Runner) unpend() {
 	}
 	if err != nil {
 		_ = r.emit(Event{Event: EventSaid, Message: fmt.Sprintf(
-			"nodes still carry the taint fleetup.io/pending, which keeps nothing away; the next run, or `fleetup abort`, takes it off: %v", err)})
+			"nodes still carry the taint fleetup.io/pending, which keeps nothing away; the next run, or `fleetup abort INVENTORY`, takes it off: %v", err)})
 	}
 }
 

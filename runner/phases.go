@@ -140,7 +140,7 @@ func (l *life) stillClaimed(ctx context.Context) error {
 	if l.r.claimed(l.w.Node) {
 		return nil
 	}
-	l.say("somebody took the run's annotations off the node: they are put back; `fleetup node release` is the way to take it out of a run")
+	l.say("somebody took the run's annotations off the node: they are put back; `fleetup node release INVENTORY NODE` is the way to take it out of a run")
 	_, err := l.r.Cluster.Claim(ctx, l.w.Node, l.r.Run, nil)
 	return err
 }
@@ -258,7 +258,7 @@ func (l *life) install(ctx context.Context, i *Item, t playbooks.Traits) error {
 	case st.Clean || st.Staged:
 		return nil
 	case !t.Repeatable:
-		return fmt.Errorf("%w; it isn't declared repeatable: finish it by hand, then `fleetup run` again", err)
+		return fmt.Errorf("%w; it isn't declared repeatable: finish it by hand, then `fleetup run INVENTORY` again", err)
 	}
 	return apply()
 }

@@ -239,7 +239,7 @@ func (l *life) verifyAsFound(ctx context.Context) error {
 		return err
 	}
 	if out != "" {
-		return fmt.Errorf("packages are half installed, so it stays cordoned; `fleetup run` finishes them: %s", out)
+		return fmt.Errorf("packages are half installed, so it stays cordoned; `fleetup run INVENTORY` finishes them: %s", out)
 	}
 	return l.r.Cluster.AwaitWhole(ctx, l.w.Node, l.whole(), l.waiting)
 }

@@ -34,7 +34,7 @@ func (w Work) Recorded(run string, state, last map[string]string) (record, ran m
 	record, ran = w.begunOf(state), state
 	switch {
 	case state != nil && len(record) == 0 && state[begun] != "" && w.Undo.Record == nil:
-		return nil, nil, errors.New("something was begun on it, and how it was before isn't recorded: go back by hand, then `fleetup node release`")
+		return nil, nil, errors.New("something was begun on it, and how it was before isn't recorded: go back by hand, then `fleetup node release INVENTORY NODE`")
 	case state != nil && (len(record) > 0 || state[begun] == ""):
 		return record, ran, nil
 	case last["run"] == cmp.Or(w.Undo.Run, run):

@@ -210,7 +210,7 @@ func (r *Runner) broken(cancel context.CancelCauseFunc, ended chan outcome, infl
 	if errors.Is(why, errHandOver) && err == nil {
 		return End{Exit: 130, Why: why.Error()}, why
 	}
-	return End{Exit: 130, Why: "interrupted: what was in flight is parked; `fleetup run` goes on with it"}, err
+	return End{Exit: 130, Why: "interrupted: what was in flight is parked; `fleetup run INVENTORY` goes on with it"}, err
 }
 
 // GiveBack takes each of the nodes through the order that gives it back as it was found, all at once, and returns

@@ -117,7 +117,7 @@ func listText(list []string) string {
 // the hold begins with it.
 func (l *life) recordHardware(ctx context.Context) error {
 	if l.onHold = true; l.swap == nil {
-		return errors.New("nobody can hold it here for hardware work: `fleetup run` can")
+		return errors.New("nobody can hold it here for hardware work: `fleetup run INVENTORY` can")
 	}
 	if l.state[factSwapBy] == "" {
 		if err := l.note(ctx, l.swap.facts()); err != nil {

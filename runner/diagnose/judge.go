@@ -139,7 +139,7 @@ func (j *judge) oom() {
 		severity, ago = j.t.OOMHours.Of(j.now.Sub(last.Time).Hours()), since(last.Time, j.now)+" ago"
 	}
 	w := told{rule: "oom-kill", meaning: "the machine ran out of memory, and the kernel chose a victim: it may take a kubelet as well",
-		action: "set limits on what grew, and reserve memory for the system (system-reserved); `fleetup audit` says how much"}
+		action: "set limits on what grew, and reserve memory for the system (system-reserved); `fleetup audit INVENTORY` says how much"}
 	if last.Cgroup {
 		w.meaning, w.action = "a container or service reached its own memory limit", "raise the limit, or mend the leak"
 	}

@@ -40,7 +40,7 @@ type FencedError struct {
 // Error names both epochs.
 func (e *FencedError) Error() string {
 	return fmt.Sprintf("host %s: refused: this run's epoch is %s, the machine has seen %s: another run holds the lease now; "+
-		"stop this one and look at `fleetup status`", e.Host, e.Ours, e.Seen)
+		"stop this one and look at `fleetup status INVENTORY`", e.Host, e.Ours, e.Seen)
 }
 
 // Fenced tells callers that don't import this package what happened.

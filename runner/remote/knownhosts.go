@@ -43,7 +43,7 @@ func (e *HostKeyError) Error() string {
 		return where + fmt.Sprintf("%s is revoked by %s:%d", shown, e.Revoked.Filename, e.Revoked.Line)
 	case len(e.Want) > 0:
 		return where + fmt.Sprintf("changed: it shows %s, known is %s; if the machine was reinstalled or its board replaced, "+
-			"compare the key on its console and accept it with `fleetup trust`", shown, describeKnown(e.Want))
+			"compare the key on its console and accept it with `fleetup trust INVENTORY`", shown, describeKnown(e.Want))
 	}
 	why := ""
 	if e.Err != nil {
@@ -52,7 +52,7 @@ func (e *HostKeyError) Error() string {
 	for _, note := range e.Notes[:min(len(e.Notes), 3)] {
 		why += "; " + note
 	}
-	return where + fmt.Sprintf("unknown: it shows %s and %s doesn't know it%s; compare it and accept it with `fleetup trust`",
+	return where + fmt.Sprintf("unknown: it shows %s and %s doesn't know it%s; compare it and accept it with `fleetup trust INVENTORY`",
 		shown, strings.Join(e.Files, ", "), why)
 }
 
