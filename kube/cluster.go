@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"os"
 	"strings"
 	"sync"
 	"time"
@@ -182,24 +181,4 @@ func (c *Cluster) ProxyGet(ctx context.Context, service, path string) (status in
 		return status, nil
 	}
 	return status, err
-}
-
-// SelfNode is the node that this process's own pod runs on: $NODE_NAME where the manifest sets it, else looked up by
-// pod name; "" outside a cluster. Valid after Start.
-func (c *Cluster) SelfNode() string {
-	if node := os.Getenv("NODE_NAME"); node != "" && os.Getenv("KUBERNETES_SERVICE_HOST") != "" {
-		return node
-	}
-	namespace, err := os.ReadFile("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
-	if err != nil {
-		return ""
-	}
-	host, err := os.Hostname()
-	if err != nil {
-		return ""
-	}
-	if pod, ok := c.pods.get(strings.TrimSpace(string(namespace)) + "/" + host); ok {
-		return pod.Spec.NodeName
-	}
-	return ""
 }

@@ -15,7 +15,8 @@ import (
 )
 
 // World is the cluster as the watches know it now, for a simulation. options are the settings by which each node is drained:
-// what stays, is refused or is somebody's last endpoint is decided by the rules of the drain itself.
+// what stays, is refused or is somebody's last endpoint is decided by the rules of the drain itself. A node with the pod that this
+// process is in is left as it is where HandOver says so.
 func (c *Cluster) World(options func(node string) DrainOptions) simulate.World {
 	w := simulate.World{Nodes: c.nodes.all(), Pods: c.pods.all(), Budgets: c.budgets.all(), Services: c.services.all(),
 		Volumes: map[string]*corev1.VolumeNodeAffinity{}, Drivers: map[string]string{}}
@@ -28,7 +29,15 @@ func (c *Cluster) World(options func(node string) DrainOptions) simulate.World {
 		}
 	}
 	w.Quotas, w.Attachable = c.ahead.quotas, c.ahead.attachable
-	w.Rules = func(p *corev1.Pod, node string) simulate.Rules { return c.rulesFor(p, options(node)) }
+	self := selfPod()
+	stays := c.staysHere(self, w)
+	w.Rules = func(p *corev1.Pod, node string) simulate.Rules {
+		r := c.rulesFor(p, options(node))
+		if stays != "" && keyOf(p) == self {
+			r.Refused = "fleetup's own pod, which " + stays
+		}
+		return r
+	}
 	return w
 }
 

@@ -140,26 +140,25 @@ func TestPlanEnds(t *testing.T) {
 	f.Hosts[1].Spare, f.Strategy.MaxSurge = true, 1
 	surge := build(t, f, worldOf(f))
 	for _, tt := range []struct {
-		plan   Plan
-		order  Order
-		halted bool
-		want   Kind
+		plan  Plan
+		order Order
+		want  Kind
 	}{
-		{p, Order{"g1", OrderUpgradeClosed, "upgrade green"}, false, EventThrough},
-		{p, Order{"g1", OrderOpen, "open green"}, false, EventDone},
-		{p, Order{"b1", OrderClose, "close blue"}, false, EventThrough},
-		{p, Order{"b1", OrderUpgrade, "upgrade blue"}, false, EventDone},
-		{p, Order{"b1", OrderOpenAgain, "open blue again"}, false, EventBack},
-		{p, Order{"g1", OrderCloseAgain, "close green again"}, true, EventBack},
-		{p, Order{"g1", OrderRollBack, ""}, false, EventBack},
-		{p, Order{"g1", OrderGiveBack, ""}, false, EventDone},
-		{surge, Order{"s1", OrderOpen, "open the spares"}, false, EventThrough},
-		{surge, Order{"s1", OrderReturn, "give the spares back"}, false, EventDone},
-		{surge, Order{"s1", OrderReturn, "give the spares back"}, true, EventBack},
-		{surge, Order{"n1", OrderUpgrade, "nodes"}, true, EventDone},
+		{p, Order{"g1", OrderUpgradeClosed, "upgrade green"}, EventThrough},
+		{p, Order{"g1", OrderOpen, "open green"}, EventDone},
+		{p, Order{"b1", OrderClose, "close blue"}, EventThrough},
+		{p, Order{"b1", OrderUpgrade, "upgrade blue"}, EventDone},
+		{p, Order{"b1", OrderOpenAgain, "open blue again"}, EventBack},
+		{p, Order{"g1", OrderCloseAgain, "close green again"}, EventBack},
+		{p, Order{"g1", OrderRollBack, ""}, EventBack},
+		{p, Order{"g1", OrderGiveBack, ""}, EventDone},
+		{surge, Order{"s1", OrderOpen, "open the spares"}, EventThrough},
+		{surge, Order{"s1", OrderReturn, "give the spares back"}, EventDone},
+		{surge, Order{"s1", OrderReturnEarly, "give the spares back"}, EventBack},
+		{surge, Order{"n1", OrderUpgrade, "nodes"}, EventDone},
 	} {
-		if got := tt.plan.ends(tt.order, tt.halted); got != tt.want {
-			t.Errorf("%+v, halted %v: %s, want %s", tt.order, tt.halted, got, tt.want)
+		if got := tt.plan.ends(tt.order); got != tt.want {
+			t.Errorf("%+v: %s, want %s", tt.order, got, tt.want)
 		}
 	}
 }

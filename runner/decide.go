@@ -29,7 +29,7 @@ const backoff = time.Minute
 //  8. Nodes that failed and are tried again go first, each alone. Then the others in the stage's order, then the blocked.
 //  9. A node is started only while a window is open, and only if it will be ready before that closes; with nothing else in
 //     flight, and nothing left that the gates haven't said good of, a closed window ends the run for this process, or is
-//     waited for.
+//     waited for. Spares are given back before, and lent again in the next one.
 //  10. Each start must fit into every limit, together with all that is down in the cluster. Whoever doesn't fit is
 //     passed by, not waited for: there are no batches. None starts while pods that were evicted find no node, nor within
 //     two minutes of a node elsewhere turning NotReady, or losing a pod to its kubelet or for want of memory.
@@ -49,7 +49,9 @@ func Decide(plan Plan, progress Progress, observed Observed, now time.Time) Deci
 		s.turnWave(failed)
 	case why != "":
 		s.holdAll(why)
-		s.giveBackSpares()
+		if progress.Halted != "" {
+			s.giveBackSpares()
+		}
 	case progress.Turned.Stage != "":
 		s.goBack()
 	default:
@@ -162,7 +164,7 @@ func (s *scene) carryOn() {
 func (s *scene) resume(i int) {
 	n := s.nodes[i]
 	switch {
-	case n.Order != "" && n.Stage != "", n.Order == OrderGiveBack, n.Order == OrderRollBack:
+	case n.Order != "" && n.Stage != "", givesBack[n.Order], n.Order == OrderRollBack:
 		s.start(i, n.Order, n.Stage)
 	case s.at[i] < len(s.plan.Stages):
 		s.start(i, s.plan.Stages[s.at[i]].Order, s.plan.Stages[s.at[i]].Name)

@@ -219,7 +219,7 @@ func (s *sim) ended(o Order, m *machine) {
 		m.blocks--
 		s.settle(o, Event{Event: EventBlocked, Message: m.why})
 	default:
-		s.settle(o, Event{Event: s.plan.ends(o, s.progress.Halted != ""), Message: m.says(o.Name)})
+		s.settle(o, Event{Event: s.plan.ends(o), Message: m.says(o.Name)})
 	}
 }
 

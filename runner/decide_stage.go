@@ -250,16 +250,17 @@ func (s *scene) skipForeign(candidates []int) {
 	}
 }
 
-// giveBackSpares returns the spares of a halted run: whatever went wrong, they were only lent.
+// giveBackSpares returns the spares before the run is over, once nothing is in flight: whatever keeps it from going on, they
+// were only lent.
 func (s *scene) giveBackSpares() {
-	if s.progress.Halted == "" || s.observed.Stop || s.running > 0 {
+	if s.observed.Stop || s.running > 0 {
 		return
 	}
 	for _, stage := range s.plan.Stages {
 		for _, name := range stage.Nodes {
 			i, planned := s.index[name]
 			if stage.Always && planned && s.waits(i) && !s.starting(i) && s.ours(i) && s.nodes[i].Back != stage.Name {
-				s.start(i, stage.Order, stage.Name)
+				s.start(i, OrderReturnEarly, stage.Name)
 			}
 		}
 	}

@@ -5,9 +5,6 @@ import (
 	"time"
 )
 
-// openings is how many of the windows to come are looked at for one that is long enough.
-const openings = 50
-
 // window is how the plan's windows stand now.
 type window struct {
 	limited bool      // there are windows
@@ -28,6 +25,8 @@ func (s *scene) inWindow(i int, stage Stage) bool {
 	switch {
 	case !w.open:
 		s.holds[i].why = "no window is open; " + opening(w.next)
+	case s.returned(i):
+		s.holds[i].why = "it was given back until the next window; " + opening(w.next)
 	case w.until.IsZero() || !s.now.Add(takes).After(w.until):
 		return true
 	default:
@@ -45,9 +44,20 @@ func (s *scene) nothingOpen() {
 }
 
 // takes is how long an order on node i is predicted to take, or what is left of a stage that goes as a whole. Opening a
-// node and waking a spare take no time worth counting.
+// node takes no time worth counting. A spare isn't begun for less than the first node that it is lent for, unless the next window
+// is waited for with it.
 func (s *scene) takes(i int, stage Stage) time.Duration {
-	if stage.Order == OrderOpen || stage.Order == OrderWake {
+	switch {
+	case s.plan.Nodes[i].Spare:
+		takes := s.plan.Nodes[i].Takes
+		if stage.Order == OrderOpen {
+			takes = 0
+		}
+		if !s.observed.Wait {
+			takes += s.lentFor()
+		}
+		return takes
+	case stage.Order == OrderOpen:
 		return 0
 	}
 	if !stage.Whole {
@@ -62,8 +72,36 @@ func (s *scene) takes(i int, stage Stage) time.Duration {
 	return all
 }
 
+// lentFor is how long the first order takes at least that spares are lent for.
+func (s *scene) lentFor() time.Duration {
+	for k := s.stage; k < len(s.plan.Stages); k++ {
+		least := time.Duration(-1)
+		for i, n := range s.plan.Nodes {
+			if n.Spare || s.at[i] != k || !s.waits(i) {
+				continue
+			}
+			if takes := s.takes(i, s.plan.Stages[k]); least < 0 || takes < least {
+				least = takes
+			}
+		}
+		if least >= 0 {
+			return least
+		}
+	}
+	return 0
+}
+
+// returned reports whether node i is a spare that was given back since the window opened: once in each it is lent.
+func (s *scene) returned(i int) bool {
+	if !s.plan.Nodes[i].Spare || s.nodes[i].Back == "" || s.window.until.IsZero() {
+		return false
+	}
+	_, until, _ := s.plan.Windows.At(s.nodes[i].Since)
+	return until.Equal(s.window.until)
+}
+
 // shut ends the run for this process, or lets it wait for the next window, where a window is all that keeps what is left
-// from starting.
+// from starting. Spares that have served are given back first: the next window may be a week away.
 func (s *scene) shut() bool {
 	w := s.window
 	if w.held == 0 || !s.Again.IsZero() {
@@ -75,43 +113,56 @@ func (s *scene) shut() bool {
 			return w.open
 		}
 	}
-	why := fmt.Sprintf("%s left: no window is open; %s", count(s.left(), "node", "nodes"), opening(w.next))
-	if w.open {
-		why = fmt.Sprintf("%s left, and none fits before the window closes at %s; %s", count(s.left(), "node", "nodes"), stamp(w.until), opening(w.next))
+	waits := s.observed.Wait && !w.next.IsZero()
+	ever := !waits || s.everFits()
+	if !waits || !ever || s.used() {
+		if s.giveBackSpares(); len(s.Start) > 0 {
+			return true
+		}
 	}
+	why := fmt.Sprintf("%s left: no window is open; %s", count(s.left(), "node", "nodes"), opening(w.next))
 	switch {
-	case !s.observed.Wait || w.next.IsZero():
-	case s.everFits():
+	case waits && ever:
 		s.again(w.next)
 		return true
-	default:
+	case waits:
 		why = fmt.Sprintf("%s left, and no window is long enough for any of them", count(s.left(), "node", "nodes"))
+	case w.open:
+		why = fmt.Sprintf("%s left, and none fits before the window closes at %s; %s", count(s.left(), "node", "nodes"), stamp(w.until), opening(w.next))
 	}
 	s.End = &End{Exit: 5, Why: why}
 	return true
 }
 
-// everFits reports whether a window comes that is long enough for a node which could start now.
+// used reports whether anything was done since spares were brought into service. Those that a window was just long enough to
+// make ready, in a run that waits for the next one, are what that begins with: it would never come further else.
+func (s *scene) used() bool {
+	lent, done := 0, 0
+	for i, n := range s.nodes {
+		if s.plan.Nodes[i].Spare {
+			lent = max(lent, n.Ended)
+		} else {
+			done = max(done, n.Ended)
+		}
+	}
+	return done > lent
+}
+
+// everFits reports whether a window comes that is long enough for a node which could start now, and where that is a spare, for
+// one that it is lent for: it would be woken and given back for ever else.
 func (s *scene) everFits() bool {
 	stage := s.plan.Stages[s.stage]
 	least := time.Duration(-1)
 	for i := range s.nodes {
-		if takes := s.takes(i, stage); s.waits(i) && s.at[i] == s.stage && (least < 0 || takes < least) {
+		takes := s.takes(i, stage)
+		if s.plan.Nodes[i].Spare {
+			takes = max(takes, s.lentFor())
+		}
+		if s.waits(i) && s.at[i] == s.stage && (least < 0 || takes < least) {
 			least = takes
 		}
 	}
-	at := s.window.next
-	for range openings {
-		_, until, next := s.plan.Windows.At(at)
-		if until.IsZero() || until.Sub(at) >= least {
-			return true
-		}
-		if next.IsZero() {
-			return false
-		}
-		at = next
-	}
-	return false
+	return s.plan.Windows.Fits(s.window.next, least)
 }
 
 // opening says when the next window does.

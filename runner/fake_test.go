@@ -23,6 +23,7 @@ type fakeWorld struct {
 	steps   int                       // how often a step that was begun is still found running
 	inherit bool                      // a node that another run failed on may be claimed, as the cluster has it
 	blocked map[string][]string       // nodes whose drain budgets refuse
+	stays   string                    // why the run's own pod can't start elsewhere
 	after   func(node, effect string) // looks at the world after each effect, under its lock; may be nil
 }
 
@@ -228,6 +229,15 @@ func (w *fakeWorld) Drain(ctx context.Context, node string, _ func(string) error
 }
 
 func (w *fakeWorld) LBSettle(string) time.Duration { return 0 }
+
+func (w *fakeWorld) HandOver(string) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.stays == "" {
+		return nil
+	}
+	return blockedError{[]string{w.stays}}
+}
 
 func (w *fakeWorld) AwaitReady(ctx context.Context, node, version string, _ time.Time, waiting func(string)) error {
 	for {

@@ -176,3 +176,43 @@ func TestHandOver(t *testing.T) {
 		}
 	})
 }
+
+// TestHandOverWithoutAPlace: where no pod could go on elsewhere the node isn't closed, now or later; it is left, with why.
+func TestHandOverWithoutAPlace(t *testing.T) {
+	const why = "fleetup's own pod ops/fleetup-1 could start on no other node: 0/1 nodes are available: 1 Insufficient cpu"
+	bubble(t, func(t *testing.T) {
+		f := hooked(t)
+		hooks := f.change
+		f.change = func(r *Runner) { hooks(r); r.Self = "n1" }
+		f.w.with(func() { f.w.stays = why })
+		end, p := f.process(nil)
+		if n := p.Nodes["n1"]; end.Exit != 1 || n.State != Blocked || n.Why != why {
+			t.Errorf("%+v, %+v", end, n)
+		}
+		if got := f.w.of("n1"); len(got) > 0 {
+			t.Errorf("done to the node: %q", got)
+		}
+		f.w.with(func() { f.w.stays = "" })
+		if end, p = f.process(nil); end.Exit != 130 || p.Nodes["n1"].State != Running {
+			t.Errorf("once there is room: %+v, %+v", end, p.Nodes["n1"])
+		}
+	})
+}
+
+// TestHandOverFindsNoPlaceAnyMore: a place that went while the node was being closed: it is opened again.
+func TestHandOverFindsNoPlaceAnyMore(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := hooked(t)
+		hooks := f.change
+		f.change = func(r *Runner) { hooks(r); r.Self = "n1" }
+		f.w.after = func(_, effect string) {
+			if effect == "claim" {
+				f.w.stays = "no room"
+			}
+		}
+		end, p := f.process(nil)
+		if n := p.Nodes["n1"]; end.Exit != 1 || n.State != Blocked || f.w.see("n1").cordoned || f.w.see("n1").run != "" {
+			t.Errorf("%+v, %+v, left behind: %+v", end, n, f.w.see("n1"))
+		}
+	})
+}

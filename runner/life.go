@@ -89,7 +89,7 @@ func (r *Runner) live(ctx context.Context, o Order) error {
 
 // well tells that the order has ended well: with it the node is done, through one of its stages, or back.
 func (l *life) well(message string) error {
-	return l.tell(Event{Event: l.r.ends(Order{l.w.Node, l.order, l.stage}), Message: message})
+	return l.tell(Event{Event: l.r.Plan.ends(Order{l.w.Node, l.order, l.stage}), Message: message})
 }
 
 func (l *life) phases(ctx context.Context) error {
@@ -140,7 +140,7 @@ func (l *life) waiting(what string) {
 // before: the node bore our claim when the order began.
 func (l *life) ended(ctx context.Context, before bool, err error) error {
 	var b interface{ Blocked() []string }
-	if errors.As(err, &b) && l.w.OnBlocked == onBlockedRequeue && l.state[begun] == "" {
+	if errors.As(err, &b) && (returns[l.order] || l.w.OnBlocked == onBlockedRequeue && l.state[begun] == "") {
 		return l.blocked(ctx, b.Blocked())
 	}
 	why := fmt.Sprintf("%s: %v", l.phase, err)
@@ -160,9 +160,10 @@ func (l *life) ended(ctx context.Context, before bool, err error) error {
 
 const onBlockedRequeue = "requeue"
 
-// blocked gives back a node that couldn't be drained.
+// blocked gives back a node that couldn't be drained. A spare stays closed, with its record of how it was found: nobody else
+// is there to take it back.
 func (l *life) blocked(ctx context.Context, by []string) error {
-	if l.state != nil {
+	if l.state != nil && !returns[l.order] {
 		if err := l.r.Cluster.Release(ctx, l.w.Node, l.r.Run, nil); err != nil {
 			return l.tell(Event{Event: EventFailed, Message: "could not be given back after its drain was blocked: " + err.Error()})
 		}

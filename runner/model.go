@@ -222,18 +222,20 @@ type Order struct {
 // The orders. What each of them does stands in orders.go.
 const (
 	OrderUpgrade       = "upgrade"
-	OrderUpgradeClosed = "upgrade closed" // as upgrade, and the node stays closed
-	OrderClose         = "close"          // cordon and drain a node that has something to do
-	OrderCloseAgain    = "close again"    // the same, whatever it has to do: the way back
-	OrderOpen          = "open"           // uncordon a node that an earlier stage closed
-	OrderOpenAgain     = "open again"     // the same on the way back, when the application may be unwell: nobody waits for it
-	OrderWake          = "wake"           // bring a spare up
-	OrderReturn        = "return"         // drain a spare, and leave it as it was found
-	OrderRollBack      = "roll back"      // put a node back to what it ran before the run
-	OrderGiveBack      = "give back"      // abort: return a claimed node as it was found
-	OrderSwapBegin     = "swap begin"     // empty a node, turn it off and hold it for hardware work
-	OrderSwapFinish    = "swap finish"    // turn it on, compare, give it back
-	OrderSwapCancel    = "swap cancel"    // the same, whatever is different
+	OrderUpgradeClosed = "upgrade closed"  // as upgrade, and the node stays closed
+	OrderClose         = "close"           // cordon and drain a node that has something to do
+	OrderCloseAgain    = "close again"     // the same, whatever it has to do: the way back
+	OrderOpen          = "open"            // uncordon a node that an earlier stage closed
+	OrderOpenAgain     = "open again"      // the same on the way back, when the application may be unwell: nobody waits for it
+	OrderWake          = "wake"            // bring a spare up
+	OrderReturn        = "return"          // drain a spare, and leave it as it was found
+	OrderReturnEarly   = "return early"    // the same before the run is over: halted, or at a window's end; it may be lent again
+	OrderRollBack      = "roll back"       // put a node back to what it ran before the run
+	OrderGiveBack      = "give back"       // abort: return a claimed node as it was found
+	OrderGiveBackSpare = "give back spare" // abort: drain a spare, and leave it as it was found
+	OrderSwapBegin     = "swap begin"      // empty a node, turn it off and hold it for hardware work
+	OrderSwapFinish    = "swap finish"     // turn it on, compare, give it back
+	OrderSwapCancel    = "swap cancel"     // the same, whatever is different
 )
 
 // Wait is a node and a reason. A node of "" is the run.

@@ -52,12 +52,8 @@ var orders = map[string][]phase{
 		{"power on", (*life).spareOn, false},
 		{"start", (*life).awake, false},
 	},
-	OrderReturn: {
-		{"claim", (*life).claimAgain, false},
-		{"drain", (*life).drain, false},
-		{"power off", (*life).spareOff, false},
-		{"release", (*life).givenBackSpare, false},
-	},
+	OrderReturn:      returned,
+	OrderReturnEarly: returned,
 	// What the run did to the node, or an earlier one, in reverse: the steps are those that take back (playbooks.Back).
 	OrderRollBack: {
 		{"check", (*life).checkBack, true},
@@ -77,6 +73,27 @@ var orders = map[string][]phase{
 		{"verify", (*life).verifyAsFound, false},
 		{phaseUncordon, (*life).giveBack, false},
 	},
+	OrderGiveBackSpare: {
+		{"start", (*life).wakeSpare, false},
+		{"verify", (*life).verifyAsFound, false},
+		{"drain", (*life).drain, false},
+		{"power off", (*life).spareOff, false},
+		{"release", (*life).givenBackSpare, false},
+	},
+}
+
+// returns are the orders that take a spare back; givesBack those by which an abort gives nodes back.
+var (
+	returns   = map[string]bool{OrderReturn: true, OrderReturnEarly: true, OrderGiveBackSpare: true}
+	givesBack = map[string]bool{OrderGiveBack: true, OrderGiveBackSpare: true}
+)
+
+// returned is the way of a spare back to how it was found.
+var returned = []phase{
+	{"claim", (*life).claimAgain, false},
+	{"drain", (*life).drain, false},
+	{"power off", (*life).spareOff, false},
+	{"release", (*life).givenBackSpare, false},
 }
 
 // takenOff turns an empty node off, and ends the order with it held. Of an upgrade it is gone only where a step asks for it.
@@ -136,5 +153,5 @@ var holds = map[string]bool{OrderSwapBegin: true, OrderSwapFinish: true, OrderSw
 // ended is what the end of an order that changed nothing is called.
 var ended = map[string]string{
 	OrderClose: "closed", OrderCloseAgain: "closed", OrderOpen: "opened", OrderOpenAgain: "opened", OrderWake: "awake", OrderReturn: "given back",
-	OrderGiveBack: "given back", OrderRollBack: "rolled back",
+	OrderReturnEarly: "given back", OrderGiveBack: "given back", OrderGiveBackSpare: "given back", OrderRollBack: "rolled back",
 }

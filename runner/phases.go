@@ -58,6 +58,9 @@ func (l *life) claimWith(ctx context.Context, more map[string]string) error {
 	if err := l.held(ctx); err != nil {
 		return err
 	}
+	if err := l.leaves(); err != nil {
+		return err
+	}
 	l.reclaimed = l.r.claimed(l.w.Node) || l.taken
 	l.reopened = l.reclaimed && !l.r.cordoned(l.w.Node)
 	facts, err := l.facts(ctx)
@@ -78,6 +81,15 @@ func (l *life) claimWith(ctx context.Context, more map[string]string) error {
 	}
 	l.r.Cluster.Event(ctx, l.w.Node, "FleetupClaimed", "cordoned for "+facts["changes"], false)
 	return l.settle(ctx)
+}
+
+// leaves asks, before the node that this run's own pod is on is closed or drained, whether another pod could go on elsewhere: nobody
+// else would bring the node back.
+func (l *life) leaves() error {
+	if l.w.Node != l.r.Self {
+		return nil
+	}
+	return l.r.Cluster.HandOver(l.w.Node)
 }
 
 // settle gives load balancers the time to stop sending to the node.
@@ -102,6 +114,9 @@ func (l *life) drain(ctx context.Context) error {
 		return err
 	}
 	if err := l.held(ctx); err != nil {
+		return err
+	}
+	if err := l.leaves(); err != nil {
 		return err
 	}
 	if l.w.Node == l.r.Self {

@@ -89,8 +89,8 @@ type Limit struct {
 	Setting string `json:"setting,omitempty"`
 }
 
-// ends is the kind of event with which an order of the plan ends well. halted says that the run was halted before.
-func (p Plan) ends(o Order, halted bool) Kind {
+// ends is the kind of event with which an order of the plan ends well.
+func (p Plan) ends(o Order) Kind {
 	k := slices.IndexFunc(p.Stages, func(s Stage) bool { return s.Name == o.Stage })
 	if k < 0 && o.Name == OrderRollBack || slices.ContainsFunc(p.Back, func(s Stage) bool { return s.Name == o.Stage }) {
 		return EventBack
@@ -98,7 +98,7 @@ func (p Plan) ends(o Order, halted bool) Kind {
 	if k < 0 {
 		return EventDone
 	}
-	if p.Stages[k].Always && halted {
+	if o.Name == OrderReturnEarly {
 		return EventBack
 	}
 	for _, later := range p.Stages[k+1:] {

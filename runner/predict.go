@@ -115,7 +115,7 @@ func (p *prediction) takes(o Order) time.Duration {
 	switch took := p.took[o.Node]; o.Name {
 	case OrderUpgrade, OrderUpgradeClosed:
 		return took
-	case OrderClose, OrderReturn:
+	case OrderClose, OrderReturn, OrderReturnEarly:
 		return took / 4
 	}
 	return 0
@@ -123,15 +123,21 @@ func (p *prediction) takes(o Order) time.Duration {
 
 func (p *prediction) end(o Order) {
 	delete(p.ends, o)
-	e := Event{Event: p.plan.ends(o, false), Node: o.Node}
+	e := Event{Event: p.plan.ends(o), Node: o.Node}
 	if p.took[o.Node] == 0 && o.Name != OrderWake {
 		e.Message = upToDate
 	}
-	if n, present := p.o.Nodes[o.Node]; present && o.Name == OrderWake {
-		n.Ready = true
-		p.o.Nodes[o.Node] = n
-	}
 	p.apply(e)
+	n, present := p.o.Nodes[o.Node]
+	switch {
+	case !present:
+		return
+	case o.Name == OrderWake:
+		n.Ready, n.Run = true, p.progress.Run
+	case o.Name == OrderReturn, o.Name == OrderReturnEarly:
+		n.Run = ""
+	}
+	p.o.Nodes[o.Node] = n
 }
 
 // earliest is the order that ends first; of two at once, the first by its node.

@@ -193,7 +193,7 @@ func (n *NodeProgress) adopt(e Event) {
 // What was given back isn't upgraded, and what is done is so for the inventory of its time alone: anew says that the
 // inventory is another one now, or that the run had been over.
 func (n *NodeProgress) pickUp(now time.Time, anew bool) {
-	givenBack := n.Order == OrderGiveBack
+	givenBack := givesBack[n.Order]
 	switch {
 	case n.State == Running:
 		n.Resume = true

@@ -212,26 +212,3 @@ func (r *Runner) broken(cancel context.CancelCauseFunc, ended chan outcome, infl
 	}
 	return End{Exit: 130, Why: "interrupted: what was in flight is parked; `fleetup run INVENTORY` goes on with it"}, err
 }
-
-// GiveBack takes each of the nodes through the order that gives it back as it was found, all at once, and returns
-// those that could not be given back, with the reason.
-func (r *Runner) GiveBack(ctx context.Context, nodes []string) (map[string]string, error) {
-	var flying sync.WaitGroup
-	errs := make([]error, len(nodes))
-	for i, n := range nodes {
-		o := Order{Node: n, Name: OrderGiveBack}
-		if err := r.emit(Event{Event: EventOrder, Node: n, Order: o.Name}); err != nil {
-			errs[i] = err
-			break
-		}
-		flying.Go(func() { errs[i] = r.live(ctx, o) })
-	}
-	flying.Wait()
-	left := map[string]string{}
-	for _, n := range nodes {
-		if p := r.Progress.Nodes[n]; p.State != Done {
-			left[n] = p.Why
-		}
-	}
-	return left, errors.Join(errs...)
-}

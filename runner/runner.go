@@ -65,7 +65,9 @@ type Runner struct {
 	troubles []Trouble            // as last observed
 	told     map[string]time.Time // troubles that were said, by what they are: when they were
 
-	mu sync.Mutex // guards Progress and the journal
+	mu sync.Mutex // guards Progress, the journal and on
+
+	on map[string]string // the spares that were off and could not be switched off again: why
 
 	pended   []string  // the nodes that carry the soft taint
 	pendSaid bool      // the journal knows
@@ -134,11 +136,4 @@ func (r *Runner) progressOf(node string) NodeProgress {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.Progress.Nodes[node]
-}
-
-// ends is the kind of event with which an order ends well.
-func (r *Runner) ends(o Order) Kind {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.Plan.ends(o, r.Progress.Halted != "")
 }

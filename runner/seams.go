@@ -78,6 +78,9 @@ type Drains interface {
 	Drain(ctx context.Context, node string, tell func(string) error, waiting func(string)) error
 	// LBSettle is how long load balancers want between the claim and the first eviction.
 	LBSettle(node string) time.Duration
+	// HandOver returns nil where another pod could go on elsewhere with this run, whose own pod is on the node; else an error
+	// with Blocked().
+	HandOver(node string) error
 }
 
 // Health waits until the API agrees that a node is well.

@@ -7,10 +7,15 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"github.com/fleetup/fleetup/playbooks"
 )
 
-// factPower is the key of a claim's state that says that a spare was off when we came.
-const factPower = "power"
+// Keys of a claim's state that speak of a spare.
+const (
+	factLent  = "lent"  // it is one: there in every claim of a spare
+	factPower = "power" // PowerOff: it was off when we came
+)
 
 // spare reports whether the plan only borrows the node.
 func (r *Runner) spare(node string) bool {
@@ -26,7 +31,7 @@ func (l *life) claimSpare(ctx context.Context) error {
 	if facts == nil {
 		facts = map[string]string{}
 	}
-	facts[factOrder] = l.order
+	facts[factOrder], facts[factLent] = l.order, "true"
 	if !l.r.claimed(l.w.Node) && l.w.Power != nil {
 		facts[factPower] = l.powerFound(ctx)
 	}
@@ -101,9 +106,21 @@ func (l *life) claimAgain(ctx context.Context) error {
 	return l.settle(ctx)
 }
 
+// wakeSpare has a spare run before it is given back for good, as any node, closed: it has to be drained, whatever was done to
+// it since its claim.
+func (l *life) wakeSpare(ctx context.Context) error {
+	l.reclaimed, l.reopened = true, true
+	return l.wake(ctx)
+}
+
 // spareOff switches a spare off that was off when we came, and waits until it is. One that can't be is said, and given back
 // all the same.
 func (l *life) spareOff(ctx context.Context) error {
+	if l.state[begun] != "" {
+		if err := playbooks.LetGo(ctx, l.w.Machine); err != nil { // before: nothing reaches a machine that is off
+			return err
+		}
+	}
 	if l.state[factPower] != PowerOff || l.w.Power == nil {
 		return nil
 	}
@@ -114,6 +131,7 @@ func (l *life) spareOff(ctx context.Context) error {
 	err := within(ctx, l.w.RebootTimeout, "powering off", l.awaitOff)
 	if err != nil && ctx.Err() == nil {
 		l.say("it was off, and could not be powered off again: " + err.Error())
+		l.r.stillOn(l.w.Node, err)
 		return nil
 	}
 	return err

@@ -19,7 +19,8 @@ func (a *app) abortCommand() *cobra.Command {
 		Use:   "abort INVENTORY",
 		Short: "End an unfinished run: give back what is safe to give back, release the lease",
 		Long: `End an unfinished run. Each node that it has claimed gets its kubelet started; one that is then Ready and whole is
-given back as it was found. One that isn't stays cordoned, and is said: nothing is rolled back.`,
+given back as it was found. One that isn't stays cordoned, and is said: nothing is rolled back. A spare that the run has
+taken is drained, and switched off where it was off.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error { return a.abort(c.Context(), args[0]) },
 	}
@@ -99,7 +100,7 @@ func (s *session) giveBack(ctx context.Context, rec *record, claimed []string, s
 	}
 	fmt.Fprintf(paper(s.app.out), "run %s: aborted; %s given back\n", rec.run, plural(len(claimed)-len(left), "node"))
 	for _, n := range slices.Sorted(maps.Keys(left)) {
-		fmt.Fprintln(paper(s.app.out), n+" stays cordoned: "+strings.ReplaceAll(left[n], "\n", "\n    "))
+		fmt.Fprintln(paper(s.app.out), s.leftover(n, left[n]))
 	}
 	unselected := s.unselected(rec.run)
 	for _, n := range unselected {
@@ -109,4 +110,24 @@ func (s *session) giveBack(ctx context.Context, rec *record, claimed []string, s
 		return exitWith(exitFailed, errors.New("not all nodes could be given back; see above"))
 	}
 	return nil
+}
+
+// leftover says what could not be done of a node, and what is left to do.
+func (s *session) leftover(node string, l runner.Leftover) string {
+	off := fmt.Sprintf("`fleetup power off %s %s`", s.fleet.Path, node)
+	text := node + " stays cordoned: "
+	if l.Given {
+		text = node + " is given back, but it was off and still has power: "
+	}
+	text += strings.ReplaceAll(l.Why, "\n", "\n    ")
+	switch {
+	case l.Given:
+		text += "\n    left to do: " + off
+	case l.Spare:
+		text += fmt.Sprintf("\n    left to do, for it is a spare: `fleetup abort %s` again; or `kubectl drain %s`", s.fleet.Path, node)
+		if l.Off {
+			text += ", and then " + off + ", for it was off"
+		}
+	}
+	return text
 }

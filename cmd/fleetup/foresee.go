@@ -76,7 +76,7 @@ func (s *session) drains(turns []runner.Played, found map[string]*runner.Surveye
 			if v == nil || !v.Work.NeedsDrain(v.Items) {
 				continue
 			}
-		case runner.OrderUpgradeClosed, runner.OrderClose, runner.OrderReturn:
+		case runner.OrderUpgradeClosed, runner.OrderClose, runner.OrderReturn, runner.OrderReturnEarly:
 			turn.Keeps = true
 		case runner.OrderOpen:
 			turn.Opens = true

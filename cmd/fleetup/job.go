@@ -41,8 +41,8 @@ func (a *app) jobCommand() *cobra.Command {
 exactly the rights that this inventory needs, a ConfigMap with the inventory and its playbooks, and a claim for the journals.
 
 Keys, known_hosts and tokens stay in Secrets that you make; which keys they need is printed on stderr. --limit and --set go
-along. The runner takes the node that it runs on last, and hands over to a pod elsewhere. A run that was halted stays
-halted, and exits 3, until "fleetup resume".
+along. The runner takes the node that it runs on last, and hands over to a pod elsewhere; where none could start, that node
+is left, and said. A run that was halted stays halted, and exits 3, until "fleetup resume".
 
 Windows that overlap or adjoin are one to a run, so a job's deadline lies beyond the last of them and what may then be in
 flight. A job that finds another run at work waits for its end, and does what that leaves.

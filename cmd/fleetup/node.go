@@ -106,8 +106,8 @@ func (s *session) releaseNode(ctx context.Context, rec *record, node string) err
 	if err != nil {
 		return rec.cutOff(ctx, err, "node release")
 	}
-	if left[node] != "" {
-		return exitWith(exitFailed, fmt.Errorf("node %s stays cordoned: %s", node, left[node]))
+	if l, is := left[node]; is {
+		return exitWith(exitFailed, errors.New("node "+s.leftover(node, l)))
 	}
 	rec.progress = r.Progress
 	if err := rec.add(runner.Event{Event: runner.EventSkipped, Node: node, Message: "given back by " + username(), Data: map[string]string{"by": username()}}); err != nil {

@@ -138,6 +138,10 @@ func (s *session) predict(n kube.Node) runner.SituationNode {
 		sn.Refused = append(sn.Refused, fmt.Sprintf("pod %s/%s: %s", p.Namespace, p.Name, p.Why))
 	}
 	sn.Refused = append(sn.Refused, d.Downtime...)
+	var stays *kube.BlockedError
+	if n.Name == s.cluster.SelfNode() && errors.As(s.cluster.HandOver(n.Name), &stays) {
+		sn.Blockers = append(sn.Blockers, stays.By...)
+	}
 	return sn
 }
 

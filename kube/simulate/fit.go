@@ -54,6 +54,22 @@ func unavailable(nodes int, reasons map[string]int) string {
 	return strings.TrimSuffix(fmt.Sprintf("0/%d nodes are available: %s", nodes, strings.Join(words, ", ")), ": ")
 }
 
+// Elsewhere says, in the scheduler's words, why a pod in place of the one "namespace/name" could start on none of the other nodes
+// as things stand; "" where it could, or where there is no such pod on a node.
+func Elsewhere(w World, key string) (why string) {
+	s := newState(w)
+	for _, p := range s.pods {
+		if p.key() != key || p.on == nil {
+			continue
+		}
+		own := p.on
+		s.take(p)
+		s.nodes = slices.DeleteFunc(s.nodes, func(n *node) bool { return n == own })
+		return s.place(p)
+	}
+	return ""
+}
+
 // asking is a pod that looks for a node, with what is the same for all nodes.
 type asking struct {
 	s        *state

@@ -52,6 +52,37 @@ func TestJob(t *testing.T) {
 			}
 		}
 	})
+	t.Run("a check's account may look alone", func(t *testing.T) {
+		fleetup(t, l, 0, "job", inventory, "--image", "registry.example.com/fleetup:1", "--command", "check", "--schedule", "0 6 * * *", "--apply")
+		const account = "fleetup-lab-check"
+		token := l.Kubectl("create", "token", "-n", "kube-system", account, "--duration=1h")
+		looking := l.WriteInventory(strings.Replace(readFile(t, inventory), l.Kubeconfig, withToken(t, l, token), 1))
+		said := fleetup(t, l, 0, "check", "--look-only", looking)
+		saysNot(t, said, "may not")
+		saysNot(t, said, "forbidden")
+		for _, verb := range []string{"create", "update", "patch", "delete"} {
+			for _, resource := range []string{"nodes", "pods", "pods/eviction", "leases", "secrets", "deployments"} {
+				if answer, _ := l.TryKubectl("auth", "can-i", verb, resource, "-n", "kube-system", "--as=system:serviceaccount:kube-system:"+account); !strings.HasPrefix(answer, "no") {
+					t.Errorf("%s %s: %q", verb, resource, answer)
+				}
+			}
+		}
+	})
+	t.Run("leaves its node where no pod could go on elsewhere", func(t *testing.T) {
+		l.Apply(onlyHere)
+		l.Kubectl("wait", "-n", "kube-system", "job/runner", "--for=jsonpath={.status.ready}=1", "--timeout=60s")
+		pod := l.Kubectl("get", "pods", "-n", "kube-system", "-l", "job-name=runner", "-o", "jsonpath={.items[0].metadata.name}")
+		l.Env = append(l.Env, "POD_NAMESPACE=kube-system", "POD_NAME="+pod)
+		defer func() { l.Env = l.Env[:len(l.Env)-2] }()
+		const why = "fleetup's own pod kube-system/runner-"
+		said := podOn(t, l, 1, "n4", "run", "--unattended", "--limit", "n4", "--set", "drain.timeout=5s", own)
+		says(t, said, why, "could start on no other node: 0/3 nodes are available: 3 node(s) didn't match Pod's node affinity/selector")
+		last := getNode(t, l, "n4")
+		isReady(t, last, "v1.36.4")
+		equal(t, "n4 cordoned", last.Spec.Unschedulable, false)
+		says(t, podOn(t, l, 1, "n4", "check", own), "n4", "fleetup's own pod", "could start on no other node")
+		l.Kubectl("delete", "job", "-n", "kube-system", "runner", "--cascade=foreground")
+	})
 	t.Run("hands over", func(t *testing.T) {
 		said := podOn(t, l, 130, "n4", "run", "--unattended", own)
 		says(t, said, "n4", "cordon", "this run's own pod is on the node that comes next")
@@ -72,6 +103,19 @@ func TestJob(t *testing.T) {
 		upgradeAll(t, l, own, "2")
 	})
 }
+
+// onlyHere is a Job whose pod can run on n4 alone.
+const onlyHere = `
+apiVersion: batch/v1
+kind: Job
+metadata: { name: runner, namespace: kube-system }
+spec:
+  template:
+    spec:
+      restartPolicy: Never
+      nodeSelector: { kubernetes.io/hostname: n4 }
+      containers: [{ name: fleetup, image: "registry.example.com/fleetup:1" }]
+`
 
 // podOn runs fleetup as a pod on the node would.
 func podOn(t *testing.T, l *lab.Lab, exit int, node string, arguments ...string) string {
