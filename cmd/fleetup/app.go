@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -207,11 +208,12 @@ func (a *app) validFlags(c *cobra.Command) error {
 	if c.Flags().Changed("limit") && strings.TrimSpace(a.flags.limit) == "" { // as of a script whose variable is empty
 		return usage("--limit is empty, which is neither all hosts nor none: name some, or leave it out for all")
 	}
-	if a.flags.output == "markdown" && c.Name() == "report" {
-		return nil
+	formats := []string{"text", "json"}
+	if c.Name() == "report" {
+		formats = append(formats, "markdown")
 	}
-	if a.flags.output != "text" && a.flags.output != "json" {
-		return usage("--output %q: it is text or json", a.flags.output)
+	if !slices.Contains(formats, a.flags.output) {
+		return usage("--output %q: it is %s", a.flags.output, strings.Join(formats, " or "))
 	}
 	return nil
 }

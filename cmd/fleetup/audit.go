@@ -52,7 +52,7 @@ critical) or worse.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error { return a.audit(c.Context(), args[0], flags) },
 	}
-	c.Flags().StringVar(&flags.failOn, "fail-on", "", "exit 1 from this level on: info, warning or critical")
+	c.Flags().StringVar(&flags.failOn, "fail-on", "", "exit 1 from this `LEVEL` on: info, warning or critical")
 	c.Flags().BoolVar(&flags.patches, "patches", false, "print a script of all that mends, and nothing else")
 	c.Flags().BoolVar(&flags.api, "api-only", false, "ask the cluster alone, and log into no machine")
 	c.Flags().BoolVar(&flags.onlyNew, "only-new", false, onlyNewHelp)

@@ -31,9 +31,7 @@ type diagnosed struct {
 func (a *app) loadSome(path string, nodes []string) (*inventory.Fleet, []inventory.Host, error) {
 	f, hosts, err := a.load(path, needs{})
 	if err == nil && len(nodes) > 0 {
-		if hosts, err = f.Select(strings.Join(nodes, ",")); err != nil {
-			err = exitWith(exitUsage, err)
-		}
+		hosts, err = selectNamed(f, nodes...)
 	}
 	return f, hosts, err
 }

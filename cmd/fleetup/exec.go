@@ -178,15 +178,24 @@ func (a *app) sshCommand() *cobra.Command {
 	}
 }
 
+// selectNamed selects the nodes that are arguments. What is wrong with one is said without "--limit", which nobody wrote.
+func selectNamed(f *inventory.Fleet, nodes ...string) ([]inventory.Host, error) {
+	hosts, err := f.Select(strings.Join(nodes, ","))
+	if err != nil {
+		return nil, exitWith(exitUsage, cmp.Or(errors.Unwrap(err), err))
+	}
+	return hosts, nil
+}
+
 // loadOne reads the inventory and finds one host of it by its name.
 func (a *app) loadOne(path, name string) (*inventory.Fleet, inventory.Host, error) {
 	f, _, err := a.load(path, needs{})
 	if err != nil {
 		return nil, inventory.Host{}, err
 	}
-	hosts, err := f.Select(name)
+	hosts, err := selectNamed(f, name)
 	if err != nil {
-		return nil, inventory.Host{}, exitWith(exitUsage, cmp.Or(errors.Unwrap(err), err)) // without "--limit", which nobody wrote
+		return nil, inventory.Host{}, err
 	}
 	if len(hosts) != 1 {
 		return nil, inventory.Host{}, usage("%q is %d hosts; name one", name, len(hosts))

@@ -72,9 +72,9 @@ func (a *app) switchPower(ctx context.Context, o powerOrder, path string, nodes 
 	if err != nil {
 		return err
 	}
-	hosts, err := f.Select(strings.Join(nodes, ","))
+	hosts, err := selectNamed(f, nodes...)
 	if err != nil {
-		return exitWith(exitUsage, err)
+		return err
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	_, release := a.signals(cancel)
