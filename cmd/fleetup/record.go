@@ -119,7 +119,7 @@ func (r *record) read(path string) (over bool, err error) {
 		return true, nil
 	}
 	if p.Cluster != "" && p.Cluster != r.uid {
-		return false, exitWith(exitFailed, fmt.Errorf("%s is the journal of another cluster (kube-system has UID %s there, %s here): check [cluster], or give this inventory a name of its own", path, p.Cluster, r.uid))
+		return false, exitWith(exitFailed, fmt.Errorf("%s is the journal of another cluster (kube-system has UID %s there, %s here): check [cluster], or give this inventory a `name` of its own at its top; if that cluster is gone for good, move the journal away", path, p.Cluster, r.uid))
 	}
 	r.path, r.progress, r.run = path, p, p.Run
 	return false, nil
