@@ -114,7 +114,7 @@ func (s *session) giveBack(ctx context.Context, rec *record, claimed []string, s
 
 // leftover says what could not be done of a node, and what is left to do.
 func (s *session) leftover(node string, l runner.Leftover) string {
-	off := fmt.Sprintf("`fleetup power off %s %s`", s.fleet.Path, node)
+	off := "`fleetup power off INVENTORY " + node + "`"
 	text := node + " stays cordoned: "
 	if l.Given {
 		text = node + " is given back, but it was off and still has power: "
@@ -124,7 +124,7 @@ func (s *session) leftover(node string, l runner.Leftover) string {
 	case l.Given:
 		text += "\n    left to do: " + off
 	case l.Spare:
-		text += fmt.Sprintf("\n    left to do, for it is a spare: `fleetup abort %s` again; or `kubectl drain %s`", s.fleet.Path, node)
+		text += "\n    left to do, for it is a spare: `fleetup abort INVENTORY` again; or `kubectl drain " + node + "`"
 		if l.Off {
 			text += ", and then " + off + ", for it was off"
 		}

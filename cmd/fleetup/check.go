@@ -48,7 +48,7 @@ func (a *app) check(ctx context.Context, path string, onlyNew, looks bool) error
 		return err
 	}
 	findings = append(findings, ill...)
-	ahead, err := s.ahead(found)
+	ahead, err := s.ahead(ctx, found)
 	if err != nil && refusals(findings) == 0 {
 		findings = append(findings, runner.Finding{What: "plan", Why: err.Error(), Refuse: true})
 	}
@@ -85,11 +85,15 @@ func (a *app) check(ctx context.Context, path string, onlyNew, looks bool) error
 }
 
 // ahead is the run played ahead; the error is why no plan can be made.
-func (s *session) ahead(found map[string]*runner.Surveyed) (foresight, error) {
+func (s *session) ahead(ctx context.Context, found map[string]*runner.Surveyed) (foresight, error) {
 	if idle(found) {
 		return foresight{}, nil
 	}
-	plan, err := s.build(found, s.unfinished())
+	before, err := s.unfinished(ctx)
+	if err != nil {
+		return foresight{}, err
+	}
+	plan, err := s.build(found, before)
 	if err != nil {
 		return foresight{}, err
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"os"
 	"strings"
@@ -67,6 +68,32 @@ func TestFault02BeforeTheFirstLine(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A journal here that is another cluster's, of the same name: nobody takes its nodes for this one's, and whoever would run is
+// told beforehand.
+func TestJournalOfAnotherCluster(t *testing.T) {
+	inYard(t, 2, lostUpgrade, func(s *yard) {
+		p := s.process(s.path("state"))
+		f, _, err := p.load(s.inventory, needs{})
+		s.must(err)
+		dir, err := p.stateDir(f.Name)
+		s.must(err)
+		j, err := runner.Create(dir, runner.NewRunID(time.Now()))
+		s.must(err)
+		s.must(errors.Join(
+			j.Append(&runner.Event{Time: time.Now(), Event: runner.EventStarted, Data: map[string]string{"cluster": "elsewhere", "inventory": f.Name}}),
+			j.Append(&runner.Event{Time: time.Now(), Event: runner.EventDone, Node: "n1"}),
+			j.Close(),
+		))
+		time.Sleep(2 * time.Second)
+		const why = "is the journal of another cluster"
+		s.says(0, why, "status", s.inventory)
+		s.says(0, "no run is known", "status", s.inventory)
+		for _, command := range []string{"check", "plan", "run"} {
+			s.says(1, why, command, s.inventory)
+		}
+	})
 }
 
 // A halt that the journal knows of, and the Lease not yet, is no less one: the process was killed between the two.

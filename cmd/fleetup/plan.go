@@ -73,7 +73,11 @@ func (a *app) plan(ctx context.Context, path, save string, detailed bool) error 
 	if err != nil {
 		return err
 	}
-	plan, err := s.build(found, s.unfinished())
+	before, err := s.unfinished(ctx)
+	if err != nil {
+		return exitWith(exitFailed, err)
+	}
+	plan, err := s.build(found, before)
 	if err != nil {
 		return err
 	}

@@ -118,28 +118,42 @@ func (r *record) read(path string) (over bool, err error) {
 	if p.Finished && len(r.s.claimedBy(p.Run)) == 0 {
 		return true, nil
 	}
-	if p.Cluster != "" && p.Cluster != r.uid {
-		return false, exitWith(exitFailed, fmt.Errorf("%s is the journal of another cluster (kube-system has UID %s there, %s here): check [cluster], or give this inventory a `name` of its own at its top; if that cluster is gone for good, move the journal away", path, p.Cluster, r.uid))
+	if err := foreign(path, p, r.uid); err != nil {
+		return false, exitWith(exitFailed, err)
 	}
 	r.path, r.progress, r.run = path, p, p.Run
 	return false, nil
 }
 
-// unfinished is the journal of the run that a `fleetup run` would go on with, where there is one here.
-func (s *session) unfinished() runner.Progress {
+// foreign says that a journal is another cluster's, and what to do about it; nil where it is that of the cluster with uid.
+func foreign(path string, p runner.Progress, uid string) error {
+	if p.Cluster == "" || p.Cluster == uid {
+		return nil
+	}
+	return fmt.Errorf("%s is the journal of another cluster (kube-system has UID %s there, %s here): check [cluster], or give this inventory "+
+		"a `name` of its own at its top; if that cluster is gone for good, move the journal away", path, p.Cluster, uid)
+}
+
+// unfinished is the journal of the run that a `fleetup run` would go on with, where there is one here. An error says why it
+// would go on with none.
+func (s *session) unfinished(ctx context.Context) (runner.Progress, error) {
 	dir, err := s.app.stateDir(s.fleet.Name)
 	if err != nil {
-		return runner.Progress{}
+		return runner.Progress{}, nil
 	}
 	path, ok := runner.Latest(dir)
 	if !ok {
-		return runner.Progress{}
+		return runner.Progress{}, nil
 	}
 	_, p, _, err := runner.ReadJournal(path)
 	if err != nil || p.Finished { // whoever runs is told
-		return runner.Progress{}
+		return runner.Progress{}, nil
 	}
-	return p
+	uid, err := s.cluster.UID(ctx)
+	if err != nil {
+		return runner.Progress{}, fmt.Errorf("cluster: %w", err)
+	}
+	return p, foreign(path, p, uid)
 }
 
 // openJournal opens the run's journal for appending, or begins it: also one that an earlier process left without a line.

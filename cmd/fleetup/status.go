@@ -40,7 +40,7 @@ type nodeStands struct {
 	Node    string `json:"node"`
 	Cluster string `json:"cluster,omitempty"` // Ready, NotReady, cordoned, …
 	Kubelet string `json:"kubelet,omitempty"`
-	Run     string `json:"run,omitempty"` // waiting, running, done, …
+	Run     string `json:"run,omitempty"` // waiting, running, parked, done, …
 	Why     string `json:"why,omitempty"`
 	// Hold is hardware work that the node is held for.
 	Hold *runner.Hold `json:"hold,omitempty"`
@@ -54,11 +54,15 @@ func (a *app) status(ctx context.Context, path string) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	st := standing{Version: 1, State: "none", From: []string{}}
-	p, ok := a.journaled(f, &st)
 	k, kerr := a.openCluster(ctx, f, account{})
-	var nodes map[string]kube.Node
+	uid := ""
 	if kerr == nil {
 		defer func() { cancel(); k.Wait(); k.Close() }()
+		uid, kerr = k.UID(ctx)
+	}
+	p, ok := a.journaled(f, uid, &st)
+	var nodes map[string]kube.Node
+	if kerr == nil {
 		st.From = append(st.From, "cluster")
 		nodes = k.Nodes()
 		st.lease(ctx, k, f.Name)
@@ -75,7 +79,7 @@ func (a *app) status(ctx context.Context, path string) error {
 		st.From = append(st.From, "journal")
 	}
 	for _, h := range hosts {
-		s := stands(h, nodes, p)
+		s := stands(h, nodes, p, st.State == "running")
 		if kerr == nil {
 			s.held(runner.HoldOf(nodes[h.Node].Run, nodes[h.Node].State))
 		} else if hold, held := holds[h.Node]; held {
@@ -91,8 +95,9 @@ func (a *app) status(ctx context.Context, path string) error {
 	return a.showStatus(st)
 }
 
-// journaled reads the newest journal of the inventory, without taking it from a run that writes it.
-func (a *app) journaled(f *inventory.Fleet, st *standing) (runner.Progress, bool) {
+// journaled reads the newest journal of the inventory, without taking it from a run that writes it. uid is the cluster's, ""
+// while it is away.
+func (a *app) journaled(f *inventory.Fleet, uid string, st *standing) (runner.Progress, bool) {
 	dir, err := a.stateDir(f.Name)
 	if err != nil {
 		return runner.Progress{}, false
@@ -107,6 +112,10 @@ func (a *app) journaled(f *inventory.Fleet, st *standing) (runner.Progress, bool
 		return runner.Progress{}, false
 	}
 	if p.Seq == 0 { // nothing had begun
+		return runner.Progress{}, false
+	}
+	if err := foreign(path, p, uid); err != nil && uid != "" {
+		fmt.Fprintf(paper(a.err), "note: %v\n", err)
 		return runner.Progress{}, false
 	}
 	st.From = append(st.From, "journal")
@@ -171,7 +180,7 @@ func (st *standing) lease(ctx context.Context, k *kube.Cluster, name string) {
 	if l.Halt != "" {
 		st.State, st.Why = "halted", l.Halt
 	}
-	if l.Holder.Identity != "" && l.Left > 0 {
+	if l.Holder.Identity != "" && l.Left > 0 && !gone(l.Holder.Identity) { // as run would see it, which doesn't wait for the dead
 		st.State, st.Holder = "running", l.Holder.User+" on "+l.Holder.Where()
 	}
 	if l.Paused != "" {
@@ -180,7 +189,8 @@ func (st *standing) lease(ctx context.Context, k *kube.Cluster, name string) {
 }
 
 // stands puts together what the cluster and the journal say of one node.
-func stands(h inventory.Host, nodes map[string]kube.Node, p runner.Progress) nodeStands {
+// live says that a process carries the run on.
+func stands(h inventory.Host, nodes map[string]kube.Node, p runner.Progress, live bool) nodeStands {
 	s := nodeStands{Node: h.Node}
 	if n, ok := nodes[h.Node]; ok {
 		s.Kubelet, s.Cluster = n.KubeletVersion, inWords(n)
@@ -193,14 +203,26 @@ func stands(h inventory.Host, nodes map[string]kube.Node, p runner.Progress) nod
 		if np.Back != "" && np.State == runner.Failed {
 			s.Run += ": went back"
 		}
-		if np.State == runner.Running && np.Phase != "" {
-			s.Run += ": " + np.Phase
+		if np.State == runner.Running {
+			s.Run = midway(np, nodes == nil || live)
 		}
 		if s.Why == "" {
 			s.Why = np.Why
 		}
 	}
 	return s
+}
+
+// midway says how far an order on a node is, which only goes on while a process carries it on.
+func midway(n runner.NodeProgress, live bool) string {
+	word := string(n.State)
+	if !live {
+		word = "parked"
+	}
+	if n.Phase != "" {
+		word += ": " + n.Phase
+	}
+	return word
 }
 
 // held says that the node is held for hardware work: by whom, why, since when, and how far that is.
