@@ -41,6 +41,7 @@ type fakeNode struct {
 	version string
 	pending string // takes effect at the next boot
 	crashes bool   // the new kubelet doesn't come up
+	idle    bool   // no pod on it comes up
 }
 
 func newFakeWorld(names ...string) *fakeWorld {
@@ -262,7 +263,10 @@ func (w *fakeWorld) AwaitConfigured(ctx context.Context, node string, _ map[stri
 	return ctx.Err()
 }
 
-func (w *fakeWorld) AwaitServed(ctx context.Context, _ string, _ time.Time, _ func(string)) error {
+func (w *fakeWorld) AwaitServed(ctx context.Context, node string, _ time.Time, _ func(string)) error {
+	if w.see(node).idle {
+		return errors.New("its pods don't run")
+	}
 	return ctx.Err()
 }
 

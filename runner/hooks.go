@@ -52,17 +52,6 @@ func (l *life) hook(ctx context.Context, at string) error {
 	return l.r.hook(ctx, Moment{At: at, Node: l.w.Node, Phase: l.phase}, l.tell, l.say)
 }
 
-// givenHook makes up for the hooks of a node that an earlier process gave back and didn't come to run them for.
-func (l *life) givenHook(ctx context.Context) error {
-	l.r.mu.Lock()
-	given := l.r.Progress.Nodes[l.w.Node].Given
-	l.r.mu.Unlock()
-	if !given {
-		return nil
-	}
-	return l.hook(ctx, hookAfterUncordon)
-}
-
 // failedHook tells the hooks that the node failed; their own failures are only said.
 func (l *life) failedHook(ctx context.Context, why string) {
 	if err := l.r.hook(ctx, Moment{At: hookFailed, Node: l.w.Node, Phase: l.phase, Why: why}, l.tell, l.say); err != nil {

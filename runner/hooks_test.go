@@ -153,6 +153,27 @@ func TestHooksAfterACrash(t *testing.T) {
 	}
 }
 
+// TestVerifiedAgainAfterACrash: a process that ended while the node that it had given back was watched at its work is made up
+// for by the next one: a node whose pods don't come up is closed again, whoever sees it.
+func TestVerifiedAgainAfterACrash(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := hooked(t)
+		f.process(func(e Event, cancel context.CancelFunc) {
+			if e.Phase == "verify again" {
+				cancel()
+			}
+		})
+		if n := f.w.see("n1"); n.cordoned || n.run != "" {
+			t.Fatalf("not given back: %+v", n)
+		}
+		f.w.do("n1", "", func(n *fakeNode) { n.idle = true })
+		end, p := f.process(nil)
+		if n := f.w.see("n1"); end.Exit != 1 || !n.cordoned || p.Nodes["n1"].Why != "its pods don't run" {
+			t.Errorf("%+v, %+v, left behind: %+v", end, p.Nodes["n1"], n)
+		}
+	})
+}
+
 // TestHandOver: a process whose own pod is on the node that comes next closes that node, drains nothing and ends; another
 // process, elsewhere, goes on with it.
 func TestHandOver(t *testing.T) {

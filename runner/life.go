@@ -97,8 +97,7 @@ func (l *life) phases(ctx context.Context) error {
 		if l.light && !p.light || l.onHold && !takesOff[p.name] || takesOff[p.name] && !l.wantsHold() {
 			continue
 		}
-		l.phase = p.name
-		if err := l.tell(Event{Event: EventPhase}); err != nil {
+		if err := l.enter(p.name); err != nil {
 			return err
 		}
 		if err := p.do(l, ctx); err != nil {
@@ -106,6 +105,12 @@ func (l *life) phases(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// enter journals that a phase begins, before its effects.
+func (l *life) enter(phase string) error {
+	l.phase = phase
+	return l.tell(Event{Event: EventPhase})
 }
 
 // tell journals an event of this node and shows it.

@@ -8,6 +8,9 @@ import (
 // phaseUncordon is the name of the phase that gives a node back, which the journal is asked for.
 const phaseUncordon = "uncordon"
 
+// phaseVerifyAgain is the one that a node which was given back already comes to from its check.
+const phaseVerifyAgain = "verify again"
+
 // phase is one named part of an order. It may be entered again after a crash at any point of it: what is done
 // already is seen and not done twice.
 type phase struct {
@@ -66,7 +69,7 @@ var orders = map[string][]phase{
 		{"verify", (*life).verify, true},
 		{"uncordon", (*life).uncordon, false},
 		{"forget", (*life).forget, true},
-		{"verify again", (*life).verifyAgain, false},
+		{phaseVerifyAgain, (*life).verifyAgain, false},
 	},
 	OrderGiveBack: {
 		{"start", (*life).wake, false},
@@ -130,7 +133,7 @@ var renewed = slices.Concat([]phase{
 // opened is the part that gives the node its work.
 var opened = []phase{
 	{phaseUncordon, (*life).uncordon, false},
-	{"verify again", (*life).verifyAgain, false},
+	{phaseVerifyAgain, (*life).verifyAgain, false},
 }
 
 // switchedOn is the part of the end of hardware work that has the machine answer again.
@@ -144,7 +147,7 @@ var switchedOn = []phase{
 var returning = []phase{
 	{"start", (*life).enable, false},
 	{"uncordon", (*life).returned, false},
-	{"verify again", (*life).verifyAgain, false},
+	{phaseVerifyAgain, (*life).verifyAgain, false},
 }
 
 // holds are the orders that leave the node held where something goes wrong.

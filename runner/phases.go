@@ -30,7 +30,7 @@ func (l *life) check(ctx context.Context) error {
 		return l.landed(ctx)
 	}
 	if l.w.AllClean(l.items) {
-		if err := l.givenHook(ctx); err != nil {
+		if err := l.givenAlready(ctx); err != nil {
 			return err
 		}
 		if err := l.well(upToDate); err != nil {
@@ -48,6 +48,23 @@ func (l *life) check(ctx context.Context) error {
 		}
 	}
 	return l.r.Cluster.TryDrain(ctx, l.w.Node, l.waiting)
+}
+
+// givenAlready makes up for what comes after a node is given back, where an earlier process did that and came no further.
+func (l *life) givenAlready(ctx context.Context) (err error) {
+	l.r.mu.Lock()
+	given := l.r.Progress.Nodes[l.w.Node].Given
+	l.r.mu.Unlock()
+	if !given {
+		return nil
+	}
+	if err = l.enter(phaseVerifyAgain); err != nil {
+		return err
+	}
+	if l.state, err = l.facts(ctx); err != nil { // with which it is closed again
+		return err
+	}
+	return l.verifyAgain(ctx)
 }
 
 // claim closes the node in one update, remembering how it was found, and lets load balancers see it.
