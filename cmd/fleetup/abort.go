@@ -29,7 +29,7 @@ taken is drained, and switched off where it was off.`,
 func (a *app) abort(ctx context.Context, path string) error {
 	return a.working(ctx, path, false, func(ctx context.Context, rec *record, stop <-chan struct{}) error {
 		if !rec.unfinished() {
-			fmt.Fprintln(paper(a.out), "nothing to do: no run is unfinished")
+			a.tell("nothing to do: no run is unfinished")
 			return nil
 		}
 		run, claimed := rec.run, rec.s.claimedBy(rec.run)
@@ -38,7 +38,7 @@ func (a *app) abort(ctx context.Context, path string) error {
 		}
 		return rec.underLease(ctx, false, func() error {
 			if rec.run != run {
-				fmt.Fprintf(paper(a.out), "nothing to do: run %s has ended meanwhile\n", run)
+				a.tell("nothing to do: run %s has ended meanwhile", run)
 				return nil
 			}
 			return rec.s.giveBack(ctx, rec, rec.s.claimedBy(run), stop)

@@ -19,7 +19,7 @@ func (a *app) pauseCommand() *cobra.Command {
 				if err := k.Pause(c.Context(), "by "+username()); err != nil {
 					return exitWith(exitFailed, err)
 				}
-				fmt.Fprintln(paper(a.out), "paused: nothing new is started, within five seconds; `fleetup resume INVENTORY` goes on"+runOf(was))
+				a.tell("paused: from five seconds on nothing new is started; `fleetup resume INVENTORY` goes on%s", runOf(was))
 				return nil
 			})
 		},
@@ -34,7 +34,7 @@ func (a *app) resumeCommand() *cobra.Command {
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.onLease(c.Context(), args[0], func(k *kube.Cluster, was kube.LeaseStatus) error {
 				if was.Paused == "" && was.Halt == "" {
-					fmt.Fprintln(paper(a.out), "nothing to do: neither paused nor halted"+runOf(was))
+					a.tell("nothing to do: neither paused nor halted%s", runOf(was))
 					return nil
 				}
 				if err := k.Pause(c.Context(), ""); err != nil {
@@ -43,7 +43,7 @@ func (a *app) resumeCommand() *cobra.Command {
 				if err := k.Unhalt(c.Context()); err != nil {
 					return exitWith(exitFailed, err)
 				}
-				fmt.Fprintln(paper(a.out), "resumed"+runOf(was))
+				a.tell("resumed%s", runOf(was))
 				return nil
 			})
 		},
@@ -78,7 +78,7 @@ func runOf(l kube.LeaseStatus) string {
 	switch {
 	case l.Holder.Run == "":
 		return "; no run is under way"
-	case l.Holder.Identity == "" || l.Left <= 0:
+	case l.Holder.Identity == "" || l.Left <= 0 || gone(l.Holder.Identity):
 		return "; run " + l.Holder.Run + " isn't running now: `fleetup run INVENTORY` goes on with it"
 	}
 	return "; run " + l.Holder.Run + " is running"

@@ -38,7 +38,7 @@ func (a *app) runCommand() *cobra.Command {
 An unfinished run of the inventory is picked up: nodes that were in flight first, then those that failed, one by one,
 then the others. Ctrl-C once ends after what is in flight; twice parks it where it is. Either way, run again goes on.`,
 		Example: `  fleetup run prod.toml
-  fleetup run prod.toml --limit node007        # try one node first; the others are taken by the next run
+  fleetup run prod.toml --limit node007       # one node first, as a trial
   fleetup run prod.toml --yes --output json    # in a pipeline`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error { return a.run(c.Context(), args[0], rf) },

@@ -119,7 +119,7 @@ func (a *app) swapBegin(ctx context.Context, path, node string, o swapOptions) e
 	}
 	defer w.close()
 	if w.hold.Off {
-		fmt.Fprintf(paper(a.out), "%s is %s\n", w.host.Node, w.hold)
+		a.tell("%s is %s", w.host.Node, w.hold)
 		return nil
 	}
 	if w.run == "" {
@@ -134,7 +134,7 @@ func (a *app) swapBegin(ctx context.Context, path, node string, o swapOptions) e
 	if err := w.carry(ctx, runner.OrderSwapBegin); err != nil {
 		return err
 	}
-	fmt.Fprintf(paper(a.out), "%s is off and held; when the work is done: `fleetup swap finish INVENTORY %s`\n", w.host.Node, w.host.Name)
+	a.tell("%s is off and held; when the work is done: `fleetup swap finish INVENTORY %s`", w.host.Node, w.host.Name)
 	return nil
 }
 
@@ -165,7 +165,7 @@ func (a *app) swapEnd(ctx context.Context, path, node string, o swapOptions, ord
 	if err := w.carry(ctx, order); err != nil {
 		return err
 	}
-	fmt.Fprintf(paper(a.out), "%s %s\n", w.host.Node, text)
+	a.tell("%s %s", w.host.Node, text)
 	return nil
 }
 
@@ -334,7 +334,7 @@ func (a *app) trustNew(ctx context.Context, n *remote.Net, o offered) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", o.login.Name, err)
 	}
-	fmt.Fprintf(paper(a.out), "%s: kept in %s\n", o.login.Name, files[0])
+	a.tell("%s: kept in %s", o.login.Name, files[0])
 	return nil
 }
 

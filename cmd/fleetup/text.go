@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
@@ -11,6 +12,16 @@ import (
 // paper is w for prose: on a terminal lines are broken between words, while a file or a pipe gets them whole. Each write
 // is one line or several.
 func paper(w io.Writer) io.Writer { return broken{w} }
+
+// tell prints what came of a command that has no more to say than a line; with --output json as a document with it.
+func (a *app) tell(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	if a.json() {
+		_ = json.NewEncoder(a.out).Encode(map[string]any{"version": 1, "message": text})
+		return
+	}
+	fmt.Fprintln(paper(a.out), text)
+}
 
 type broken struct{ io.Writer }
 

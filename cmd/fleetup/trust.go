@@ -88,7 +88,7 @@ func (a *app) trustAll(ctx context.Context, n *remote.Net, logins []remote.Login
 		if err != nil {
 			return fmt.Errorf("%s: %w", o.login.Name, err)
 		}
-		fmt.Fprintf(paper(a.out), "%s: kept in %s\n", o.login.Name, files[0])
+		a.tell("%s: kept in %s", o.login.Name, files[0])
 	}
 	return failed
 }
@@ -134,7 +134,7 @@ func (a *app) showOffer(n *remote.Net, o offered) bool {
 		lines = []string{"known"}
 	}
 	for _, line := range lines {
-		fmt.Fprintf(paper(a.out), "%s: %s\n", o.login.Name, line)
+		a.tell("%s: %s", o.login.Name, line)
 	}
 	return fresh
 }
