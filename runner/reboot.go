@@ -128,6 +128,9 @@ func (l *life) rebootNow(ctx context.Context) error {
 	if err := l.tell(Event{Event: EventStep, Step: rebootStep, Data: map[string]string{"boot_id": before}}); err != nil {
 		return err
 	}
+	if err := l.held(ctx); err != nil { // the machine's fence may not know yet of whoever has the lease now
+		return err
+	}
 	l.r.Cluster.Down(l.w.Node, true)
 	l.r.Cluster.Event(ctx, l.w.Node, "FleetupReboot", "rebooting", false)
 	begun := time.Now()
