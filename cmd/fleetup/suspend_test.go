@@ -10,6 +10,7 @@ import (
 	coordinationv1 "k8s.io/api/coordination/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/fleetup/fleetup/cmd/box"
 	"github.com/fleetup/fleetup/kube/kubetest"
 )
 
@@ -83,15 +84,32 @@ func TestSuspended(t *testing.T) {
 	})
 }
 
+// takenOver is another machine that takes the lease.
+func (s *yard) takenOver() {
+	s.must(kubetest.Change(s.API, "kube-system", "fleetup", func(l *coordinationv1.Lease) {
+		holder, now, epoch := laptop, metav1.NewMicroTime(time.Now()), *l.Spec.LeaseTransitions+1
+		l.Spec.HolderIdentity, l.Spec.RenewTime, l.Spec.LeaseTransitions = &holder, &now, &epoch
+	}))
+}
+
+// Hardware work ends at once, and says so by its exit, too.
+func TestFault06SwapLosesItsLease(t *testing.T) {
+	inYardWith(t, box.Options{Nodes: box.Workers(3), Cluster: kubetest.Config{Seed: 1}, BMC: true}, "", func(s *yard) {
+		time.AfterFunc(1500*time.Millisecond, s.takenOver)
+		s.says(exitHeld, "node n2 stays as it is, and the same command goes on: lease lost", "swap", "begin", s.inventory, "n2", "--yes")
+		if n := s.node("n2"); !n.Spec.Unschedulable || n.Annotations["fleetup.io/run"] == "" {
+			s.Errorf("n2 is left with %v", n.Annotations)
+		}
+		if l := s.leaseStands(); !strings.Contains(l, laptop) {
+			s.Errorf("the lease: %s", l)
+		}
+	})
+}
+
 // Another machine took it: nothing more is done, to the API or to a machine.
 func TestSuspendedAndReplaced(t *testing.T) {
 	inYard(t, 2, sweepUpgrade, func(s *yard) {
-		p := s.sleeper(func() {
-			s.must(kubetest.Change(s.API, "kube-system", "fleetup", func(l *coordinationv1.Lease) {
-				holder, now, epoch := laptop, metav1.NewMicroTime(time.Now()), *l.Spec.LeaseTransitions+1
-				l.Spec.HolderIdentity, l.Spec.RenewTime, l.Spec.LeaseTransitions = &holder, &now, &epoch
-			}))
-		})
+		p := s.sleeper(s.takenOver)
 		asleep := make(chan int, 1)
 		time.AfterFunc(lidCloses+time.Millisecond, func() { asleep <- p.k.count() })
 		code := p.fleetup("run", s.inventory)

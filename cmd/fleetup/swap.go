@@ -201,6 +201,8 @@ func (w *swapping) carry(ctx context.Context, order string) error {
 	switch {
 	case errors.As(err, &kept):
 		return exitWith(exitFailed, fmt.Errorf("node %s stays held: %s", w.host.Node, kept.Why))
+	case err != nil && errors.Is(w.lease.Held(), kube.ErrLost):
+		return exitWith(exitHeld, fmt.Errorf("node %s stays as it is, and the same command goes on: %w", w.host.Node, kube.ErrLost))
 	case ctx.Err() != nil:
 		return exitWith(exitInterrupted, fmt.Errorf("interrupted; node %s stays as it is: the same command goes on, `fleetup swap cancel INVENTORY %[1]s` gives it back", w.host.Node))
 	case err != nil:
