@@ -38,10 +38,12 @@ func (a *app) check(ctx context.Context, path string, onlyNew, looks bool) error
 		return err
 	}
 	defer s.close()
+	s.cluster.run = s.claimedRun() // what it has in flight is as whoever goes on with it would find it
 	found, findings, err := s.preflight(ctx)
 	if err != nil {
 		return err
 	}
+	findings = append(findings, s.underWay(ctx)...)
 	findings = append(findings, s.askGates(ctx)...)
 	ill, err := s.health(ctx, found)
 	if err != nil {
@@ -82,6 +84,16 @@ func (a *app) check(ctx context.Context, path string, onlyNew, looks bool) error
 		return silent(exitFailed)
 	}
 	return nil
+}
+
+// underWay tells of a run that works on the fleet meanwhile.
+func (s *session) underWay(ctx context.Context) []runner.Finding {
+	l, err := s.cluster.Cluster.Lease(ctx)
+	if err != nil || l.Holder.Identity == "" || l.Left <= 0 || gone(l.Holder.Identity) {
+		return nil
+	}
+	return []runner.Finding{{What: "lease", Why: fmt.Sprintf("run %s of %s on %s is under way: its nodes are seen in the middle of it, and another run would end with exit 4",
+		l.Holder.Run, l.Holder.User, l.Holder.Where())}}
 }
 
 // ahead is the run played ahead; the error is why no plan can be made.
