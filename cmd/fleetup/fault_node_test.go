@@ -54,7 +54,7 @@ func TestNodeRelease(t *testing.T) {
 		if n := s.node("n1"); n.Annotations["fleetup.io/run"] == "" {
 			t.Fatalf("killed before the claim: %s", p.err)
 		}
-		s.says(0, "given back as it was found", "node", "release", s.inventory, "n1")
+		s.says(0, "n1 is given back, cordoned or not as it was found", "node", "release", s.inventory, "n1")
 		if n := s.node("n1"); n.Spec.Unschedulable || n.Annotations["fleetup.io/run"] != "" {
 			t.Errorf("not given back: %v", n.Annotations)
 		}
@@ -63,6 +63,15 @@ func TestNodeRelease(t *testing.T) {
 		if v1, v2 := s.Machines["n1"].Installed("kubelet"), s.Machines["n2"].Installed("kubelet"); v1 != "1.36.4-1.1" || v2 != "1.37.2-1.1" {
 			t.Errorf("kubelets %s and %s", v1, v2)
 		}
+	})
+}
+
+// A node that is done stays so: skipped, it would be left out of what takes its wave back.
+func TestDoneNodeIsNotSkipped(t *testing.T) {
+	inYard(t, 2, lostUpgrade, func(s *yard) {
+		s.killedAfter(20 * time.Second)
+		s.says(1, "node n1 is done in run", "node", "skip", s.inventory, "n1")
+		s.says(0, "2 nodes done", "run", s.inventory)
 	})
 }
 

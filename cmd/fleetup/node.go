@@ -71,7 +71,7 @@ func (s *session) retryNode(_ context.Context, rec *record, node string) error {
 	if err := rec.add(runner.Event{Event: runner.EventRetried, Node: node, Message: "by " + username()}); err != nil {
 		return err
 	}
-	fmt.Fprintf(paper(s.app.out), "%s is tried again, first and alone, by the next `fleetup run INVENTORY`\n", node)
+	s.app.tell("%s is tried again, first and alone, by the next `fleetup run INVENTORY`", node)
 	return nil
 }
 
@@ -80,10 +80,13 @@ func (s *session) skipNode(_ context.Context, rec *record, node string) error {
 	if n, _ := s.cluster.Node(node); n.Run != "" {
 		return exitWith(exitFailed, fmt.Errorf("node %s is held by run %s: `fleetup node release INVENTORY %[1]s` gives it back, then it can be skipped", node, n.Run))
 	}
+	if rec.progress.Nodes[node].State == runner.Done { // a skipped node isn't taken back by what takes its wave back
+		return exitWith(exitFailed, fmt.Errorf("node %s is done in run %s: there is nothing to leave alone", node, rec.run))
+	}
 	if err := rec.add(runner.Event{Event: runner.EventSkipped, Node: node, Message: "by " + username(), Data: map[string]string{"by": username()}}); err != nil {
 		return err
 	}
-	fmt.Fprintf(paper(s.app.out), "%s is left alone for the rest of run %s\n", node, rec.run)
+	s.app.tell("%s is left alone for the rest of run %s", node, rec.run)
 	return nil
 }
 
@@ -113,6 +116,7 @@ func (s *session) releaseNode(ctx context.Context, rec *record, node string) err
 	if err := rec.add(runner.Event{Event: runner.EventSkipped, Node: node, Message: "given back by " + username(), Data: map[string]string{"by": username()}}); err != nil {
 		return err
 	}
-	fmt.Fprintf(paper(s.app.out), "%s is given back as it was found, and left alone for the rest of run %s; `fleetup node retry INVENTORY %[1]s` takes it again\n", node, rec.run)
+	s.app.tell("%s is given back, cordoned or not as it was found, with what is installed on it by now, and left alone for the rest of run %s; "+
+		"`fleetup node retry INVENTORY %[1]s` takes it again", node, rec.run)
 	return nil
 }
