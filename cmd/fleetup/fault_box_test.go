@@ -96,7 +96,8 @@ type process struct {
 	*app
 	wire     *wire
 	out, err *output
-	signals  chan<- os.Signal
+	hearing  sync.Mutex
+	signals  chan<- os.Signal // of the command that listens; guarded by hearing
 	ctx      context.Context
 	cancel   context.CancelFunc
 	state    string
@@ -109,6 +110,8 @@ func (s *yard) process(state string) *process {
 	p.app = &app{
 		out: p.out, err: p.err, getenv: func(string) string { return "" }, dial: p.wire.Dial,
 		notify: func(c chan<- os.Signal) func() {
+			p.hearing.Lock()
+			defer p.hearing.Unlock()
 			p.signals = c
 			return func() {}
 		},
@@ -141,6 +144,13 @@ func (p *process) fleetup(args ...string) int {
 	defer p.wire.closeIdle()
 	defer p.ending.Wait()
 	return p.main(p.ctx, append([]string{"--state-dir", p.state}, args...))
+}
+
+// signal is what the process hears.
+func (p *process) signal(sig os.Signal) {
+	p.hearing.Lock()
+	defer p.hearing.Unlock()
+	p.signals <- sig
 }
 
 // kill ends the process as SIGKILL does, as far as the world can tell: nothing that it still does comes through. It doesn't

@@ -252,7 +252,7 @@ func TestAbortIsInterrupted(t *testing.T) {
 		s.killedAfter(2500 * time.Millisecond)
 		time.Sleep(time.Minute)
 		p := s.process(s.path("state"))
-		at := time.AfterFunc(200*time.Millisecond, func() { p.signals <- syscall.SIGTERM })
+		at := time.AfterFunc(200*time.Millisecond, func() { p.signal(syscall.SIGTERM) })
 		defer at.Stop()
 		code := p.fleetup("abort", "--yes", s.inventory)
 		if code != exitInterrupted || !strings.Contains(p.err.String(), "fleetup abort") {

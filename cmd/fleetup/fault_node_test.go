@@ -112,7 +112,7 @@ func TestFault01SignalsPark(t *testing.T) {
 				var took time.Duration
 				at := time.AfterFunc(8*time.Second, func() {
 					took = -time.Since(s.began)
-					p.signals <- sig
+					p.signal(sig)
 				})
 				defer at.Stop()
 				code := p.fleetup("run", s.inventory)

@@ -45,20 +45,20 @@ func gone(holder string) bool {
 	return startTime(pid) != theirs[3] || ending(pid)
 }
 
-// ending reports whether a process that is still there runs no more: it is a zombie that nobody has waited for, which in
-// a container may stand there for ever, it is being taken down, or it was killed an instant ago. Source: proc(5).
+// ending reports whether a process runs no more, though it may still be there: it is a zombie that nobody has waited for, which in
+// a container may stand there for ever, it is being taken down, or it was killed an instant ago. The signal is looked for before
+// the flags: the kernel takes it off the pending ones first, and marks the process then. Source: proc(5), kernel/signal.c.
 func ending(pid int) bool {
-	const exiting, killed = 0x4, 1 << (9 - 1) // PF_EXITING of include/linux/sched.h; SIGKILL among the signals pending
-	if fields := statFields(pid); len(fields) > 6 {
-		flags, _ := strconv.ParseUint(fields[6], 10, 64)
-		if fields[0] == "Z" || fields[0] == "X" || flags&exiting != 0 {
-			return true
-		}
-	}
+	const exiting, signaled, killed = 0x4, 0x400, 1 << (9 - 1) // PF_EXITING, PF_SIGNALED of include/linux/sched.h; SIGKILL among the pending
 	_, pending, _ := strings.Cut(readTrim(filepath.Join("/proc", strconv.Itoa(pid), "status")), "\nSigPnd:")
 	word, _, _ := strings.Cut(strings.TrimSpace(pending), "\n")
 	signals, _ := strconv.ParseUint(word, 16, 64)
-	return signals&killed != 0
+	fields := statFields(pid)
+	if signals&killed != 0 || len(fields) < 7 {
+		return true
+	}
+	flags, _ := strconv.ParseUint(fields[6], 10, 64)
+	return fields[0] == "Z" || fields[0] == "X" || flags&(exiting|signaled) != 0
 }
 
 func machineID() string {
