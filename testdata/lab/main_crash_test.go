@@ -130,7 +130,7 @@ func TestInterrupted(t *testing.T) {
 		cmd, heard := begin(t, l, "n1  installing", "run", "--yes", inventory)
 		_ = cmd.Process.Kill()
 		_ = exit(t, cmd, heard, -1)
-		says(t, fleetup(t, l, 0, "status", inventory), "n1", "running")
+		says(t, fleetup(t, l, 0, "status", inventory), "n1", "parked")
 		said := fleetup(t, l, 0, "run", "--yes", inventory)
 		says(t, said, "unfinished", "n1  done", "n3  done", "3 nodes done")
 		all(t)
