@@ -141,6 +141,9 @@ func settle(t *testing.T, l *lab.Lab) {
 		return l.Kubectl("get", "pods", "-A", "--field-selector=status.phase=Pending,metadata.namespace!=kube-public", "-o", "name")
 	})
 	l.Kubectl("delete", "pod", "ending", "ending-bare", "ending-budget", "--wait=false")
+	within(t, time.Minute, "what ends to have ended, or kubectl and fleetup would see it one before and one after", func() string {
+		return l.Kubectl("get", "pods", "ending", "ending-bare", "ending-budget", "-o", `jsonpath={range .items[?(@.status.phase=="Running")]}{.metadata.name} {end}`)
+	})
 	within(t, time.Minute, "budgets to be counted, and the static pod's mirror", func() string {
 		left := l.Kubectl("get", "pdb", "-A", "-o", `jsonpath={range .items[?(@.status.observedGeneration!=1)]}{.metadata.name} {end}`)
 		for budget, want := range map[string]string{"blocks": "1", "allows": "1"} {

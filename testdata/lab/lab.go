@@ -7,6 +7,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -131,6 +133,7 @@ func (l *Lab) plan(prefix string, kind kind, first, count int) {
 // up is the order of a start. Machines boot while the API server does; a kubelet that finds none yet tries again.
 func (l *Lab) up(ctx context.Context) error {
 	for _, step := range []func(context.Context) error{
+		l.raiseWatches,
 		l.makeNamespace,
 		l.makeKeys,
 		l.startAPI,
@@ -142,6 +145,23 @@ func (l *Lab) up(ctx context.Context) error {
 		if err := step(ctx); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// raiseWatches lets the machines watch files: each systemd and each kubelet takes several instances of inotify, all of them for
+// one user of this kernel, whose 128 last for about twelve machines. What booted beyond that would never get its network up.
+func (l *Lab) raiseWatches(context.Context) error {
+	const file, enough = "/proc/sys/fs/inotify/max_user_instances", 4096
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	if has, err := strconv.Atoi(strings.TrimSpace(string(data))); err == nil && has >= enough {
+		return nil
+	}
+	if err := os.WriteFile(file, []byte(strconv.Itoa(enough)), 0); err != nil {
+		return fmt.Errorf("fs.inotify.max_user_instances is %s, and many machines need more: %w", strings.TrimSpace(string(data)), err)
 	}
 	return nil
 }
