@@ -107,7 +107,7 @@ systemctl daemon-reload; systemctl restart kubelet || true; sleep 3`)
 var vmFaults = []diagnoseFault{
 	{name: "memory pressure", rule: "memory-pressure", put: byScripts(
 		`systemd-run --quiet --unit=thrash -p MemoryHigh=20M -p MemorySwapMax=0 perl -e 'push @all, "a" x (1 << 20) while @all < 100; sleep'
-`+waitPressure("memory", 11), "systemctl stop thrash")},
+`+waitPressure("memory", 11), "systemctl stop thrash"), thresholds: "memory_pressure_percent = [5, 40]\n"}, // it falls while it is looked at
 	{name: "OOM kill", rule: "oom-kill", put: byScripts(
 		`systemd-run --quiet --wait --unit=hungry -p MemoryMax=20M -p MemorySwapMax=0 perl -e 'push @all, "a" x (1 << 20) while 1' || true; sleep 1`, "systemctl reset-failed hungry || true")},
 	{name: "skewed clock", rule: "clock", put: byScripts("date -s '90 seconds ago' >/dev/null", "date -s '90 seconds' >/dev/null")},
