@@ -56,7 +56,7 @@ func rights(t *testing.T, l *lab.Lab) {
 	says(t, fleetup(t, l, 1, "run", "--yes", inventory), "pods/eviction")
 	grant(t, l, said)
 	granted := time.Now()
-	says(t, fleetup(t, l, 0, "check", inventory), "nothing stands against a run", "quotas would refuse isn't foreseen", "can attach isn't foreseen")
+	says(t, fleetup(t, l, 0, "check", inventory), "quotas would refuse isn't foreseen", "can attach isn't foreseen", "nothing stands against a run")
 	fleetup(t, l, 0, "run", "--yes", "--limit", "n1", inventory)
 	isReady(t, getNode(t, l, "n1"), "v1.37.2")
 	sent := l.Audit().Of("fleetup")
