@@ -89,7 +89,7 @@ func (a *app) check(ctx context.Context, path string, onlyNew, looks bool) error
 // underWay tells of a run that works on the fleet meanwhile.
 func (s *session) underWay(ctx context.Context) []runner.Finding {
 	l, err := s.cluster.Cluster.Lease(ctx)
-	if err != nil || l.Holder.Identity == "" || l.Left <= 0 || gone(l.Holder.Identity) {
+	if err != nil || !underWay(l) {
 		return nil
 	}
 	return []runner.Finding{{What: "lease", Why: fmt.Sprintf("run %s of %s on %s is under way: its nodes are seen in the middle of it, and another run would end with exit 4",

@@ -26,15 +26,30 @@ func (s *yard) killedAfter(d time.Duration) string {
 	at := time.AfterFunc(d, p.kill)
 	defer at.Stop()
 	p.fleetup("run", s.inventory)
-	f, _, err := p.load(s.inventory, needs{})
-	s.must(err)
-	dir, err := p.stateDir(f.Name)
-	s.must(err)
+	dir := s.journals(p)
 	path, ok := runner.Latest(dir)
 	if !ok {
 		s.Fatalf("no journal in %s\n%s", dir, s.said())
 	}
 	return path
+}
+
+// journals is the folder in which a process keeps those of this inventory.
+func (s *yard) journals(p *process) string {
+	s.Helper()
+	f, _, err := p.load(s.inventory, needs{})
+	s.must(err)
+	dir, err := p.stateDir(f.Name)
+	s.must(err)
+	return dir
+}
+
+// begunJournal is a journal without a line.
+func (s *yard) begunJournal() *runner.Journal {
+	s.Helper()
+	j, err := runner.Create(s.journals(s.process(s.path("state"))), runner.NewRunID(time.Now()))
+	s.must(err)
+	return j
 }
 
 // A journal that a crash, or a full disk, left without its first line is begun by the next process: whether or not nodes
@@ -53,13 +68,7 @@ func TestFault02BeforeTheFirstLine(t *testing.T) {
 		})
 		t.Run(name+", nothing claimed", func(t *testing.T) {
 			inYard(t, 2, lostUpgrade, func(s *yard) {
-				p := s.process(s.path("state"))
-				f, _, err := p.load(s.inventory, needs{})
-				s.must(err)
-				dir, err := p.stateDir(f.Name)
-				s.must(err)
-				j, err := runner.Create(dir, runner.NewRunID(time.Now()))
-				s.must(err)
+				j := s.begunJournal()
 				s.must(j.Close())
 				s.must(os.WriteFile(j.Path(), []byte(content), 0o600))
 				time.Sleep(2 * time.Second)
@@ -74,15 +83,9 @@ func TestFault02BeforeTheFirstLine(t *testing.T) {
 // told beforehand.
 func TestJournalOfAnotherCluster(t *testing.T) {
 	inYard(t, 2, lostUpgrade, func(s *yard) {
-		p := s.process(s.path("state"))
-		f, _, err := p.load(s.inventory, needs{})
-		s.must(err)
-		dir, err := p.stateDir(f.Name)
-		s.must(err)
-		j, err := runner.Create(dir, runner.NewRunID(time.Now()))
-		s.must(err)
+		j := s.begunJournal()
 		s.must(errors.Join(
-			j.Append(&runner.Event{Time: time.Now(), Event: runner.EventStarted, Data: map[string]string{"cluster": "elsewhere", "inventory": f.Name}}),
+			j.Append(&runner.Event{Time: time.Now(), Event: runner.EventStarted, Data: map[string]string{"cluster": "elsewhere"}}),
 			j.Append(&runner.Event{Time: time.Now(), Event: runner.EventDone, Node: "n1"}),
 			j.Close(),
 		))

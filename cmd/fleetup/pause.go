@@ -73,12 +73,17 @@ func (a *app) onLease(ctx context.Context, path string, do func(*kube.Cluster, k
 	return do(k, was)
 }
 
+// underWay reports whether a process holds the lease, as run would see it, which doesn't wait for the dead.
+func underWay(l kube.LeaseStatus) bool {
+	return l.Holder.Identity != "" && l.Left > 0 && !gone(l.Holder.Identity)
+}
+
 // runOf names the run that the lease knows, and where it runs.
 func runOf(l kube.LeaseStatus) string {
 	switch {
 	case l.Holder.Run == "":
 		return "; no run is under way"
-	case l.Holder.Identity == "" || l.Left <= 0 || gone(l.Holder.Identity):
+	case !underWay(l):
 		return "; run " + l.Holder.Run + " isn't running now: `fleetup run INVENTORY` goes on with it"
 	}
 	return "; run " + l.Holder.Run + " is running"

@@ -180,7 +180,7 @@ func (st *standing) lease(ctx context.Context, k *kube.Cluster, name string) {
 	if l.Halt != "" {
 		st.State, st.Why = "halted", l.Halt
 	}
-	if l.Holder.Identity != "" && l.Left > 0 && !gone(l.Holder.Identity) { // as run would see it, which doesn't wait for the dead
+	if underWay(l) {
 		st.State, st.Holder = "running", l.Holder.User+" on "+l.Holder.Where()
 	}
 	if l.Paused != "" {

@@ -15,12 +15,11 @@ func paper(w io.Writer) io.Writer { return broken{w} }
 
 // tell prints what came of a command that has no more to say than a line; with --output json as a document with it.
 func (a *app) tell(format string, args ...any) {
-	text := fmt.Sprintf(format, args...)
 	if a.json() {
-		_ = json.NewEncoder(a.out).Encode(map[string]any{"version": 1, "message": text})
+		_ = json.NewEncoder(a.out).Encode(map[string]any{"version": 1, "message": fmt.Sprintf(format, args...)})
 		return
 	}
-	fmt.Fprintln(paper(a.out), text)
+	a.say(format, args...)
 }
 
 type broken struct{ io.Writer }
