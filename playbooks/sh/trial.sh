@@ -84,7 +84,8 @@ trial_facts() {
 }
 
 # dead_man SECONDS: a timer that counts from the boot, in a trial boot alone, and reboots the machine at its end. It
-# needs no network, and stays in the emergency mode that a missing disk leads to. The reboot is asked for politely first.
+# needs no network, and stays in the emergency mode that a missing disk leads to. It leaves word that its time ran out: on a
+# boot so slow that the disk can't be written to yet, it waits for that, for two minutes. The reboot is asked for politely first.
 dead_man() {
 	cat >"$units/fleetup-trial.service" <<'END'
 [Unit]
@@ -93,7 +94,8 @@ DefaultDependencies=no
 IgnoreOnIsolate=yes
 [Service]
 Type=oneshot
-ExecStart=/bin/sh -c 'cat /proc/sys/kernel/random/boot_id >/var/lib/fleetup/kept/trial.expired; journalctl --sync; systemctl --no-block reboot; sleep 90; echo s >/proc/sysrq-trigger; sleep 5; echo b >/proc/sysrq-trigger'
+ExecStart=-/usr/bin/timeout 120 /bin/sh -c 'until cat /proc/sys/kernel/random/boot_id >/var/lib/fleetup/kept/trial.expired; do sleep 1; done'
+ExecStart=/bin/sh -c 'journalctl --sync; systemctl --no-block reboot; sleep 90; echo s >/proc/sysrq-trigger; sleep 5; echo b >/proc/sysrq-trigger'
 END
 	cat >"$units/fleetup-trial.timer" <<END
 [Unit]

@@ -328,7 +328,7 @@ efibootmgr)
 	*) cat "$state/efi" 2>/dev/null ;;
 	esac ;;
 sbverify) cat "$ROOT/boot/${2##*/}" ;;
-sleep) did slept; rm -f "$ROOT"/proc/locks "$state/locked" ;;
+sleep) did slept; rm -f "$ROOT"/proc/locks "$state/locked"; if [ -e "$state/meanwhile" ]; then . "$state/meanwhile"; fi ;;
 kubelet) echo "Kubernetes v$(cut -d- -f1 "$state/pkg/kubelet")" ;;
 kubeadm)
 	did "kubeadm $*"
