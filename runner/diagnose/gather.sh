@@ -79,8 +79,7 @@ for d in /sys/class/net/*; do
 	part "link $n"
 	for f in operstate carrier carrier_changes speed duplex mtu; do printf '%s: %s\n' "$f" "$(cat "$d/$f" 2>/dev/null)"; done
 done
-part lsblk
-lsblk -J -b -d -o NAME,TYPE,SIZE,ROTA,MODEL,SERIAL,WWN,TRAN,REV 2>/dev/null
+disks 5
 for d in /sys/block/*; do
 	n=${d##*/}
 	[ -e "$d/device" ] || continue
@@ -89,10 +88,7 @@ for d in /sys/block/*; do
 	esac
 	ask "smartctl $n" 5 smartctl -n standby -j -i -H -A "/dev/$n"
 done
-part edac
-for f in /sys/devices/system/edac/mc/mc*/ce_count /sys/devices/system/edac/mc/mc*/ue_count; do
-	[ -r "$f" ] && printf '%s: %s\n' "$f" "$(cat "$f")"
-done
+memory_errors
 for u in kubelet containerd docker crio sshd ssh systemd-journald; do
 	part "unit $u"
 	systemctl show "$u" -p LoadState,ActiveState,SubState,Result,NRestarts,UnitFileState,DropInPaths 2>/dev/null

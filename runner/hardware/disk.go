@@ -30,7 +30,8 @@ func (t *text) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// parseLsblk reads `lsblk -J -b -d`. What isn't a disk (loop, rom, a disk of no size as an empty card reader is) is left out.
+// parseLsblk reads `lsblk -J -b -d`. What isn't a disk of this machine (loop, rom, a disk of no size as an empty card reader is,
+// one of iSCSI, which comes and goes with pods) is left out.
 func parseLsblk(out string) []Disk {
 	var v struct {
 		Blockdevices []struct{ Name, Type, Size, Rota, Model, Serial, Wwn, Tran, Rev text }
@@ -41,7 +42,7 @@ func parseLsblk(out string) []Disk {
 	var disks []Disk
 	for _, d := range v.Blockdevices {
 		bytes, _ := strconv.ParseInt(string(d.Size), 10, 64)
-		if d.Type != "disk" || bytes <= 0 || virtual(string(d.Name)) {
+		if d.Type != "disk" || bytes <= 0 || d.Tran == "iscsi" || virtual(string(d.Name)) {
 			continue
 		}
 		disks = append(disks, Disk{
@@ -120,6 +121,9 @@ func parseSmartctl(out string, d *Disk) {
 			*field = v
 		}
 	}
+	if s.NVMe != nil && d.Health == "" { // where nvme hasn't told the same already
+		s.NVMe.judge(d)
+	}
 	switch {
 	case s.Status == nil:
 	case s.Status.Passed:
@@ -137,9 +141,6 @@ func parseSmartctl(out string, d *Disk) {
 		if n := s.SCSIErrors[what].Uncorrected; n > 0 {
 			d.worse("warning", fmt.Sprintf("%d uncorrected %s errors", n, what))
 		}
-	}
-	if s.NVMe != nil && d.Health == "" {
-		s.NVMe.judge(d)
 	}
 }
 

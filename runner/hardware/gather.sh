@@ -8,7 +8,7 @@ part efi
 [ -d /sys/firmware/efi ] && echo yes
 values dmi /sys/class/dmi/id/sys_vendor /sys/class/dmi/id/product_name /sys/class/dmi/id/product_serial /sys/class/dmi/id/bios_version /sys/class/dmi/id/bios_date
 ask dmidecode 10 dmidecode -t 0 -t 1 -t 4 -t 17
-ask lsblk 10 lsblk -J -b -d -o NAME,TYPE,SIZE,ROTA,MODEL,SERIAL,WWN,TRAN,REV
+disks 10
 for d in /sys/block/*; do
 	n=${d##*/}
 	[ -e "$d/device" ] || continue
@@ -22,6 +22,7 @@ done
 for d in /sys/class/net/*; do
 	n=${d##*/}
 	[ -e "$d/device" ] || continue
+	if [ -e "$d/device/physfn" ]; then continue; fi # a card's virtual function
 	part "nic $n"
 	printf 'bus: %s\n' "$(readlink -f "$d/device" 2>/dev/null)"
 	for f in address carrier speed; do printf '%s: %s\n' "$f" "$(cat "$d/$f" 2>/dev/null)"; done
@@ -32,14 +33,11 @@ ask lspci 10 lspci -D -vmm -nn
 part pcilinks
 for d in /sys/bus/pci/devices/*; do
 	[ -r "$d/class" ] || continue
-	printf '%s class=%s vendor=%s device=%s sv=%s sd=%s width=%s speed=%s\n' "${d##*/}" "$(cat "$d/class")" "$(cat "$d/vendor")" "$(cat "$d/device")" \
-		"$(cat "$d/subsystem_vendor" 2>/dev/null)" "$(cat "$d/subsystem_device" 2>/dev/null)" \
+	printf '%s class=%s vendor=%s device=%s sv=%s sd=%s vf=%s width=%s speed=%s\n' "${d##*/}" "$(cat "$d/class")" "$(cat "$d/vendor")" "$(cat "$d/device")" \
+		"$(cat "$d/subsystem_vendor" 2>/dev/null)" "$(cat "$d/subsystem_device" 2>/dev/null)" "$([ ! -e "$d/physfn" ] || echo yes)" \
 		"$(cat "$d/current_link_width" 2>/dev/null)" "$(cat "$d/current_link_speed" 2>/dev/null)"
 done
 ask ipmitool 10 ipmitool mc info
-part edac
-for f in /sys/devices/system/edac/mc/mc*/ce_count /sys/devices/system/edac/mc/mc*/ue_count; do
-	[ -r "$f" ] && printf '%s: %s\n' "$f" "$(cat "$f")"
-done
+memory_errors
 part kernellog
-timeout 10 journalctl -k -b -o cat --no-pager 2>/dev/null | grep -i -E 'hardware error|machine check|EDAC .*(CE|UE) |uncorrect' | tail -n 20
+timeout 10 journalctl -k -b -o cat --no-pager 2>/dev/null | grep -E '[Hh]ardware [Ee]rror|[Mm]achine [Cc]heck|EDAC .*[ :](CE|UE) |[Uu]ncorrect' | tail -n 20

@@ -2,6 +2,7 @@ package hardware
 
 import (
 	"cmp"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -35,6 +36,7 @@ type builder struct {
 	nics map[string]*NIC
 	cpus []CPU // as /proc/cpuinfo has them, for machines without dmidecode
 	pci  []PCI // as /sys has them
+	vfs  map[string]bool
 	dmi  map[string]string
 }
 
@@ -54,10 +56,10 @@ var readers = map[string]func(*builder, parts.Part){
 	"permanent": func(b *builder, p parts.Part) { b.nic(p.Of, func(n *NIC) { parsePermanent(p.Text, n) }) },
 	"driver":    func(b *builder, p parts.Part) { b.nic(p.Of, func(n *NIC) { parseDriver(p.Text, n) }) },
 	"lspci":     func(b *builder, p parts.Part) { b.d.PCI = parseLspci(p.Text) },
-	"pcilinks":  func(b *builder, p parts.Part) { b.pci = parsePCILinks(p.Text) },
+	"pcilinks":  func(b *builder, p parts.Part) { b.pci, b.vfs = parsePCILinks(p.Text) },
 	"ipmitool":  func(b *builder, p parts.Part) { b.d.System.BMCFirmware = fields(p.Text)["Firmware Revision"] },
 	"edac":      func(b *builder, p parts.Part) { b.d.Memory.Corrected, b.d.Memory.Uncorrected = parseEDAC(p.Text) },
-	"kernellog": func(b *builder, p parts.Part) { b.d.Memory.Errors = lines(p.Text) },
+	"kernellog": func(b *builder, p parts.Part) { b.d.Memory.Errors = broken(lines(p.Text)) },
 }
 
 func (b *builder) disk(name string, f func(*Disk)) {
@@ -89,11 +91,19 @@ func (b *builder) finish() {
 	s, id := &d.System, func(name string) string { return b.dmi["/sys/class/dmi/id/"+name] }
 	s.Vendor, s.Model, s.Serial = cmp.Or(s.Vendor, id("sys_vendor")), cmp.Or(s.Model, id("product_name")), cmp.Or(s.Serial, id("product_serial"))
 	s.BIOS = cmp.Or(s.BIOS, strings.TrimSpace(id("bios_version")+" "+id("bios_date")))
-	d.PCI = withLinks(d.PCI, b.pci)
+	d.PCI = withLinks(d.PCI, b.pci, b.vfs)
 	slices.SortFunc(d.CPUs, func(a, b CPU) int { return cmp.Compare(a.Socket, b.Socket) })
 	slices.SortFunc(d.Disks, func(a, b Disk) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortFunc(d.NICs, func(a, b NIC) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortFunc(d.PCI, func(a, b PCI) int { return cmp.Compare(a.Address, b.Address) })
+}
+
+// ofBroken is what the kernel's log says of broken hardware. EDAC names what it counts, CE or UE, in capitals: what it says of
+// each memory controller at every boot ("EDAC MC0: Giving out device to module skx_edac") is no error.
+var ofBroken = regexp.MustCompile(`(?i:hardware error|machine check|uncorrect)|EDAC .*[ :](CE|UE) `)
+
+func broken(log []string) []string {
+	return slices.DeleteFunc(log, func(line string) bool { return !ofBroken.MatchString(line) })
 }
 
 // number is the digits that s begins with; 0 where it doesn't.

@@ -2,6 +2,7 @@ package hardware
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -50,8 +51,10 @@ func pciID(vendor, device, subVendor, subDevice string) string {
 }
 
 // parsePCILinks reads what /sys says of each function: what lspci says, without names, and the links that it negotiated.
-func parsePCILinks(out string) []PCI {
-	var all []PCI
+// Virtual functions are apart, by address: a card makes them when it is told to, as Kubernetes' SR-IOV operator does once
+// the kubelet runs, so they are no hardware.
+func parsePCILinks(out string) (all []PCI, vfs map[string]bool) {
+	vfs = map[string]bool{}
 	for line := range strings.Lines(out) {
 		at, rest, _ := strings.Cut(strings.TrimSpace(line), " ")
 		if !address.MatchString(at) {
@@ -63,6 +66,10 @@ func parsePCILinks(out string) []PCI {
 			k, v, _ := strings.Cut(word, "=")
 			f[k] = strings.TrimPrefix(v, "0x")
 		}
+		if f["vf"] == "yes" {
+			vfs[at] = true
+			continue
+		}
 		class := f["class"]
 		if len(class) >= 4 {
 			class = class[:4] // without the programming interface
@@ -73,14 +80,15 @@ func parsePCILinks(out string) []PCI {
 		}
 		all = append(all, p)
 	}
-	return all
+	return all, vfs
 }
 
-// withLinks adds the links to what lspci says; without lspci what /sys says is all there is.
-func withLinks(all, links []PCI) []PCI {
+// withLinks adds the links to what lspci says, and leaves out what is virtual; without lspci what /sys says is all there is.
+func withLinks(all, links []PCI, vfs map[string]bool) []PCI {
 	if len(all) == 0 {
 		return links
 	}
+	all = slices.DeleteFunc(all, func(p PCI) bool { return vfs[p.Address] })
 	at := make(map[string]PCI, len(links))
 	for _, l := range links {
 		at[l.Address] = l

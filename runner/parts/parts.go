@@ -1,6 +1,6 @@
 // Package parts is what scripts that look into a machine have in common: how they ask, and how what they print is read.
 //
-//	out, err := parts.Ask(ctx, host.Run, time.Minute, script)   // with part, ask, show and values of parts.sh before it
+//	out, err := parts.Ask(ctx, host.Run, time.Minute, script)   // with the functions of parts.sh before it
 //	for _, p := range parts.Split(out) { switch p.Name { … } }
 //
 // A script is a list of questions. Each prints a part: a line "#fleetup NAME [WHOM]", then what the machine says. What it can't

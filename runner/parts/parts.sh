@@ -15,6 +15,15 @@ show() { # NAME FILE: whole
 	part "$1"
 	[ -r "$2" ] && cat "$2" 2>/dev/null
 }
+disks() { # SECONDS: lsblk, what the disks are
+	ask lsblk "$1" lsblk -J -b -d -o NAME,TYPE,SIZE,ROTA,MODEL,SERIAL,WWN,TRAN,REV
+}
+memory_errors() { # edac, what the memory controllers have counted since the boot
+	part edac
+	for f in /sys/devices/system/edac/mc/mc*/ce_count /sys/devices/system/edac/mc/mc*/ue_count; do
+		[ -r "$f" ] && printf '%s: %s\n' "$f" "$(cat "$f")"
+	done
+}
 values() { # NAME FILE...: the first line of each
 	part "$1"
 	shift
