@@ -30,7 +30,6 @@ func (m *machine) grub() {
 		m.write("etc/sysconfig/kernel", "UPDATEDEFAULT=yes\nDEFAULTKERNEL=kernel-core\n")
 		m.write("boot/loader/entries/abc-0-rescue.conf", "title rescue\nversion 0-rescue-abc\n")
 		m.write("boot/loader/entries/abc-"+m.running()+".conf", "title Rocky Linux\nversion "+m.running()+"\nlinux /vmlinuz-"+m.running()+"\noptions root=/dev/mapper/rl-root ro\n")
-		m.write("boot/grub2/grub.cfg", "blscfg\n")
 		m.write("boot/grub2/grubenv", "# GRUB Environment Block\nsaved_entry=abc-"+m.running()+"\nboot_success=0\n")
 	} else {
 		m.write("etc/default/grub", "# If you change this file, run 'update-grub' afterwards\nGRUB_DEFAULT=0\nGRUB_TIMEOUT=5\nGRUB_CMDLINE_LINUX_DEFAULT=\"quiet\"\n")
@@ -39,7 +38,9 @@ func (m *machine) grub() {
 	for _, tool := range append(tools, prefix+"-editenv", prefix+"-set-default", prefix+"-reboot", prefix+"-probe") {
 		m.tool(tool)
 	}
-	if m.kind == "apt" {
+	if m.kind == "dnf" {
+		m.do("grub2-mkconfig -o /boot/grub2/grub.cfg")
+	} else {
 		m.do("update-grub")
 	}
 	m.log()
@@ -104,10 +105,19 @@ func (m *machine) prefix() string {
 }
 
 func (m *machine) defaultEntry() string {
-	if m.kind == "dnf" || strings.Contains(m.read("boot/grub/grub.cfg"), `set default="${saved_entry}"`) {
+	if strings.Contains(m.menus(), `set default="${saved_entry}"`) {
 		return m.env("saved_entry")
 	}
 	return "gnulinux-simple-u-u-i-d"
+}
+
+// menus are all that GRUB reads.
+func (m *machine) menus() string {
+	var all strings.Builder
+	for _, dir := range []string{"boot/grub/", "boot/grub2/", "boot/efi/EFI/redhat/"} {
+		all.WriteString(m.read(dir+"grub.cfg") + m.read(dir+"custom.cfg"))
+	}
+	return all.String()
 }
 
 // entry reads the menu, in a way of its own: what an entry's id boots, and with which arguments.
@@ -115,14 +125,14 @@ func (m *machine) entry(id string) (release, args string) {
 	m.t.Helper()
 	id = id[strings.LastIndex(id, ">")+1:]
 	bls := m.read("boot/loader/entries/" + id + ".conf")
-	_, text, found := strings.Cut(m.read("boot/grub/grub.cfg")+m.read("boot/grub/custom.cfg"), id+"' {")
+	_, text, found := strings.Cut(m.menus(), id+"' {")
 	if !found {
-		_, text, found = strings.Cut(m.read("boot/grub/custom.cfg"), "--id "+id+" {")
+		_, text, found = strings.Cut(m.menus(), "--id "+id+" {")
 	}
 	if bls == "" && !found {
 		m.t.Fatalf("the boot menu has no entry %q", id)
 	}
-	for line := range strings.Lines(bls + text) {
+	for line := range strings.Lines(strings.ReplaceAll(bls, "$default_kernelopts", "root=/dev/mapper/rl-root ro") + text) {
 		fields := strings.Fields(line)
 		switch {
 		case len(fields) < 2:

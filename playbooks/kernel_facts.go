@@ -71,8 +71,18 @@ const flavourInShell = `$(printf '%s' "$running" | sed 's/^[0-9.]*\(+[a-z0-9.]*\
 
 var flavourPattern = regexp.MustCompile(`^[0-9.]*(\+[a-z0-9.]*)?(-[0-9][0-9.]*)*(\+[a-z0-9.]*)?-`)
 
-// flavour is the same in Go.
-func flavour(release string) string { return flavourPattern.ReplaceAllString(release, "") }
+// flavour is the same in Go, and for Red Hat's releases: el9.x86_64 of 5.14.0-427.13.1.el9_4.x86_64, whose minor doesn't matter, and
+// el9.x86_64+debug of another kind of kernel.
+func flavour(release string) string {
+	rest := flavourPattern.ReplaceAllString(release, "")
+	if m := redhatPattern.FindStringSubmatch(rest); m != nil {
+		return strings.TrimPrefix(m[1]+"."+m[2], ".")
+	}
+	return rest
+}
+
+// redhatPattern is the build, the distribution (el9_4, fc42, amzn2023), and the architecture with what may follow it.
+var redhatPattern = regexp.MustCompile(`^[0-9][0-9.]*\.(?:([a-z]+[0-9]*[a-z]*)(?:_[0-9]+)?\.)?([a-z0-9_]+(?:\+[a-z0-9-]+)?)$`)
 
 func parseKernelFacts(output string) kernelFacts {
 	f := kernelFacts{bootFacts: bootFacts{entries: map[string]string{}}}

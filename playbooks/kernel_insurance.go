@@ -24,7 +24,7 @@ func (f *kernelFacts) insurance() (method, string) {
 	case !f.systemd:
 		return "", uninsurable("this machine has no systemd, whose timer would reboot it")
 	case f.entries[f.running] == "":
-		return "", uninsurable("GRUB's menu has no entry for the running kernel " + f.running + " (update-grub may mend that)")
+		return "", uninsurable("GRUB's menu has no entry for the running kernel " + f.running + " (update-grub or grub2-mkconfig may mend that)")
 	}
 	why := f.blocked()
 	switch {
@@ -37,7 +37,7 @@ func (f *kernelFacts) insurance() (method, string) {
 	case f.secureBoot:
 		return "", uninsurable(why + ", and by UEFI's BootNext secure boot would reject the kernel, which only GRUB's shim vouches for")
 	case f.espKiB == 0:
-		return "", uninsurable(why + "; for UEFI's BootNext install efibootmgr and mount the EFI system partition")
+		return "", uninsurable(why + "; for UEFI's BootNext install efibootmgr, and mount the EFI system partition, a plain partition and no RAID")
 	case f.espKiB < f.need():
 		return "", uninsurable(fmt.Sprintf("%s, and for UEFI's BootNext the EFI system partition has %d MiB free, a kernel needs about %d", why, f.espKiB>>10, f.need()>>10))
 	}

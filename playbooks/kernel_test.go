@@ -57,6 +57,35 @@ func TestFlavour(t *testing.T) {
 			t.Errorf("the shell's flavour of %s is %q, Go's is %q (%v)", release, out, flavour(release), err)
 		}
 	}
+	for release, want := range map[string]string{ // the shell needs none of Red Hat's
+		"5.14.0-362.8.1.el9_3.x86_64": "el9.x86_64", "5.14.0-427.13.1.el9_4.x86_64": "el9.x86_64", "5.14.0-427.13.1.el9_4.x86_64+debug": "el9.x86_64+debug",
+		"5.14.0-496.el9.aarch64": "el9.aarch64", "6.5.6-300.fc39.x86_64": "fc39.x86_64", "6.1.61-85.141.amzn2023.x86_64": "amzn2023.x86_64",
+		"5.15.0-200.131.27.el9uek.x86_64": "el9uek.x86_64", "6.1.0-51.amd64": "amd64",
+	} {
+		if got := flavour(release); got != want {
+			t.Errorf("flavour(%s) = %q, want %q", release, got, want)
+		}
+	}
+}
+
+// TestLatestOnRedHat: the newest of the repositories that is a kernel like the running one; old ones stay beside it.
+func TestLatestOnRedHat(t *testing.T) {
+	t.Parallel()
+	f := kernelFacts{
+		running: "5.14.0-362.8.1.el9_3.x86_64", installed: []string{"5.14.0-362.8.1.el9_3.x86_64"},
+		meta: []string{"5.14.0-362.8.1.el9_3.x86_64", "5.14.0-427.13.1.el9_4.x86_64", "5.14.0-427.9.1.el9_4.x86_64", "5.14.0-999.el9.aarch64"},
+	}
+	if got := (&kernel{version: "latest"}).wanted(f); got != "5.14.0-427.13.1.el9_4.x86_64" {
+		t.Errorf("latest is %q", got)
+	}
+	s, m := trialMachine(t, "dnf", "version", "latest")
+	if st := check(t, s, m); st.Clean || !strings.Contains(strings.Join(st.Changes, ""), "→ 6.1.0-56.amd64") {
+		t.Errorf("%+v", st)
+	}
+	apply(t, s, m)
+	if log := m.log(); !strings.Contains(log, "dnf install kernel-6.1.0-56.amd64") || strings.Contains(log, "removes the oldest kernel") {
+		t.Errorf("installed by:\n%s", log)
+	}
 }
 
 // TestFault25OldKernelComesBack: another kernel than the wanted one after the reboot is a failure with both names.

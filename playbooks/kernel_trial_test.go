@@ -244,7 +244,17 @@ func TestTrialByFirmware(t *testing.T) {
 	must(t, "mkdir", os.MkdirAll(filepath.Join(m.root, "sys/class/block"), 0o755))
 	must(t, "symlink", os.Symlink("../../devices/pci0/sda/sda1", filepath.Join(m.root, "sys/class/block/sda1")))
 	m.write("proc/cmdline", "BOOT_IMAGE=/vmlinuz-6.1.0-51-amd64 root=/dev/mapper/vg-root ro quiet\n")
+	m.write("state/efi", "BootCurrent: 0004\nTimeout: 1 seconds\nBootOrder: 0004,0000\nBoot0000* UEFI: Built-in EFI Shell\nBoot0003  fleetup-trial\n"+
+		"Boot0004* debian	HD(1,GPT,0b1c)/File(\\EFI\\debian\\shimx64.efi)\nBoot0007* fleetup-trial	HD(1,GPT,0b1c)/File(\\EFI\\fleetup\\vmlinuz.efi)\n"+
+		"Boot0008* fleetup-trials of mine\n") // 3 and 7 were left by earlier tries, one of which the firmware has made inactive
 	ctx := t.Context()
+	for _, elsewhere := range []string{"/dev/md127\n", "", "/dev/mapper/vg-efi\n"} { // a mirror, not mounted, LVM
+		m.write("state/findmnt", elsewhere)
+		if problems := strings.Join(check(t, s, m).Problems, "\n"); !strings.Contains(problems, "a plain partition and no RAID") {
+			t.Errorf("the EFI system partition is %q: %q", elsewhere, problems)
+		}
+	}
+	m.write("state/findmnt", "/dev/sda1\n")
 	st := check(t, s, m)
 	if len(st.Problems) > 0 || !strings.Contains(strings.Join(st.Notes, ""), "through UEFI's BootNext") {
 		t.Fatalf("%+v", st)
@@ -261,6 +271,9 @@ func TestTrialByFirmware(t *testing.T) {
 			t.Errorf("no %q in:\n%s", want, log)
 		}
 	}
+	if efi := m.read("state/efi"); strings.Count(efi, " fleetup-trial") != 2 || strings.Contains(efi, "Boot0003") {
+		t.Errorf("what earlier tries left is still there:\n%s", efi)
+	}
 	if strings.Contains(log, "grub-reboot") || !m.exists("boot/efi/EFI/fleetup/vmlinuz.efi") {
 		t.Errorf("armed by:\n%s", log)
 	}
@@ -269,8 +282,9 @@ func TestTrialByFirmware(t *testing.T) {
 	must(t, "Landed", s.Landed(ctx, m))
 	must(t, "Keep", s.Keep(ctx, m))
 	nothingLeft(t, m)
-	if m.exists("boot/efi/EFI/fleetup") || strings.Contains(m.read("state/efi"), "fleetup") {
-		t.Error("the firmware still knows of the trial")
+	if efi := m.read("state/efi"); m.exists("boot/efi/EFI/fleetup") || strings.Contains(efi, "Boot0007") || strings.Contains(efi, "BootNext") ||
+		!strings.Contains(efi, "fleetup-trials of mine") || !strings.Contains(efi, "Boot0004* debian") {
+		t.Errorf("the firmware knows:\n%s", efi)
 	}
 	if release, _ := m.entry(m.defaultEntry()); release != newKernel {
 		t.Errorf("the default is %s", release)

@@ -59,7 +59,8 @@ hold() {
 	dnf -q --disablerepo='*' versionlock add "$@" >/dev/null </dev/null
 }
 unhold() { dnf -q --disablerepo='*' versionlock delete "$@" >/dev/null 2>&1 </dev/null || :; }
-install() { dnf_free install "$@"; }
+# Left to itself dnf removes the oldest kernel as it installs a fourth one: old ones go only on request.
+install() { dnf_free --setopt=installonly_limit=0 install "$@"; }
 downgrade() { dnf_free install "$@" || dnf_free downgrade "$@"; }
 
 newest() {

@@ -1,27 +1,40 @@
 # grub.sh: which kernel boots, on machines with GRUB: by the menu in grub.cfg (Debian, Ubuntu), or by files of the boot
-# loader specification (Red Hat). grub_find sets $g, the prefix of GRUB's tools, and $menu, its folder, for all others.
+# loader specification (Red Hat). grub_find sets for all others $g, the prefix of GRUB's tools, $menu, its folder, $cfg, the menu
+# that boots (on Red Hat what a link in /etc names: release 8 has it on the EFI system partition), and $custom, what that reads.
 grub_find() {
+	links=/etc/grub2.cfg
+	if [ -d /sys/firmware/efi ]; then links="/etc/grub2-efi.cfg $links"; fi
 	for g in grub2 grub; do
-		menu=/boot/$g
-		if { [ -e "$menu/grub.cfg" ] || [ -e "$menu/grubenv" ]; } && command -v "$g-editenv" >/dev/null 2>&1; then return 0; fi
+		menu=/boot/$g cfg=/boot/$g/grub.cfg custom=/boot/$g/custom.cfg
+		if { [ -e "$cfg" ] || [ -e "$menu/grubenv" ]; } && command -v "$g-editenv" >/dev/null 2>&1; then
+			for link in $links; do
+				if [ -e "$link" ]; then cfg=$(readlink -f "$link"); break; fi
+			done
+			custom=${cfg%/*}/custom.cfg
+			return 0
+		fi
 	done
 	return 1
 }
 
-grub_bls() { [ -d /boot/loader/entries ] && grep -q -s '^GRUB_ENABLE_BLSCFG=.*true' /etc/default/grub; }
+# grub_bls: by the menu that boots. GRUB_ENABLE_BLSCFG tells of the next one, which may never have been made.
+grub_bls() { [ -d /boot/loader/entries ] && grep -q -s '^[[:space:]]*blscfg' "$cfg"; }
 
 grub_env() { "$g-editenv" - list 2>/dev/null | sed -n "s/^$1=//p"; }
 
 # grub_entries: "entry RELEASE ID" for each kernel of the menu, ID as grub-set-default wants it: a submenu's before its
-# own. Entries that rescue aren't kernels to boot.
+# own. Entries that rescue aren't kernels to boot. Of several files for one kernel (grubby writes …~custom.conf beside the
+# package's, a cloned machine has some by another machine's id) the one that is saved goes first.
 grub_entries() {
 	if grub_bls; then
-		for conf in /boot/loader/entries/*.conf; do
+		for conf in "/boot/loader/entries/$(grub_env saved_entry).conf" /boot/loader/entries/*.conf; do
 			case $conf in *rescue* | */fleetup-trial.conf | *'*.conf') continue ;; esac
+			[ -e "$conf" ] || continue
 			awk -v id="$(basename "$conf" .conf)" '$1 == "version" { print "entry " $2 " " id; exit }' <"$conf"
 		done
 		return 0
 	fi
+	[ -e "$cfg" ] || return 0
 	awk '
 	function named(line) {
 		if (!match(line, /(\$menuentry_id_option|--id) \047?[^\047 ]+/)) return ""
@@ -36,17 +49,12 @@ grub_entries() {
 		sub(/^.*\/vmlinuz-/, "", $2)
 		if (id ~ /-advanced-/) print "entry " $2 " " above id
 		id = ""
-	}' <"$menu/grub.cfg"
+	}' <"$cfg"
 }
 
-# grub_saves: whether what boots is the saved entry, rather than the first of the menu, which is the newest kernel.
-grub_saves() {
-	if grub_bls; then
-		grep -q -s '^GRUB_DEFAULT="*saved' /etc/default/grub
-	else
-		grep -q -F 'set default="${saved_entry}"' "$menu/grub.cfg"
-	fi
-}
+# grub_saves: whether what boots is the saved entry, rather than the first of the menu, which is the newest kernel. The menu
+# itself says so, whatever stands in /etc/default/grub.
+grub_saves() { grep -q -s -F 'set default="${saved_entry}"' "$cfg"; }
 
 # grub_boots: the kernel that the saved entry boots, where that is what counts.
 grub_boots() {
@@ -62,16 +70,15 @@ grub_facts() {
 	echo "saved $(grub_env saved_entry)"
 	echo "next $(grub_env next_entry)"
 	if grub_saves; then echo 'saves yes'; fi
-	if grub_bls || grep -q custom.cfg "$menu/grub.cfg"; then echo 'custom yes'; fi
-	echo "abstraction $("$g-probe" --target=abstraction "$menu" 2>/dev/null | tr '\n' ' ')"
-	echo "bootfs $("$g-probe" --target=fs "$menu" 2>/dev/null)"
+	if grub_bls || grep -q -s custom.cfg "$cfg"; then echo 'custom yes'; fi
+	env=$(readlink -f "$menu/grubenv") # Red Hat 8 has it on the EFI system partition, too
+	[ -e "$env" ] || env=$menu
+	echo "abstraction $("$g-probe" --target=abstraction "$env" 2>/dev/null | tr '\n' ' ')"
+	echo "bootfs $("$g-probe" --target=fs "$env" 2>/dev/null)"
 }
 
 grub_menu() {
-	if command -v update-grub >/dev/null 2>&1; then update-grub; return; fi
-	for cfg in /etc/grub2-efi.cfg /etc/grub2.cfg "$menu/grub.cfg"; do
-		if [ -e "$cfg" ]; then "$g-mkconfig" -o "$(readlink -f "$cfg")"; return; fi
-	done
+	if command -v update-grub >/dev/null 2>&1; then update-grub; else "$g-mkconfig" -o "$cfg"; fi
 }
 
 # grub_default RELEASE: this kernel boots from now on, while the saved entry does.
@@ -96,6 +103,7 @@ grub_save() {
 		if grep -q -s '^GRUB_DEFAULT=' "$conf"; then sed -i 's/^GRUB_DEFAULT=.*/GRUB_DEFAULT=saved/' "$conf"; fi
 	done
 	grub_menu
+	grub_default "$1" # the new menu may call it otherwise
 	grub_saves || fail "GRUB doesn't boot its saved entry, though GRUB_DEFAULT=saved stands in /etc/default/grub"
 	say "GRUB_DEFAULT=saved stands in /etc/default/grub now, and stays: kernels installed later boot once they are made the default (the file as it was is $kept/default.grub)"
 }

@@ -6,33 +6,37 @@
 trial_args='panic=30 rd.shell=0 rd.emergency=reboot fleetup.trial'
 units=/etc/systemd/system
 
-# trial_entry RELEASE: writes the entry, as a copy of the kernel's own.
+# trial_entry RELEASE: writes the entry, as a copy of the kernel's own. One without the arguments would be no trial: a file of
+# the boot loader specification needs no options, and gets GRUB's own then.
 trial_entry() {
 	if grub_bls; then
 		from=$(grub_entries | awk -v release="$1" '$2 == release { print $3; exit }')
-		sed -e "s/^title .*/title $1, tried once by fleetup/" -e "s/^options .*/& $trial_args/" "/boot/loader/entries/$from.conf" >/boot/loader/entries/.fleetup-trial
+		sed -e "s/^title[[:space:]].*/title $1, tried once by fleetup/" -e "s/^options[[:space:]].*/& $trial_args/" "/boot/loader/entries/$from.conf" >/boot/loader/entries/.fleetup-trial
+		grep -q -w fleetup.trial /boot/loader/entries/.fleetup-trial || echo "options \$default_kernelopts $trial_args" >>/boot/loader/entries/.fleetup-trial
 		mv -f /boot/loader/entries/.fleetup-trial /boot/loader/entries/fleetup-trial.conf
 	else
-		custom_without >"$menu/custom.cfg.fleetup"
-		{ echo '### BEGIN fleetup'; trial_copy "$1"; echo '### END fleetup'; } >>"$menu/custom.cfg.fleetup"
-		mv -f "$menu/custom.cfg.fleetup" "$menu/custom.cfg"
+		custom_without >"$custom.fleetup"
+		{ echo '### BEGIN fleetup'; trial_copy "$1"; echo '### END fleetup'; } >>"$custom.fleetup"
+		mv -f "$custom.fleetup" "$custom"
 	fi
 	sync
 	[ "$(trial_release)" = "$1" ] || fail "the boot menu's entry for kernel $1 could not be copied"
 }
 
-# trial_copy RELEASE: the kernel's entry out of grub.cfg, named and with the arguments.
+# trial_copy RELEASE: the kernel's entry out of grub.cfg, named and with the arguments. What may be booted without a password
+# stays so: a menu with superusers would wait for one, with nobody there.
 trial_copy() {
 	awk -v release="$1" -v args="$trial_args" '
 	/^[ \t]*menuentry / && /-advanced-/ {
 		match($0, /^[ \t]*/)
 		margin = substr($0, 1, RLENGTH)
+		free = / --unrestricted( |$)/ ? " --unrestricted" : ""
 		body = ""; mine = 0; inside = 1
 		next
 	}
 	inside && $0 == margin "}" {
 		if (mine) {
-			printf "menuentry \047%s, tried once by fleetup\047 --id fleetup-trial {\n%s}\n", release, body
+			printf "menuentry \047%s, tried once by fleetup\047%s --id fleetup-trial {\n%s}\n", release, free, body
 			exit
 		}
 		inside = 0
@@ -43,25 +47,25 @@ trial_copy() {
 		mine = name == release
 		$0 = $0 " " args
 	}
-	inside { body = body $0 "\n" }' <"$menu/grub.cfg"
+	inside { body = body $0 "\n" }' <"$cfg"
 }
 
 # custom_without: custom.cfg without what fleetup wrote there.
 custom_without() {
-	if [ -e "$menu/custom.cfg" ]; then sed '/^### BEGIN fleetup$/,/^### END fleetup$/d' "$menu/custom.cfg"; fi
+	if [ -e "$custom" ]; then sed '/^### BEGIN fleetup$/,/^### END fleetup$/d' "$custom"; fi
 }
 
 # trial_release: the kernel that the entry would boot.
 trial_release() {
-	cat /boot/loader/entries/fleetup-trial.conf "$menu/custom.cfg" 2>/dev/null |
+	cat /boot/loader/entries/fleetup-trial.conf "$custom" 2>/dev/null |
 		sed -n -e "s/^menuentry '\([^ ,]*\), tried once by fleetup.*/\1/p" -e 's/^title \([^ ,]*\), tried once by fleetup.*/\1/p'
 }
 
 trial_forget() {
 	rm -f /boot/loader/entries/fleetup-trial.conf
-	[ -e "$menu/custom.cfg" ] || return 0
-	custom_without >"$menu/custom.cfg.fleetup"
-	if [ -s "$menu/custom.cfg.fleetup" ]; then mv -f "$menu/custom.cfg.fleetup" "$menu/custom.cfg"; else rm -f "$menu/custom.cfg" "$menu/custom.cfg.fleetup"; fi
+	[ -e "$custom" ] || return 0
+	custom_without >"$custom.fleetup"
+	if [ -s "$custom.fleetup" ]; then mv -f "$custom.fleetup" "$custom"; else rm -f "$custom" "$custom.fleetup"; fi
 }
 
 # trial_record KEY VALUE...: the record, written whole or not at all.
@@ -122,7 +126,7 @@ trial_arm() {
 	if [ "$4" = bootnext ]; then
 		efi_next "$2"
 	else
-		[ "$(trial_release)" = "$2" ] || trial_entry "$2"
+		trial_entry "$2" # anew: the kernel's own may be another one by now
 		"$g-reboot" fleetup-trial
 		[ "$(grub_env next_entry)" = fleetup-trial ] || fail "GRUB's next entry can't be set: look at $menu/grubenv"
 	fi

@@ -78,6 +78,22 @@ update_grub() {
 		[ -e "$state/grub.nocustom" ] || printf 'if [ -f  ${config_directory}/custom.cfg ]; then\n  source ${config_directory}/custom.cfg\nfi\n'
 	} >"$ROOT/boot/grub/grub.cfg"
 }
+# redhat_menu: grub.cfg as Red Hat's grub2-mkconfig writes it: the entries themselves where the boot loader specification isn't on.
+redhat_menu() {
+	default=$(sed -n 's/^GRUB_DEFAULT=//p' "$ROOT/etc/default/grub" | tail -n 1)
+	case $default in saved) default='${saved_entry}' ;; esac
+	printf 'if [ "${next_entry}" ] ; then\n   set default="${next_entry}"\n   set next_entry=\n   save_env next_entry\n   set boot_once=true\nelse\n   set default="%s"\nfi\n' "$default"
+	if grep -q '^GRUB_ENABLE_BLSCFG=.*true' "$ROOT/etc/default/grub"; then
+		printf '# The blscfg command parses the BootLoaderSpec files stored in /boot/loader/entries\ninsmod blscfg\nblscfg\n'
+		return 0
+	fi
+	for v in $(ls "$ROOT/boot" | sed -n 's/^vmlinuz-//p' | sort -rV); do
+		printf "menuentry 'Rocky Linux (%s) 9.6 (Blue Onyx)' --class rocky --class gnu-linux --class os --unrestricted \$menuentry_id_option 'gnulinux-%s-advanced-u-u-i-d' {\n" "$v" "$v"
+		printf '\t%s\n' load_video 'set gfxpayload=keep' 'insmod part_gpt' "linux	(\$root)/vmlinuz-$v root=/dev/mapper/rl-root ro" "initrd	(\$root)/initramfs-$v.img"
+		printf '}\n'
+	done
+	printf 'if [ -f  ${config_directory}/custom.cfg ]; then\n  source ${config_directory}/custom.cfg\nfi\n'
+}
 menuentry() { # MARGIN TITLE ID RELEASE ARGUMENTS
 	printf "%smenuentry '%s' --class debian --class gnu-linux \$menuentry_id_option '%s' {\n" "$1" "$2" "$3"
 	printf "$1\t%s\n" load_video 'insmod part_msdos' 'if [ x$feature_platform_search_hint = xy ]; then' '  search --no-floppy --fs-uuid --set=root u-u-i-d' fi \
@@ -261,6 +277,7 @@ dnf)
 		done ;;
 	install | upgrade | downgrade)
 		did "dnf $verb $*"
+		case "$all $*" in *installonly_limit=0*) ;; *' kernel-'*) did 'dnf removes the oldest kernel' ;; esac
 		for spec in "$@"; do
 			case $spec in *.rpm) spec=${spec##*/} spec=${spec%.rpm} ;; esac
 			spec=${spec%.amd64}
@@ -315,14 +332,18 @@ grub-editenv | grub2-editenv)
 	esac ;;
 grub-set-default | grub2-set-default) did "$me $1"; [ -e "$state/fails/grubenv" ] || environment saved_entry "$1" ;;
 grub-reboot | grub2-reboot) did "$me $1"; environment next_entry "$1" ;;
-grub-probe | grub2-probe) cat "$state/grub.${1#--target=}" 2>/dev/null ;;
-grub2-mkconfig) did "$me $*" ;;
+grub-probe | grub2-probe) case $2 in */boot/efi/*) [ "$1" = --target=abstraction ] || echo fat ;; *) cat "$state/grub.${1#--target=}" 2>/dev/null ;; esac ;;
+grub2-mkconfig) did "$me $*"; redhat_menu >"$2" ;;
 update-grub) update_grub ;;
-findmnt) echo /dev/sda1 ;;
+findmnt) cat "$state/findmnt" 2>/dev/null || echo /dev/sda1 ;;
 efibootmgr)
 	case $* in
-	*--create-only*) did "$me $*"; echo 'Boot0007* fleetup-trial	HD(1,GPT)/File(\EFI\fleetup\vmlinuz.efi)' >>"$state/efi" ;;
-	*--delete-bootnum*) did "$me $*"; sed -i '/fleetup-trial/d' "$state/efi" ;;
+	*--create-only*)
+		did "$me $*"
+		number=7
+		while grep -q -s "^Boot000$number" "$state/efi"; do number=$((number + 1)); done
+		echo "Boot000$number* fleetup-trial	HD(1,GPT)/File(\EFI\fleetup\vmlinuz.efi)" >>"$state/efi" ;;
+	*--delete-bootnum*) did "$me $*"; sed -i "/^Boot$4/d" "$state/efi" ;;
 	*--delete-bootnext*) did "$me $*"; sed -i '/^BootNext/d' "$state/efi" ;;
 	*--bootnext*) did "$me $*"; echo "BootNext: ${3}" >>"$state/efi" ;;
 	*) cat "$state/efi" 2>/dev/null ;;
