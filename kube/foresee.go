@@ -56,41 +56,29 @@ func (c *Cluster) LookAhead(ctx context.Context) (unread []string) {
 			unread = append(unread, fmt.Sprintf("%s: %v", without, err))
 		}
 	}
-	read(c.Pages(ctx, "/api/v1/resourcequotas", func(items json.RawMessage) error {
-		var page []*corev1.ResourceQuota
-		err := json.Unmarshal(items, &page)
-		a.quotas = append(a.quotas, page...)
-		return err
-	}),
-		"what quotas would refuse isn't foreseen")
-	read(c.Pages(ctx, "/apis/storage.k8s.io/v1/csinodes", func(items json.RawMessage) error {
-		var page []storagev1.CSINode
-		err := json.Unmarshal(items, &page)
-		for _, n := range page {
-			for _, d := range n.Spec.Drivers {
-				if d.Allocatable != nil && d.Allocatable.Count != nil {
-					if a.attachable[n.Name] == nil {
-						a.attachable[n.Name] = map[string]int{}
-					}
-					a.attachable[n.Name][d.Name] = int(*d.Allocatable.Count)
+	quotas, err := listAll[*corev1.ResourceQuota](ctx, c, "/api/v1/resourcequotas")
+	a.quotas = quotas
+	read(err, "what quotas would refuse isn't foreseen")
+	nodes, err := listAll[storagev1.CSINode](ctx, c, "/apis/storage.k8s.io/v1/csinodes")
+	for _, n := range nodes {
+		for _, d := range n.Spec.Drivers {
+			if d.Allocatable != nil && d.Allocatable.Count != nil {
+				if a.attachable[n.Name] == nil {
+					a.attachable[n.Name] = map[string]int{}
 				}
+				a.attachable[n.Name][d.Name] = int(*d.Allocatable.Count)
 			}
 		}
-		return err
-	}), "how many volumes nodes can attach isn't foreseen")
+	}
+	read(err, "how many volumes nodes can attach isn't foreseen")
 	c.ahead = a
 	return unread
 }
 
 // Scaled counts the HorizontalPodAutoscalers: what they will do can't be foreseen. 0: there are none, or they can't be read.
-func (c *Cluster) Scaled(ctx context.Context) (n int) {
-	_ = c.Pages(ctx, "/apis/autoscaling/v2/horizontalpodautoscalers", func(items json.RawMessage) error {
-		var page []json.RawMessage
-		err := json.Unmarshal(items, &page)
-		n += len(page)
-		return err
-	})
-	return n
+func (c *Cluster) Scaled(ctx context.Context) int {
+	all, _ := listAll[json.RawMessage](ctx, c, "/apis/autoscaling/v2/horizontalpodautoscalers")
+	return len(all)
 }
 
 func (c *Cluster) rulesFor(p pod, o DrainOptions) simulate.Rules {

@@ -35,16 +35,7 @@ func (c *Cluster) Objects(ctx context.Context, resource, namespace, name string)
 		}
 		return []map[string]any{object}, nil
 	}
-	var all []map[string]any
-	err = c.Pages(ctx, path, func(items json.RawMessage) error {
-		var page []map[string]any
-		if err := json.Unmarshal(items, &page); err != nil {
-			return err
-		}
-		all = append(all, page...)
-		return nil
-	})
-	return all, err
+	return listAll[map[string]any](ctx, c, path)
 }
 
 // pathOf asks the API server in which version it serves a resource, and whether in namespaces.

@@ -42,6 +42,17 @@ func (c *Cluster) Pages(ctx context.Context, path string, each func(items json.R
 	}
 }
 
+// listAll reads every object at a path of the API, page by page. With an error come the pages before it.
+func listAll[T any](ctx context.Context, c *Cluster, path string) (all []T, err error) {
+	err = c.Pages(ctx, path, func(items json.RawMessage) error {
+		var page []T
+		err := json.Unmarshal(items, &page)
+		all = append(all, page...)
+		return err
+	})
+	return all, err
+}
+
 // Ask answers a GET of one path of the API that is no list, as /api/v1/nodes/n1/proxy/configz, with what came.
 func (c *Cluster) Ask(ctx context.Context, path string) ([]byte, error) {
 	body, err := raw(ctx, c.core.RESTClient().Get().AbsPath(path).SetHeader("Accept", "application/json").MaxRetries(0))
