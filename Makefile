@@ -9,6 +9,8 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo deve
 GOLANGCI    := v2.15.0
 STATICCHECK := v0.8.2
 
+# What stays up until Ctrl-C is built first and then run itself: `go run` leaves its child behind where a SIGTERM ends it.
+
 # Packages below testdata are not matched by ./... and are named.
 ALL := ./... ./testdata/lab/...
 
@@ -22,7 +24,9 @@ demo: build ## the main job on a simulated fleet, in under a minute
 	./fleetup demo
 
 box: build ## a simulated fleet to try every command on, until Ctrl-C; needs Go alone
-	$(GO) run ./cmd/box/up
+	@mkdir -p -m 0700 box
+	$(GO) build -o box/up ./cmd/box/up
+	./box/up
 
 test: ## unit and box tests; needs Go alone
 	$(GO) test -timeout=20m ./...
@@ -45,7 +49,9 @@ page-test: ## the report and the live page in a real Chromium (Debian, root wher
 	$(GO) test -count=1 -timeout=15m -tags page ./runner/live/page
 
 lab: ## a real control plane and machines to play with, until Ctrl-C (Debian, root)
-	$(GO) run ./testdata/lab/up
+	@mkdir -p $(CACHE)
+	$(GO) build -o $(CACHE)/up ./testdata/lab/up
+	$(CACHE)/up
 
 lab-test: ## the main job on a real control plane and machines (Debian, root)
 	$(GO) test -count=1 -parallel=2 -timeout=45m ./testdata/lab/...
