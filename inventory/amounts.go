@@ -51,7 +51,7 @@ func (t *table) duration(name string, least time.Duration) (time.Duration, bool)
 		t.wrongType(name, `a duration in quotes such as "90s", "15m" or "30d"`)
 		return 0, false
 	}
-	d, err := parseDuration(s)
+	d, err := ParseDuration(s)
 	if err != nil {
 		t.bad(name, "%v", err)
 		return 0, false
@@ -78,8 +78,9 @@ func (t *table) seconds(name string) (time.Duration, bool) {
 
 var days = regexp.MustCompile(`^([0-9]{1,9})d(.*)$`)
 
-// parseDuration is Go's, with days of 24 hours before the rest, without a sign.
-func parseDuration(s string) (time.Duration, error) {
+// ParseDuration reads a duration as the inventory has it: Go's, with days of 24 hours before the rest, without a sign. The error
+// quotes what was given, and shows right ones.
+func ParseDuration(s string) (time.Duration, error) {
 	wrong := fmt.Errorf(`%q is not a duration such as "90s", "15m", "1h30m" or "30d"`, s)
 	var whole time.Duration
 	rest := s

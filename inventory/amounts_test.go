@@ -12,13 +12,13 @@ func TestDurations(t *testing.T) {
 		"90s": 90 * time.Second, "15m": 15 * time.Minute, "30d": 30 * day, "1h30m": 90 * time.Minute, "1d12h": 36 * time.Hour,
 		"0": 0, "0s": 0, "0d": 0, "500ms": 500 * time.Millisecond,
 	} {
-		if got, err := parseDuration(s); err != nil || got != want {
-			t.Errorf("parseDuration(%q) = %v, %v; want %v", s, got, err, want)
+		if got, err := ParseDuration(s); err != nil || got != want {
+			t.Errorf("ParseDuration(%q) = %v, %v; want %v", s, got, err, want)
 		}
 	}
 	for _, s := range []string{"", "5", "5 m", "-5m", "+5m", "1d-1h", "1d+1h", "m", "1w", "d", "999999999d", "106751d24h", "15 minutes", "5M"} {
-		if got, err := parseDuration(s); err == nil {
-			t.Errorf("parseDuration(%q) = %v, want an error", s, got)
+		if got, err := ParseDuration(s); err == nil {
+			t.Errorf("ParseDuration(%q) = %v, want an error", s, got)
 		}
 	}
 }

@@ -196,7 +196,7 @@ func (a *app) root() *cobra.Command {
 	if c, _, err := root.Find([]string{"completion"}); err == nil { // which would answer a shell it doesn't know with its help
 		chooses(c)
 		c.Short = "Print what makes a shell complete commands, inventories, hosts and groups"
-		c.Long = c.Short + ".\n\n  source <(fleetup completion bash)    for this shell; in ~/.bashrc for every one"
+		c.Long = c.Short + ".\n\n  source <(fleetup completion bash)   for this shell; in ~/.bashrc for every one"
 	}
 	strict(root)
 	a.complete(root)
@@ -220,34 +220,14 @@ func (a *app) validFlags(c *cobra.Command) error {
 
 // unknownCommand names the commands that may have been meant.
 func unknownCommand(root *cobra.Command, name string) error {
-	if near := root.SuggestionsFor(name); len(near) > 0 {
+	near := root.SuggestionsFor(name)
+	for _, c := range beneath(root, name) {
+		near = append(near, strings.TrimPrefix(c.CommandPath(), root.Name()+" "))
+	}
+	if len(near) > 0 {
 		return usage("unknown command %q; did you mean %s?", name, strings.Join(near, " or "))
 	}
 	return usage("unknown command %q; `fleetup help` lists all", name)
-}
-
-// strict makes wrong arguments usage errors that show what is right.
-func strict(c *cobra.Command) {
-	c.SuggestionsMinimumDistance = 2
-	if args := c.Args; args != nil {
-		c.Args = func(c *cobra.Command, given []string) error {
-			if err := args(c, given); err != nil {
-				return usage("wrong arguments: %s\nusage: %s", listed(given), c.UseLine())
-			}
-			return nil
-		}
-	}
-	for _, sub := range c.Commands() {
-		strict(sub)
-	}
-}
-
-// listed quotes the arguments that were given.
-func listed(given []string) string {
-	if len(given) == 0 {
-		return "none given"
-	}
-	return strings.Trim(fmt.Sprintf("%q", given), "[]")
 }
 
 // json reports whether --output json was asked for.

@@ -73,12 +73,12 @@ From where on something is a finding stands in one file: --show-thresholds print
 	}
 	f := c.Flags()
 	f.BoolVar(&o.parts, "hardware", false, "instead: CPUs, memory modules, disks and their health, network cards, PCI, firmware, and what the BMC says")
-	f.DurationVar(&o.since, "since", 0, "of logs: no older than `TIME`, as 2h (default: since the boot)")
+	durationVar(f, &o.since, "since", 0, "of logs: no older than `TIME`, as 2h (default: since the boot)")
 	f.StringVar(&o.thresholds, "thresholds", "", "a TOML `FILE` with thresholds of your own")
 	f.BoolVarP(&o.watch, "watch", "w", false, "look again and again, and tell events as they come, until Ctrl-C")
-	f.DurationVar(&o.every, "every", everyDefault, "with --watch: `TIME` between two looks")
+	durationVar(f, &o.every, "every", everyDefault, "with --watch: `TIME` between two looks")
 	f.StringVar(&o.bundle, "bundle", "", "also put all raw outputs, without secrets, into this `FILE` (.tar.zst), for a colleague or a vendor")
-	f.DurationVar(&o.perf, "perf", 0, "instead: sample for a `TIME` what the cores do, with perf, or with strace where a process is named")
+	durationVar(f, &o.perf, "perf", 0, "instead: sample for a `TIME` what the cores do, with perf, or with strace where a process is named")
 	f.IntVar(&o.pid, "pid", 0, "with --perf: of the process `PID` alone")
 	f.StringVar(&o.logs, "logs", "", "instead: the log of a pod, `NAMESPACE/POD`, grouped by what its lines say, then its last lines")
 	f.StringVar(&o.pod, "pod", "", "instead: run a command in a pod, `NAMESPACE/POD`, through its node's runtime: --pod shop/web-0 -- CMD")
@@ -102,8 +102,6 @@ func (o diagnoseFlags) check(args, command []string) error {
 		return nil
 	case len(args) == 0:
 		return usage("name an inventory")
-	case o.since < 0:
-		return usage("--since %s: a time that has passed, as 2h", o.since)
 	case o.since > 0 && (o.parts || o.perf > 0 || o.pod != ""):
 		return usage("--since is of logs: not with --hardware, --perf or --pod")
 	case o.watch && (modes > 0 || o.bundle != "" || o.onlyNew):

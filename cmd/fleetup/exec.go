@@ -23,7 +23,7 @@ func (a *app) execCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "exec INVENTORY [flags] -- COMMAND",
 		Example: `  fleetup exec prod.toml -- uname -r
-  fleetup exec prod.toml --limit @workers,!node007 -- 'systemctl is-active kubelet | sort'`,
+  fleetup exec prod.toml --limit @gpu -- 'systemctl is-active kubelet | sort'`,
 		Short: "Run one command on many hosts, equal answers folded together",
 		Long: `Run one command on many hosts, as the login user. Hosts that answered alike are shown together. The exit code is 1
 when a host failed or couldn't be reached. Several words are joined with spaces, as ssh does.`,
@@ -34,7 +34,7 @@ when a host failed or couldn't be reached. Several words are joined with spaces,
 			return a.exec(ctx, args[0], strings.Join(args[1:], " "))
 		},
 	}
-	c.Flags().DurationVar(&timeout, "timeout", 5*time.Minute, "`TIME` for all hosts together")
+	durationVar(c.Flags(), &timeout, "timeout", 5*time.Minute, "`TIME` for all hosts together")
 	return c
 }
 

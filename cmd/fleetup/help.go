@@ -2,20 +2,17 @@ package main
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 )
 
 func init() { cobra.EnableCommandSorting = false } // help lists commands in the order of their use
 
-// help prints what a command is for and how it is used, as wide as the terminal, up to what reads well.
+// help prints what a command is for and how it is used, as wide as the terminal, up to what reads well; without one as wide as most are.
 func (a *app) help(c *cobra.Command) {
-	width := min(cmp.Or(columns(a.out), 100), 100)
+	width := min(cmp.Or(columns(a.out), 80), 100)
 	fmt.Fprintf(a.out, "%s\n\nUsage:\n", fill(cmp.Or(c.Long, c.Short), width))
 	if c.Runnable() && !c.HasAvailableSubCommands() {
 		fmt.Fprintf(a.out, "  %s\n", c.UseLine())
@@ -44,12 +41,29 @@ func helpCommand() *cobra.Command {
 		Short: "Help about any command",
 		RunE: func(c *cobra.Command, args []string) error {
 			found, rest, err := c.Root().Find(args)
-			if err != nil || len(rest) > 0 {
-				return unknownCommand(c.Root(), strings.Join(args, " "))
+			if err == nil && len(rest) == 0 {
+				return found.Help()
 			}
-			return found.Help()
+			for _, word := range args {
+				if deeper := beneath(c.Root(), word); len(deeper) == 1 {
+					return deeper[0].Help()
+				}
+			}
+			return unknownCommand(c.Root(), strings.Join(args, " "))
 		},
 	}
+}
+
+// beneath are the commands of commands that are called so: retry finds node retry.
+func beneath(root *cobra.Command, name string) (found []*cobra.Command) {
+	for _, c := range root.Commands() {
+		for _, sub := range c.Commands() {
+			if sub.Name() == name && sub.IsAvailableCommand() {
+				found = append(found, sub)
+			}
+		}
+	}
+	return found
 }
 
 // helpCommands lists a command's commands, by groups where it has some.
@@ -116,26 +130,6 @@ var otherNames = map[string][]string{
 	"check": {"preflight", "validate", "lint", "verify", "ping", "doctor"}, "status": {"ls", "list", "get", "nodes", "progress"},
 	"trust": {"keyscan", "ssh-keyscan", "accept"}, "abort": {"cancel", "stop", "kill"}, "pause": {"suspend", "hold"},
 	"resume": {"continue", "unpause"}, "rollback": {"undo", "revert", "downgrade"}, "swap": {"hardware", "replace", "maintenance", "drain"},
-	"node": {"retry", "release", "skip"}, "exec": {"cmd", "command", "shell"}, "ssh": {"login", "connect"}, "report": {"html", "history", "log", "logs"},
+	"exec": {"cmd", "command", "shell"}, "ssh": {"login", "connect"}, "report": {"html", "history", "log", "logs"},
 	"power": {"bmc", "ipmi", "redfish"}, "job": {"cronjob", "schedule", "install"}, "demo": {"try", "example"},
-}
-
-// flagError names what a flag that isn't there was most likely meant to be.
-func flagError(c *cobra.Command, err error) error {
-	var unknown *pflag.NotExistError
-	if !errors.As(err, &unknown) {
-		return usage("%w; `%s --help` lists the flags", err, c.CommandPath())
-	}
-	name := unknown.GetSpecifiedName()
-	if slices.Contains([]string{"dry-run", "dryrun", "n", "diff", "noop", "check"}, name) && c.Name() != "job" {
-		return usage("%w; `fleetup plan INVENTORY` shows what would be done, and changes nothing", err)
-	}
-	flags := &cobra.Command{Use: "flags", SuggestionsMinimumDistance: 2}
-	c.Flags().VisitAll(func(f *pflag.Flag) {
-		flags.AddCommand(&cobra.Command{Use: f.Name, Run: func(*cobra.Command, []string) {}})
-	})
-	if near := flags.SuggestionsFor(name); len(near) > 0 && len(name) > 1 {
-		return usage("%w; did you mean --%s?", err, strings.Join(near, " or --"))
-	}
-	return usage("%w; `%s --help` lists the flags", err, c.CommandPath())
 }

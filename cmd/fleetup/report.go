@@ -24,9 +24,9 @@ func (a *app) reportCommand() *cobra.Command {
 		Long: `Write what a run did as one HTML file that needs nothing else: the proof of zero downtime, a timeline of every node, what
 changed, what was waited for, what failed and why. It is made from the journal alone: neither cluster nor machines are
 asked. With --output json or markdown the same as a document.`,
-		Example: `  fleetup report prod.toml                        # the newest run, as NAME-RUN.html
+		Example: `  fleetup report prod.toml                   # the newest run, as NAME-RUN.html
   fleetup report prod.toml -o - --output markdown | xclip
-  fleetup report --grafana >dashboard.json        # for the metrics of fleetup run --serve`,
+  fleetup report --grafana >dashboard.json   # for the metrics of run --serve`,
 		Args: func(c *cobra.Command, args []string) error {
 			if grafana {
 				return cobra.NoArgs(c, args)
