@@ -201,7 +201,7 @@ func evictionSoft(w *world) []hit {
 	})
 }
 
-// maxPods are more than the node has addresses for, or than a kubelet is tested with.
+// maxPods are more than the node has addresses for.
 func maxPods(w *world) []hit {
 	return w.kubelets("max-pods", func(n *corev1.Node, k Kubelet, a advice) hit {
 		room := addresses(n.Spec.PodCIDRs)

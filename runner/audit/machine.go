@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/x509"
 	_ "embed" // the script
+	"encoding/base64"
 	"encoding/pem"
 	"regexp"
 	"strconv"
@@ -61,6 +62,13 @@ func parseMachine(out string) (Machine, *Kubelet) {
 		case "certificate":
 			if end, ok := firstExpiry([]byte(body)); ok {
 				m.Certificates = append(m.Certificates, Certificate{p.Of, end})
+			}
+		case "kubeconfig":
+			for line := range strings.Lines(body) {
+				text, err := base64.StdEncoding.DecodeString(strings.TrimSpace(line))
+				if end, ok := firstExpiry(text); ok && err == nil {
+					m.Certificates = append(m.Certificates, Certificate{p.Of, end})
+				}
 			}
 		case "flags":
 			flags = reserving.MatchString(body)

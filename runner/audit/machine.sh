@@ -22,6 +22,11 @@ for f in /etc/kubernetes/pki/*.crt /etc/kubernetes/pki/etcd/*.crt /var/lib/kubel
 	part certificate "$f"
 	sed -n '/BEGIN CERTIFICATE/,/END CERTIFICATE/p' "$f"
 done
+for f in /etc/kubernetes/*.conf; do # by which controllers and people log in
+	[ -r "$f" ] || continue
+	part kubeconfig "$f"
+	sed -n 's/^ *client-certificate-data: *//p' "$f"
+done
 part flags
 for f in /var/lib/kubelet/kubeadm-flags.env /etc/default/kubelet /etc/sysconfig/kubelet; do
 	[ -r "$f" ] && cat "$f"

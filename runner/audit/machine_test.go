@@ -7,6 +7,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/pem"
 	"errors"
 	"math/big"
@@ -67,6 +68,8 @@ func TestLook(t *testing.T) {
 		"etc/kubernetes/pki/apiserver.crt":               string(certificate(t, later, first)),
 		"var/lib/kubelet/pki/kubelet-client-current.pem": string(certificate(t, later)),
 		"etc/kubernetes/pki/ca.crt":                      "no certificate",
+		"etc/kubernetes/scheduler.conf":                  "    client-certificate-data: " + base64.StdEncoding.EncodeToString(certificate(t, first)) + "\n    client-key-data: U0VDUkVU\n",
+		"etc/kubernetes/kubelet.conf":                    "    client-certificate: /var/lib/kubelet/pki/kubelet-client-current.pem\n",
 		"proc/uptime":                                    "864000.53 1.0\n",
 		"proc/sys/vm/swappiness":                         "60\n",
 		"proc/sys/net/ipv4/ip_local_port_range":          "32768\t60999\n",
@@ -87,14 +90,14 @@ func TestLook(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if strings.Contains(sent, "PRIVATE KEY") {
+	if strings.Contains(sent, "PRIVATE KEY") || strings.Contains(sent, "U0VDUkVU") {
 		t.Error("a private key left the machine")
 	}
 	ends := map[string]time.Time{}
 	for _, c := range m.Certificates {
 		ends[c.Path] = c.NotAfter
 	}
-	if len(ends) != 3 || !ends["/etc/kubernetes/pki/apiserver.crt"].Equal(first) || !ends["/var/lib/kubelet/pki/kubelet-client-current.pem"].Equal(later) {
+	if len(ends) != 4 || !ends["/etc/kubernetes/scheduler.conf"].Equal(first) || !ends["/etc/kubernetes/pki/apiserver.crt"].Equal(first) || !ends["/var/lib/kubelet/pki/kubelet-client-current.pem"].Equal(later) {
 		t.Errorf("certificates: %v", ends)
 	}
 	if m.Uptime != 240*time.Hour || m.Alike["sysctl vm.swappiness"] != "60" || m.Alike["sysctl net.ipv4.ip_local_port_range"] != "32768 60999" || m.Alike["kernel"] == "" {
