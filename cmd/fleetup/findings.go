@@ -56,14 +56,14 @@ type alike struct {
 // gather puts findings of one kind together, the worst first, then the kinds that most have.
 func gather(list []finding.Finding) []alike {
 	type kind struct {
-		severity                       finding.Severity
-		rule, meaning, action, command string
+		severity                         finding.Severity
+		rule, threshold, meaning, action string
 	}
 	finding.Sort(list)
 	var all []alike
 	at := map[kind]int{}
 	for _, f := range list {
-		k := kind{f.Severity, f.Rule, f.Meaning, f.Action, ""}
+		k := kind{f.Severity, f.Rule, f.Threshold, f.Meaning, f.Action}
 		i, known := at[k]
 		if !known {
 			i = len(all)
@@ -139,6 +139,9 @@ func (s screen) finding(g alike) {
 	}
 	s.evidence(indent, g)
 	if !s.tight {
+		if g.Threshold != "" {
+			s.line(indent, g.Threshold)
+		}
 		s.line(indent, g.Meaning)
 	}
 	s.line(indent, "do: "+g.Action)

@@ -62,7 +62,8 @@ func (j *clusterJudge) about(node string) bool { return j.whole || j.wanted[node
 
 func (j *clusterJudge) add(s finding.Severity, object string, w told, format string, args ...any) {
 	if s != finding.None {
-		j.found = append(j.found, finding.Finding{Severity: s, Rule: w.rule, Object: object, Evidence: fmt.Sprintf(format, args...), Meaning: w.meaning, Action: w.action, Command: w.command})
+		j.found = append(j.found, finding.Finding{Severity: s, Rule: w.rule, Object: object, Evidence: fmt.Sprintf(format, args...), Threshold: j.t.crossed(s, w.by, w.also),
+			Meaning: w.meaning, Action: w.action, Command: w.command})
 	}
 }
 
@@ -119,10 +120,10 @@ func (j *clusterJudge) pod(p *corev1.Pod) {
 		j.add(finding.Warning, podName(p), told{rule: "pod-evicted", meaning: "the kubelet took it off the node for want of something", action: "set its requests to what it uses; then delete what is left of it",
 			command: "kubectl delete pod -n " + p.Namespace + " " + p.Name}, "evicted from %s: %s", p.Spec.NodeName, p.Status.Message)
 	case p.Status.Phase == corev1.PodPending && p.Spec.NodeName == "":
-		j.add(j.late(j.t.PodPending, p.CreationTimestamp.Time), podName(p), told{rule: "pod-pending", meaning: "no node takes it", action: "see what it asks for: resources, taints, affinities, volumes",
+		j.add(j.late(j.t.PodPending, p.CreationTimestamp.Time), podName(p), told{by: &j.t.PodPending, rule: "pod-pending", meaning: "no node takes it", action: "see what it asks for: resources, taints, affinities, volumes",
 			command: describe(p)}, "Pending for %s: %s", since(p.CreationTimestamp.Time, j.now), unscheduled(p))
 	case p.Status.Phase == corev1.PodPending && !waitsFor(p, "ErrImagePull", "ImagePullBackOff", "CrashLoopBackOff"):
-		j.add(j.late(j.t.PodPending, p.CreationTimestamp.Time), podName(p), told{rule: "pod-creating", meaning: "its containers don't start: mostly a volume, an image or the network", action: "read its events",
+		j.add(j.late(j.t.PodPending, p.CreationTimestamp.Time), podName(p), told{by: &j.t.PodPending, rule: "pod-creating", meaning: "its containers don't start: mostly a volume, an image or the network", action: "read its events",
 			command: describe(p)}, "%s on %s for %s", creating(p), p.Spec.NodeName, since(p.CreationTimestamp.Time, j.now))
 	}
 	for _, s := range slices.Concat(p.Status.InitContainerStatuses, p.Status.ContainerStatuses) {
@@ -138,7 +139,7 @@ func (j *clusterJudge) terminating(p *corev1.Pod) {
 	} else if !j.nodes[p.Spec.NodeName] && p.Spec.NodeName != "" {
 		why = "its node is gone"
 	}
-	j.add(j.late(j.t.PodTerminating, p.DeletionTimestamp.Time), podName(p), told{rule: "pod-terminating", meaning: "a drain waits for it, and so does what comes after it", action: "mend what it waits for; finalizers are never to be stripped blindly",
+	j.add(j.late(j.t.PodTerminating, p.DeletionTimestamp.Time), podName(p), told{by: &j.t.PodTerminating, rule: "pod-terminating", meaning: "a drain waits for it, and so does what comes after it", action: "mend what it waits for; finalizers are never to be stripped blindly",
 		command: describe(p)}, "Terminating on %s, %s beyond its grace: %s", orElse(p.Spec.NodeName, "no node"), since(p.DeletionTimestamp.Time, j.now), why)
 }
 
@@ -165,7 +166,7 @@ func (j *clusterJudge) container(p *corev1.Pod, s corev1.ContainerStatus) {
 		w.rule, w.meaning, w.action = "pod-oom", "the container needs more memory than its limit, or leaks", "raise its limit, or mend the leak"
 		j.add(finding.Warning, podName(p), w, "%s on %s was killed for want of memory %s ago, %s", s.Name, p.Spec.NodeName, since(last.FinishedAt.Time, j.now), times(int(s.RestartCount), "restart in all", "restarts in all"))
 	case fresh:
-		w.rule, w.meaning = "pod-restarts", "it ends again and again"
+		w.rule, w.meaning, w.by = "pod-restarts", "it ends again and again", &j.t.PodRestarts
 		j.add(j.t.PodRestarts.Of(float64(s.RestartCount)), podName(p), w, "%s on %s was restarted %s%s", s.Name, p.Spec.NodeName, times(int(s.RestartCount), "time", "times"), ended(last))
 	}
 }
@@ -304,10 +305,11 @@ func (j *clusterJudge) events(c Cluster) {
 		}
 	}
 	for _, h := range all {
+		h.by = &j.t.EventHours
 		severity := min(j.t.EventHours.Of(j.now.Sub(h.last).Hours()), finding.Warning)
 		switch h.rule {
 		case "flapping":
-			severity = j.t.Flaps.Of(float64(h.count))
+			severity, h.by = j.t.Flaps.Of(float64(h.count)), &j.t.Flaps
 			h.text = "NotReady"
 		case "oom-kill", "evictions":
 			severity = j.t.EventHours.Of(j.now.Sub(h.last).Hours())

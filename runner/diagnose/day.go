@@ -91,15 +91,15 @@ func nodeOfSeries(who, labels map[string]string) (string, bool) {
 func JudgeDay(node string, d Day, t Thresholds) []finding.Finding {
 	j := judge{node: node, t: t}
 	if d.CPU != nil {
-		j.add(t.CPUDay.Of(*d.CPU), told{rule: "cpu-day", meaning: "the node is busy all day: what is drained onto it finds no room", action: "move pods away, or add nodes"},
+		j.add(t.CPUDay.Of(*d.CPU), told{by: &j.t.CPUDay, rule: "cpu-day", meaning: "the node is busy all day: what is drained onto it finds no room", action: "move pods away, or add nodes"},
 			"%.0f %% of the cores busy on average over the past day", *d.CPU)
 	}
 	if d.Memory != nil {
-		j.add(t.MemoryDay.Of(*d.Memory), told{rule: "memory-day", meaning: "the node was short of memory, even if it isn't now", action: "see what ran then; set memory limits"},
+		j.add(t.MemoryDay.Of(*d.Memory), told{by: &j.t.MemoryDay, rule: "memory-day", meaning: "the node was short of memory, even if it isn't now", action: "see what ran then; set memory limits"},
 			"only %.0f %% of memory available at its worst in the past day", *d.Memory)
 	}
 	if d.Errors != nil {
-		j.add(t.LinkErrorsDay.Of(*d.Errors), told{rule: "link-errors-day", meaning: "packets arrive broken: a cable, a connector, an optic or a port", action: "replace the cable or the optic first"},
+		j.add(t.LinkErrorsDay.Of(*d.Errors), told{by: &j.t.LinkErrorsDay, rule: "link-errors-day", meaning: "packets arrive broken: a cable, a connector, an optic or a port", action: "replace the cable or the optic first"},
 			"%.0f errors of its links in the past day", *d.Errors)
 	}
 	var mounts []string
@@ -108,7 +108,7 @@ func JudgeDay(node string, d Day, t Thresholds) []finding.Finding {
 	}
 	slices.SortFunc(mounts, func(a, b string) int { return cmp.Or(cmp.Compare(d.Filling[a], d.Filling[b]), cmp.Compare(a, b)) })
 	for _, mount := range mounts {
-		j.add(t.FillingDays.Of(d.Filling[mount]), told{rule: "disk-filling", meaning: "it is full in some days if it goes on as in the past one", action: "see what grows there", command: largestIn(mount)},
+		j.add(t.FillingDays.Of(d.Filling[mount]), told{by: &j.t.FillingDays, rule: "disk-filling", meaning: "it is full in some days if it goes on as in the past one", action: "see what grows there", command: largestIn(mount)},
 			"%s is full in %.1f days", mount, d.Filling[mount])
 	}
 	return j.found

@@ -13,16 +13,16 @@ func (j *judge) links() {
 		if !l.Up {
 			continue // a port without a cable; what was lost is for --hardware and for the peers to tell
 		}
-		j.add(j.t.LinkUse.Of(l.Use), told{rule: "link-full", meaning: "packets wait or are dropped", action: "see which pods send or receive most; a second link, or a faster one"},
+		j.add(j.t.LinkUse.Of(l.Use), told{by: &j.t.LinkUse, rule: "link-full", meaning: "packets wait or are dropped", action: "see which pods send or receive most; a second link, or a faster one"},
 			"%s carries %.0f %% of its %d Mbit/s", l.Name, l.Use, l.Mbit)
-		j.add(j.t.LinkErrors.Of(l.Errors), told{rule: "link-errors", meaning: "packets arrive broken: a cable, a connector, an optic or a port", action: "replace the cable or the optic first",
+		j.add(j.t.LinkErrors.Of(l.Errors), told{by: &j.t.LinkErrors, rule: "link-errors", meaning: "packets arrive broken: a cable, a connector, an optic or a port", action: "replace the cable or the optic first",
 			command: "ethtool -S " + shellescape.Quote(l.Name) + " | grep -iE 'err|crc|drop'"}, "%s has %.0f errors a second, %d since the boot", l.Name, l.Errors, l.Errored)
-		j.add(j.t.LinkDrops.Of(l.Drops), told{rule: "link-drops", meaning: "packets arrive faster than they are taken", action: "look at the ring buffer and at which core takes the interrupts",
+		j.add(j.t.LinkDrops.Of(l.Drops), told{by: &j.t.LinkDrops, rule: "link-drops", meaning: "packets arrive faster than they are taken", action: "look at the ring buffer and at which core takes the interrupts",
 			command: "ethtool -g " + shellescape.Quote(l.Name)}, "%s drops %.0f packets a second", l.Name, l.Drops)
-		j.add(j.t.LinkChanges.Of(float64(l.Changes)), told{rule: "link-flaps", meaning: "the link goes up and down", action: "replace the cable or the optic; look at the switch's port"},
+		j.add(j.t.LinkChanges.Of(float64(l.Changes)), told{by: &j.t.LinkChanges, rule: "link-flaps", meaning: "the link goes up and down", action: "replace the cable or the optic; look at the switch's port"},
 			"%s changed between link and no link %d times since the boot", l.Name, l.Changes)
 		if l.Mbit > 0 && l.Mbit < int(j.t.SlowLink[0]) {
-			j.add(j.t.SlowLink.Of(float64(l.Mbit)), told{rule: "link-slow", meaning: "the card and the switch agreed on less than a server's link", action: "replace the cable; look at the switch's port"},
+			j.add(j.t.SlowLink.Of(float64(l.Mbit)), told{by: &j.t.SlowLink, rule: "link-slow", meaning: "the card and the switch agreed on less than a server's link", action: "replace the cable; look at the switch's port"},
 				"%s runs at %d Mbit/s", l.Name, l.Mbit)
 		}
 		if l.Duplex == "half" {
@@ -32,7 +32,7 @@ func (j *judge) links() {
 }
 
 func (j *judge) retransmits() {
-	j.add(j.t.Retransmits.Of(j.l.TCP.Percent), told{rule: "tcp-retransmits", meaning: "packets are lost on the way to or from this node", action: "look at the links' errors, and at what the neighbours say"},
+	j.add(j.t.Retransmits.Of(j.l.TCP.Percent), told{by: &j.t.Retransmits, rule: "tcp-retransmits", meaning: "packets are lost on the way to or from this node", action: "look at the links' errors, and at what the neighbours say"},
 		"%.1f %% of TCP segments are sent again", j.l.TCP.Percent)
 }
 
@@ -49,7 +49,7 @@ func (j *judge) peers() {
 			away = append(away, p.Address)
 			continue
 		}
-		j.add(j.t.Loss.Of(p.Loss), told{rule: "packet-loss", meaning: "connections to that machine stall and break", action: "look at the links' errors on both ends, then at the switches between"},
+		j.add(j.t.Loss.Of(p.Loss), told{by: &j.t.Loss, rule: "packet-loss", meaning: "connections to that machine stall and break", action: "look at the links' errors on both ends, then at the switches between"},
 			"%.0f %% of packets to %s are lost", p.Loss, p.Address)
 		if p.Whole != nil && !*p.Whole {
 			j.add(finding.Critical, told{rule: "mtu", meaning: "small packets pass and full ones vanish: connections open and then hang", action: "set one MTU on the whole way, switches and overlays too",
@@ -83,7 +83,7 @@ func (j *judge) api() {
 	case a.Code >= 500:
 		j.add(finding.Critical, w, "%s/livez answers %d", a.Server, a.Code)
 	default: // 401 and 403 too: it is there
-		w.rule = "api-slow"
+		w.rule, w.by = "api-slow", &j.t.APISeconds
 		j.add(j.t.APISeconds.Of(a.Seconds), w, "%s took %.1f s to answer", a.Server, a.Seconds)
 	}
 }

@@ -12,7 +12,7 @@ import (
 )
 
 func (j *judge) files() {
-	w := told{rule: "files-open", meaning: "nothing more can be opened at the limit: connections, logs and files fail with EMFILE or ENFILE", action: "restart what leaks; then raise its limit (LimitNOFILE)"}
+	w := told{by: &j.t.Files, rule: "files-open", meaning: "nothing more can be opened at the limit: connections, logs and files fail with EMFILE or ENFILE", action: "restart what leaks; then raise its limit (LimitNOFILE)"}
 	f := j.l.Files
 	j.add(j.t.Files.Of(f.Percent()), w, "%d of the machine's %d open files used", f.Used, f.Max)
 	for _, h := range f.Top {
@@ -24,13 +24,13 @@ func (j *judge) files() {
 
 func (j *judge) threads() {
 	s := j.l.Threads
-	j.add(j.t.Threads.Of(s.Percent()), told{rule: "threads", meaning: "nothing can start at the limit", action: "see which process has so many; set a pod's PID limit (podPidsLimit)",
+	j.add(j.t.Threads.Of(s.Percent()), told{by: &j.t.Threads, rule: "threads", meaning: "nothing can start at the limit", action: "see which process has so many; set a pod's PID limit (podPidsLimit)",
 		command: "ps -eo nlwp,pid,comm --sort=-nlwp | head"}, "%d of %d threads used", s.Used, s.Max)
 }
 
 func (j *judge) conntrack() {
 	s := j.l.Conntrack
-	j.add(j.t.Conntrack.Of(s.Percent()), told{rule: "conntrack", meaning: "new connections are dropped when the table is full", action: "see who opens so many; raise net.netfilter.nf_conntrack_max",
+	j.add(j.t.Conntrack.Of(s.Percent()), told{by: &j.t.Conntrack, rule: "conntrack", meaning: "new connections are dropped when the table is full", action: "see who opens so many; raise net.netfilter.nf_conntrack_max",
 		command: fmt.Sprintf("sysctl -w net.netfilter.nf_conntrack_max=%d", 2*s.Max)}, "%d of %d connections tracked", s.Used, s.Max)
 }
 
@@ -41,7 +41,7 @@ func (j *judge) stuck() {
 		names = append(names, fmt.Sprintf("%s (%d)", p.Name, p.PID))
 		command += fmt.Sprintf(" /proc/%d/stack", p.PID)
 	}
-	j.add(j.t.Stuck.Of(float64(len(names))), told{rule: "stuck-tasks", meaning: "they wait for a disk or a file server that doesn't answer, and no signal ends them",
+	j.add(j.t.Stuck.Of(float64(len(names))), told{by: &j.t.Stuck, rule: "stuck-tasks", meaning: "they wait for a disk or a file server that doesn't answer, and no signal ends them",
 		action: "see what they wait for; NFS or Ceph that is away, or a dying disk", command: command}, "in uninterruptible sleep: %s", strings.Join(names, ", "))
 }
 
@@ -64,8 +64,10 @@ func (j *judge) clock() {
 	w := told{rule: "clock", meaning: "certificates and tokens are refused, leases are lost, logs mislead", action: "mend the time service", command: "timedatectl; chronyc -n sources"}
 	switch {
 	case j.t.Skew.Of(off.Seconds()) != finding.None:
+		w.by = &j.t.Skew
 		j.add(j.t.Skew.Of(off.Seconds()), w, "its clock is at least %s %s%s", off.Round(100*time.Millisecond), which, more)
 	case j.t.Skew.Of(astray) != finding.None:
+		w.by = &j.t.Skew
 		j.add(j.t.Skew.Of(astray), w, "chrony is %.3f s off its servers' time%s", c.Offset, more)
 	case unkept:
 		w.rule, w.meaning = "clock-unsynced", "the clock runs on its own and drifts, seconds in a week, until certificates are refused and leases are lost"
@@ -88,6 +90,7 @@ func (j *judge) units() {
 		case u.Active == "inactive" && j.missed(u):
 			j.stopped(u)
 		default:
+			w.by = &j.t.UnitRestarts
 			j.add(j.t.UnitRestarts.Of(float64(u.Restarts)), w, "%s was restarted %s by systemd", u.Name, times(u.Restarts, "time", "times"))
 		}
 	}
@@ -173,12 +176,13 @@ func (j *judge) certificates() {
 		left := c.Until.Sub(j.now)
 		switch {
 		case left <= 0:
-			w.meaning = "whoever shows it is refused"
+			w.meaning, w.by = "whoever shows it is refused", &j.t.CertificateDays
 			j.add(finding.Critical, w, "%s (%s) expired %s ago, on %s", c.File, c.Subject, age(-left), c.Until.UTC().Format(time.DateOnly))
 		case c.From.After(j.now):
 			w.meaning, w.action, w.command = "whoever shows it is refused until then", "see whether the machine's clock is right; if it is, renew it", "date -u"
 			j.add(finding.Critical, w, "%s (%s) is valid only from %s on", c.File, c.Subject, c.From.UTC().Format(time.DateTime))
 		default:
+			w.by = &j.t.CertificateDays
 			j.add(j.t.CertificateDays.Of(left.Hours()/24), w, "%s (%s) expires in %s, on %s", c.File, c.Subject, age(left), c.Until.UTC().Format(time.DateOnly))
 		}
 	}
@@ -204,16 +208,18 @@ func (j *judge) logs() {
 		for _, k := range kernelSays {
 			if known = s.Source == "kernel" && strings.Contains(s.Example, k.words); known {
 				severity := finding.Warning
+				var by *Level
 				if !s.Last.IsZero() {
+					by = &j.t.KernelHours
 					severity = min(j.t.KernelHours.Of(j.now.Sub(s.Last).Hours()), finding.Warning)
 				}
-				j.add(severity, told{rule: k.rule, meaning: k.meaning, action: k.action}, "%s", evidence)
+				j.add(severity, told{by: by, rule: k.rule, meaning: k.meaning, action: k.action}, "%s", evidence)
 				break
 			}
 		}
 		fresh := s.Last.IsZero() || j.now.Sub(s.Last) < sampled
 		if hours := max(s.Last.Sub(s.First), sampled).Hours(); !known && fresh {
-			j.add(min(j.t.LogErrors.Of(float64(s.Count)/hours), finding.Warning), told{rule: "log-errors", meaning: "a service fails at something again and again", action: "read what it says", command: readMore(s.Source)}, "%s", evidence)
+			j.add(min(j.t.LogErrors.Of(float64(s.Count)/hours), finding.Warning), told{by: &j.t.LogErrors, rule: "log-errors", meaning: "a service fails at something again and again", action: "read what it says", command: readMore(s.Source)}, "%s", evidence)
 		}
 	}
 }

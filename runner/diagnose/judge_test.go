@@ -4,6 +4,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -166,7 +168,53 @@ func TestEachFaultIsFoundOnce(t *testing.T) {
 			if f.Meaning == "" || f.Action == "" {
 				t.Errorf("it says neither what it means nor what to do: %+v", f)
 			}
+			if bySelf := slices.Contains(itself, c.rule); bySelf != (f.Threshold == "") && c.fault != "certificate of tomorrow" {
+				t.Errorf("threshold %q", f.Threshold)
+			}
 		})
+	}
+}
+
+// itself are the rules that need no threshold.
+var itself = strings.Fields("hardware disk-ageing read-only-mount link-duplex mtu peer-away icmp-filtered api-away dns-away dns-server clock-unsynced unit-stopped unit-down unit-failed")
+
+// A finding names the threshold that it is one by, and its key; with a threshold of one's own, that.
+func TestFindingsNameTheirThresholds(t *testing.T) {
+	limits := defaults(t)
+	limits.SpaceUsed = Level{50, 96.5}
+	l := healthy()
+	l.FileSystems[0].Used, l.Memory.Available = 97, 5<<30
+	l.Busy, l.CPU.Some60 = 98, 30
+	var told []string
+	for _, f := range Judge("n1", l, limits, now) {
+		told = append(told, f.Rule+": "+f.Threshold)
+	}
+	want := []string{"disk-space: critical from 96.5 on (space_used_percent)", "cpu-busy: warning from 90 on (cpu_busy_percent) and from 25 on (cpu_pressure_percent)",
+		"memory-low: warning at 10 or less (memory_free_percent)"}
+	if !slices.Equal(told, want) {
+		t.Errorf("told %q\nwant %q", told, want)
+	}
+}
+
+// Each threshold of the file is used: a finding of some rule names it.
+func TestEachThresholdIsUsed(t *testing.T) {
+	var source strings.Builder
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		if text, err := os.ReadFile(file); err != nil {
+			t.Fatal(err)
+		} else if !strings.HasSuffix(file, "_test.go") && file != "thresholds.go" {
+			source.Write(text)
+		}
+	}
+	limits := reflect.TypeFor[Thresholds]()
+	for i := range limits.NumField() {
+		if name := limits.Field(i).Name; !regexp.MustCompile(`\bt\.` + name + `\b`).MatchString(source.String()) {
+			t.Errorf("nothing is judged by %s", limits.Field(i).Tag.Get("toml"))
+		}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"reflect"
 	"strings"
 
 	"github.com/BurntSushi/toml"
@@ -81,6 +82,40 @@ func (l Level) Of(v float64) finding.Severity {
 		return finding.Warning
 	}
 	return finding.None
+}
+
+// crossed words the thresholds by which something is of a severity: "critical from 95 on (space_used_percent)". of are levels of t;
+// "" where there are none.
+func (t *Thresholds) crossed(s finding.Severity, of ...*Level) string {
+	var parts []string
+	for _, l := range of {
+		if l == nil {
+			continue
+		}
+		limit, how := l[0], "from %g on (%s)"
+		if s == finding.Critical {
+			limit = l[1]
+		}
+		if l[1] < l[0] {
+			how = "at %g or less (%s)"
+		}
+		parts = append(parts, fmt.Sprintf(how, limit, t.key(l)))
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return s.String() + " " + strings.Join(parts, " and ")
+}
+
+// key is what a level of t is called in the file.
+func (t *Thresholds) key(of *Level) string {
+	v := reflect.ValueOf(t).Elem()
+	for i := range v.NumField() {
+		if v.Field(i).Addr().Interface() == any(of) {
+			return v.Type().Field(i).Tag.Get("toml")
+		}
+	}
+	return ""
 }
 
 // LoadThresholds are the defaults, with what stands in file in their place; "" changes none. An unknown key is an error that

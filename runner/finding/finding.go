@@ -51,13 +51,15 @@ func (s *Severity) UnmarshalText(text []byte) error {
 // Finding is one of them.
 type Finding struct {
 	Severity Severity `json:"severity"`
-	Rule     string   `json:"rule"`              // what kind of finding, stable: "disk-space"
-	Object   string   `json:"object"`            // whom it is about: "node n1", "pod shop/web-1"
-	Evidence string   `json:"evidence"`          // what was seen, with numbers and units
-	Meaning  string   `json:"meaning"`           // why that matters
-	Action   string   `json:"action"`            // what to do about it, in words
-	Command  string   `json:"command,omitempty"` // ready to be pasted: a command, a patch or lines of an inventory
-	Care     string   `json:"care,omitempty"`    // what whoever runs Command has to know of the workload first; "": it takes nothing away
+	Rule     string   `json:"rule"`     // what kind of finding, stable: "disk-space"
+	Object   string   `json:"object"`   // whom it is about: "node n1", "pod shop/web-1"
+	Evidence string   `json:"evidence"` // what was seen, with numbers and units
+	// Threshold says from where on it is one of this severity, and what that is called; "": it is one however much of it there is.
+	Threshold string `json:"threshold,omitempty"`
+	Meaning   string `json:"meaning"`           // why that matters
+	Action    string `json:"action"`            // what to do about it, in words
+	Command   string `json:"command,omitempty"` // ready to be pasted: a command, a patch or lines of an inventory
+	Care      string `json:"care,omitempty"`    // what whoever runs Command has to know of the workload first; "": it takes nothing away
 }
 
 // Sort puts the worst first, then one rule beside the other, by the names of their objects.
