@@ -45,13 +45,13 @@ func trimPod(p *corev1.Pod) {
 	p.Spec = corev1.PodSpec{
 		NodeName: s.NodeName, Volumes: trimVolumes(s.Volumes), Containers: trimContainers(s.Containers), Tolerations: s.Tolerations,
 		InitContainers: trimInit(s.InitContainers), Overhead: s.Overhead,
-		TerminationGracePeriodSeconds: s.TerminationGracePeriodSeconds, PriorityClassName: s.PriorityClassName,
+		TerminationGracePeriodSeconds: s.TerminationGracePeriodSeconds, PriorityClassName: s.PriorityClassName, ActiveDeadlineSeconds: s.ActiveDeadlineSeconds,
 		// Where it could run instead:
 		NodeSelector: s.NodeSelector, Affinity: s.Affinity, TopologySpreadConstraints: s.TopologySpreadConstraints, Resources: s.Resources,
 		Priority: s.Priority, PreemptionPolicy: s.PreemptionPolicy,
 	}
 	t := &p.Status
-	p.Status = corev1.PodStatus{Phase: t.Phase, Reason: t.Reason, Message: t.Message, Conditions: t.Conditions, StartTime: t.StartTime,
+	p.Status = corev1.PodStatus{Phase: t.Phase, Reason: t.Reason, Message: t.Message, Conditions: t.Conditions, StartTime: t.StartTime, QOSClass: t.QOSClass,
 		ContainerStatuses: trimStatuses(t.ContainerStatuses), InitContainerStatuses: trimStatuses(t.InitContainerStatuses)}
 }
 

@@ -73,8 +73,10 @@ func (a *app) check(ctx context.Context, path string, onlyNew, looks bool) error
 	if a.json() {
 		err = json.NewEncoder(a.out).Encode(map[string]any{"version": 1, "hosts": len(found), "findings": nonNil(shown), "foreseen": ahead.foreseenJSON()})
 	} else {
-		a.checkText(shown, known)
-		ahead.text(a.out)
+		tell := a.screen(len(found))
+		tell.tight = tell.tight && !a.flags.verbose
+		tell.check(shown, known)
+		tell.foresight(ahead)
 		a.checkEnd(len(found), refusals(together(findings)), failing(ahead.drains))
 	}
 	if err != nil {
@@ -136,25 +138,52 @@ func refusals(findings []runner.Finding) int {
 	return n
 }
 
-// checkText prints what stands against a run first, then which drains would be blocked, then what only wants to be known.
-// Those that are known from last time are counted alone.
-func (a *app) checkText(shown []runner.Finding, known int) {
+// check prints what stands against a run first, then which drains would be blocked, then what only wants to be known. Where lines
+// are few one stands for all of its kind. Those that are known from last time are counted alone.
+func (s screen) check(shown []runner.Finding, known int) {
 	shown = together(shown)
 	for _, label := range []string{"refused", areaBlocked, "note"} {
+		told, more := map[string]bool{}, map[string]int{}
+		var kinds []string
 		for _, f := range shown {
-			if labelOf(f) != label {
+			switch {
+			case labelOf(f) != label:
+				continue
+			case s.tight && told[f.What]:
+				if more[f.What]++; more[f.What] == 1 {
+					kinds = append(kinds, f.What)
+				}
 				continue
 			}
+			told[f.What] = true
 			line := f.String()
 			if label == areaBlocked {
 				line = f.Node + ": " + f.Why
 			}
-			under(a.out, fmt.Sprintf("%-9s", label), line)
+			s.labelled(label, line)
+		}
+		for i, what := range kinds {
+			kinds[i] = fmt.Sprintf("%d of %s", more[what], what)
+		}
+		if len(kinds) > 0 {
+			s.labelled(label, "and "+strings.Join(kinds, ", ")+": --verbose tells all")
 		}
 	}
 	if known > 0 {
-		fmt.Fprintf(paper(a.out), "%s as last time\n", plural(known, "finding"))
+		s.labelled("", plural(known, "finding")+" as last time")
 	}
+}
+
+// labelled prints a text beside a label, or alone; where lines are few, on one.
+func (s screen) labelled(label, text string) {
+	if label != "" {
+		label = fmt.Sprintf("%-9s", label)
+	}
+	if s.tight {
+		s.line("", label+text)
+		return
+	}
+	under(s.app.out, label, text)
 }
 
 func labelOf(f runner.Finding) string {

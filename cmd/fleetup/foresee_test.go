@@ -22,8 +22,9 @@ func ahead() foresight {
 		{Order: runner.Order{Node: "n3", Name: runner.OrderUpgrade}, At: 10 * minute, Takes: 10 * minute}}
 	f.drains = []simulate.Drain{
 		{Node: "n1", Moves: 3, Homeless: []simulate.Homeless{{Pod: "ml/a", Why: "no gpu", For: 10 * minute, Ever: true}, {Pod: "ml/b", Why: "no gpu", For: 10 * minute, Ever: true},
-			{Pod: "ml/f", Why: "no gpu", For: 0, Ever: true}, {Pod: "ml/g", Why: "no cpu", For: 10 * minute, Ever: true, Preempts: true},
-			{Pod: "ml/c", Why: "no gpu", For: 10 * minute, Ever: true}, {Pod: "ml/d", Why: "no gpu", For: 10 * minute, Ever: true}, {Pod: "ml/e", Why: "no node"}}},
+			{Pod: "ml/f", Why: "no gpu", For: 0, Ever: true}, {Pod: "ml/g", Why: "no cpu", For: 10 * minute, Ever: true},
+			{Pod: "ml/c", Why: "no gpu", For: 10 * minute, Ever: true}, {Pod: "ml/d", Why: "no gpu", For: 10 * minute, Ever: true}, {Pod: "ml/e", Why: "no node"}},
+			Displaced: []simulate.Displaced{{Pod: "batch/x", By: "ml/h"}, {Pod: "shop/y", By: "ml/i", Last: []string{"shop/web"}}, {Pod: "batch/z", By: "ml/h"}}},
 		{Node: "n2", Moves: 2, Waited: 10 * minute, For: []string{"budget shop/web needs 3 healthy pods and has 3"}},
 		{Node: "n3", Blocked: []string{"budget shop/db needs 2 healthy pods and has 2", "one more"}},
 		{Node: "n4", Held: "pod ml/e has nowhere to go: no node"},
@@ -37,9 +38,11 @@ func TestForeseenFindings(t *testing.T) {
 		lines = append(lines, labelOf(f)+" "+f.String())
 	}
 	want := []string{
+		"note n1: drain: pod ml/h would displace batch/x, batch/z, of lower priority",
+		"note n1: drain: pod ml/i would displace shop/y, of lower priority: the last endpoint of Service shop/web, which no budget holds then",
 		"note n1: drain: pod ml/a, ml/b, ml/c and 1 more would have nowhere to go for about 10 minutes, until a node is back: no gpu",
 		"note n1: drain: pod ml/f would have nowhere to go for a moment: no gpu",
-		"note n1: drain: pod ml/g would have nowhere to go for about 10 minutes, until a node is back: no cpu; pods of lower priority may be ended for its sake, which isn't foreseen",
+		"note n1: drain: pod ml/g would have nowhere to go for about 10 minutes, until a node is back: no cpu",
 		"note n1: drain: pod ml/e would have nowhere to go for the rest of the run: no node",
 		"note n2: drain: would wait about 10 minutes until another node is back: budget shop/web needs 3 healthy pods and has 3",
 		"blocked n3: blocked: its drain would be given up: budget shop/db needs 2 healthy pods and has 2; one more",
@@ -70,7 +73,8 @@ func TestForeseenText(t *testing.T) {
 	}
 	f.faster = []faster{{Setting: "strategy.max_unavailable", AtMost: 2, total: 20 * time.Minute}, {Setting: "strategy.spread.rack", AtMost: 3, total: 30 * time.Minute, Fails: 1}}
 	var b bytes.Buffer
-	f.text(&b)
+	a := &app{out: &b, getenv: func(string) string { return "" }}
+	a.screen(4).foresight(f)
 	for _, line := range []string{
 		"drains   n[1-2] can be drained: 5 pods would move\n",
 		"faster   strategy.max_unavailable = 2: about 20 minutes, and no drain would be blocked\n",

@@ -2,7 +2,7 @@ package main
 
 import (
 	"fmt"
-	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -10,8 +10,11 @@ import (
 	"github.com/fleetup/fleetup/runner"
 )
 
-// text prints which nodes can be drained, and the run's time. What is in the way of the others is among the findings.
-func (f foresight) text(w io.Writer) {
+// mostFaster is how many limits are told of where lines are few: those that save most.
+const mostFaster = 3
+
+// foresight prints which nodes can be drained, and the run's time. What is in the way of the others is among the findings.
+func (s screen) foresight(f foresight) {
 	if len(f.turns) == 0 {
 		return
 	}
@@ -24,11 +27,13 @@ func (f foresight) text(w io.Writer) {
 		}
 	}
 	if len(well) > 0 {
-		under(w, "drains   ", fmt.Sprintf("%s can be drained: %s would move", fold(well), plural(moves, "pod")))
+		s.labelled("drains", fmt.Sprintf("%s can be drained: %s would move", fold(well), plural(moves, "pod")))
 	}
-	under(w, "time     ", f.timeText())
-	for _, better := range f.faster {
-		under(w, "faster   ", better.String())
+	s.labelled("time", f.timeText())
+	for i, better := range f.faster {
+		if !s.tight || i < mostFaster {
+			s.labelled("faster", better.String())
+		}
 	}
 }
 
@@ -47,7 +52,7 @@ func (f foresight) findings() (all []runner.Finding) {
 			all = append(all, runner.Finding{Node: d.Node, What: "drain",
 				Why: fmt.Sprintf("would wait %s until another node is back: %s", roughly(d.Waited), strings.Join(d.For, "; "))})
 		}
-		for _, why := range homeless(d) {
+		for _, why := range slices.Concat(displaced(d), homeless(d)) {
 			all = append(all, runner.Finding{Node: d.Node, What: "drain", Why: why})
 		}
 	}
@@ -67,9 +72,6 @@ func homeless(d simulate.Drain) (lines []string) {
 			until = "for " + roughly(h.For) + ", until a node is back"
 		}
 		key := until + ": " + h.Why
-		if h.Preempts {
-			key += "; pods of lower priority may be ended for its sake, which isn't foreseen"
-		}
 		if pods[key] == nil {
 			why = append(why, key)
 		}
@@ -77,6 +79,27 @@ func homeless(d simulate.Drain) (lines []string) {
 	}
 	for _, key := range why {
 		lines = append(lines, fmt.Sprintf("pod %s would have nowhere to go %s", few(pods[key]), key))
+	}
+	return lines
+}
+
+// displaced tells of pods that would be ended for the sake of others, by those.
+func displaced(d simulate.Drain) (lines []string) {
+	var by []string
+	pods, last := map[string][]string{}, map[string][]string{}
+	for _, v := range d.Displaced {
+		if pods[v.By] == nil {
+			by = append(by, v.By)
+		}
+		pods[v.By] = append(pods[v.By], v.Pod)
+		last[v.By] = append(last[v.By], v.Last...)
+	}
+	for _, pod := range by {
+		line := fmt.Sprintf("pod %s would displace %s, of lower priority", pod, few(pods[pod]))
+		if services := last[pod]; len(services) > 0 {
+			line += fmt.Sprintf(": the last endpoint of Service %s, which no budget holds then", few(services))
+		}
+		lines = append(lines, line)
 	}
 	return lines
 }

@@ -13,9 +13,9 @@
 // A controller makes a pod in place of each that leaves, at once and with the same spec. It is as well as the one before:
 // one that was ready is ready again as soon as it has a node. Of the nodes that take a pod the one that the scheduler would
 // score best is taken, those last whose turn is still to come, as the run asks by a soft taint; ties, which the scheduler
-// breaks by chance, by name. Quotas of pods and of what they ask for are followed, but for those with scopes; and how many
-// volumes of a CSI driver a node can attach. What isn't followed: preemption, of which a Homeless says that it could be, and
-// what autoscalers and people do meanwhile.
+// breaks by chance, by name. Quotas of pods and of what they ask for are followed, by their scopes; and how many volumes of a
+// CSI driver a node can attach. A pod that finds no node displaces others of lower priority, as the scheduler's preemption does;
+// those look for a node in turn. What isn't followed: what autoscalers and people do meanwhile.
 package simulate
 
 import (
@@ -76,8 +76,9 @@ type Drain struct {
 	// Blocked says why it is given back undone; nil: it isn't.
 	Blocked []string `json:"blocked,omitempty"`
 	// Held says why it isn't even begun: a pod that the run has moved finds no node.
-	Held     string     `json:"held,omitempty"`
-	Homeless []Homeless `json:"homeless,omitempty"`
+	Held      string      `json:"held,omitempty"`
+	Homeless  []Homeless  `json:"homeless,omitempty"`
+	Displaced []Displaced `json:"displaced,omitempty"`
 }
 
 // Fails reports whether the node is left as it was.
@@ -90,6 +91,11 @@ type Homeless struct {
 	For time.Duration `json:"for_ns,omitempty"`
 	// Ever: it finds a place again in the run. For is zero otherwise.
 	Ever bool `json:"placed_again"`
-	// Preempts: there are pods of lower priority, which the scheduler may end for its sake.
-	Preempts bool `json:"may_preempt,omitempty"`
+}
+
+// Displaced is a pod that the scheduler ends, so that one of higher priority finds a node. No dry run and no budget asks before that.
+type Displaced struct {
+	Pod  string   `json:"pod"`
+	By   string   `json:"by"`
+	Last []string `json:"last_endpoint_of,omitempty"` // Services that have no other one at that moment
 }

@@ -120,22 +120,23 @@ func (s *state) depart(d *drain, p *pod, now time.Duration) {
 		p.gone = true
 		return
 	}
-	s.settle(d, p, from, now)
+	p.moved = true
+	s.settle(d.result, p, from, now)
 }
 
-// settle finds the pod a place, or notes that it has none.
-func (s *state) settle(d *drain, p *pod, from *node, now time.Duration) {
-	p.moved = true
+// settle finds the pod that comes in place of another one a node, or notes that it has none.
+func (s *state) settle(d *Drain, p *pod, from *node, now time.Duration) {
+	p.anew = true
 	why := s.refused(p)
 	if p.unmade = why != ""; p.unmade {
 		s.unmade = append(s.unmade, p)
 	} else {
 		s.charge(p, 1)
-		why = s.place(p)
+		why = s.home(d, p, now)
 	}
 	if why != "" {
-		p.lacked = &homelessness{d.result, len(d.result.Homeless), now}
-		d.result.Homeless = append(d.result.Homeless, Homeless{Pod: p.key(), Why: why, Preempts: !p.unmade && s.preempts(p)})
+		p.lacked = &homelessness{d, len(d.Homeless), now}
+		d.Homeless = append(d.Homeless, Homeless{Pod: p.key(), Why: why})
 		return
 	}
 	if p.on == from {
@@ -176,7 +177,7 @@ func (s *state) guards(p *pod) (list []*budget) {
 func (s *state) overBudget(p *pod, r Rules) string {
 	guards := s.guards(p)
 	switch {
-	case r.Past || ending(p.Pod) || p.Status.Phase == corev1.PodPending && !p.moved:
+	case r.Past || ending(p.Pod) || p.Status.Phase == corev1.PodPending && !p.anew:
 		return ""
 	case len(guards) > 1:
 		return fmt.Sprintf("pod %s has more than one budget (%s), which the eviction API refuses", p.key(), names(guards))

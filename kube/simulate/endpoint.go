@@ -48,7 +48,7 @@ func (s *state) endpoints(v *service, p *pod) (others int, homeless *pod) {
 		switch {
 		case other == p:
 		case other.on == nil:
-			if other.moved && !other.gone && !other.late && !other.unmade {
+			if other.anew && !other.gone && !other.late && !other.unmade {
 				homeless = other
 			}
 		case !other.ready || ending(other.Pod):
@@ -70,7 +70,7 @@ func (s *state) replaceFirst(d *drain, p *pod, now time.Duration) (why string) {
 	from := p.on
 	if why = s.refused(p); why == "" {
 		p.on = nil // it still takes room
-		if why = s.place(p); why != "" {
+		if why = s.home(d.result, p, now); why != "" {
 			p.on = from
 		}
 	}
@@ -81,7 +81,7 @@ func (s *state) replaceFirst(d *drain, p *pod, now time.Duration) (why string) {
 	p.on = from
 	s.take(p)
 	p.on, to.pods[p] = to, true
-	p.moved = true
+	p.moved, p.anew = true, true
 	return ""
 }
 
@@ -95,7 +95,7 @@ func (s *state) giveUp(drains []*drain) (changed bool) {
 		return false
 	}
 	for _, p := range s.pods {
-		if p.moved && p.on == nil && !p.gone && !p.late && !p.unmade {
+		if p.anew && p.on == nil && !p.gone && !p.late && !p.unmade {
 			p.late, changed = true, true
 		}
 	}

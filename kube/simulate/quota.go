@@ -8,6 +8,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/component-helpers/resource"
 )
 
 // quota is a ResourceQuota and what is used of it: the admission plugin refuses a pod that would use more than there is.
@@ -21,16 +22,11 @@ type quota struct {
 func (s *state) limit() {
 	s.quotas = map[string][]*quota{}
 	for _, q := range s.Quotas {
-		if len(q.Spec.Scopes) > 0 || q.Spec.ScopeSelector != nil {
-			continue
-		}
 		counted := &quota{q, quotaAmounts(q.Status.Hard), quotaAmounts(q.Status.Used)}
 		if len(q.Status.Hard) == 0 {
 			counted.hard, counted.used = quotaAmounts(q.Spec.Hard), amounts{}
 			for _, p := range s.in[q.Namespace] {
-				for name := range counted.hard {
-					counted.used[name] += p.asks[asked(name)]
-				}
+				counted.charge(p, 1)
 			}
 		}
 		s.quotas[q.Namespace] = append(s.quotas[q.Namespace], counted)
@@ -63,6 +59,9 @@ func quotaAmounts(list corev1.ResourceList) amounts {
 // refused says why no pod like p can be made; "" where one can.
 func (s *state) refused(p *pod) string {
 	for _, q := range s.quotas[p.Namespace] {
+		if !q.takes(p.Pod) {
+			continue
+		}
 		for _, name := range slices.Sorted(maps.Keys(q.hard)) {
 			if asks := p.asks[asked(name)]; asks > 0 && q.used[name]+asks > q.hard[name] {
 				limit := q.Spec.Hard[name]
@@ -76,10 +75,92 @@ func (s *state) refused(p *pod) string {
 // charge has quotas count the pod, by 1, or no longer, by -1.
 func (s *state) charge(p *pod, by int64) {
 	for _, q := range s.quotas[p.Namespace] {
-		for name := range q.hard {
-			q.used[name] += by * p.asks[asked(name)]
+		q.charge(p, by)
+	}
+}
+
+func (q *quota) charge(p *pod, by int64) {
+	if !q.takes(p.Pod) {
+		return
+	}
+	for name := range q.hard {
+		q.used[name] += by * p.asks[asked(name)]
+	}
+}
+
+// takes reports whether the quota is of such pods: of all where it has no scopes, else of those in every one of them.
+// Source: pkg/quota/v1/evaluator/core/pods.go, podMatchesScopeFunc
+func (q *quota) takes(p *corev1.Pod) bool {
+	for _, scope := range q.Spec.Scopes {
+		if !inScope(p, corev1.ScopedResourceSelectorRequirement{ScopeName: scope, Operator: corev1.ScopeSelectorOpExists}) {
+			return false
 		}
 	}
+	return q.Spec.ScopeSelector == nil || !slices.ContainsFunc(q.Spec.ScopeSelector.MatchExpressions, func(r corev1.ScopedResourceSelectorRequirement) bool {
+		return !inScope(p, r)
+	})
+}
+
+func inScope(p *corev1.Pod, r corev1.ScopedResourceSelectorRequirement) bool {
+	ends := p.Spec.ActiveDeadlineSeconds != nil
+	switch r.ScopeName {
+	case corev1.ResourceQuotaScopeTerminating:
+		return ends
+	case corev1.ResourceQuotaScopeNotTerminating:
+		return !ends
+	case corev1.ResourceQuotaScopeBestEffort:
+		return bestEffort(p)
+	case corev1.ResourceQuotaScopeNotBestEffort:
+		return !bestEffort(p)
+	case corev1.ResourceQuotaScopePriorityClass:
+		return ofClass(p.Spec.PriorityClassName, r)
+	case corev1.ResourceQuotaScopeCrossNamespacePodAffinity:
+		return acrossNamespaces(p.Spec.Affinity)
+	}
+	return false // of claims
+}
+
+// ofClass reports whether a requirement is met by the name of a priority class; "" is a pod's that has none.
+func ofClass(name string, r corev1.ScopedResourceSelectorRequirement) bool {
+	switch r.Operator {
+	case corev1.ScopeSelectorOpExists:
+		return name != ""
+	case corev1.ScopeSelectorOpDoesNotExist:
+		return name == ""
+	case corev1.ScopeSelectorOpIn:
+		return name != "" && slices.Contains(r.Values, name)
+	case corev1.ScopeSelectorOpNotIn:
+		return !slices.Contains(r.Values, name)
+	}
+	return false
+}
+
+// bestEffort follows what the API server has noted of a pod, else what it asks for: what has limits alone asks for as much.
+func bestEffort(p *corev1.Pod) bool {
+	if p.Status.QOSClass != "" {
+		return p.Status.QOSClass == corev1.PodQOSBestEffort
+	}
+	asks := resource.PodRequests(p, resource.PodResourcesOptions{ExcludeOverhead: true})
+	return asks.Cpu().IsZero() && asks.Memory().IsZero()
+}
+
+// acrossNamespaces reports whether a rule of affinity looks at pods of other namespaces.
+func acrossNamespaces(a *corev1.Affinity) bool {
+	var terms []corev1.PodAffinityTerm
+	prefers := func(list []corev1.WeightedPodAffinityTerm) {
+		for _, w := range list {
+			terms = append(terms, w.PodAffinityTerm)
+		}
+	}
+	if a != nil && a.PodAffinity != nil {
+		terms = append(terms, a.PodAffinity.RequiredDuringSchedulingIgnoredDuringExecution...)
+		prefers(a.PodAffinity.PreferredDuringSchedulingIgnoredDuringExecution)
+	}
+	if a != nil && a.PodAntiAffinity != nil {
+		terms = append(terms, a.PodAntiAffinity.RequiredDuringSchedulingIgnoredDuringExecution...)
+		prefers(a.PodAntiAffinity.PreferredDuringSchedulingIgnoredDuringExecution)
+	}
+	return slices.ContainsFunc(terms, func(t corev1.PodAffinityTerm) bool { return len(t.Namespaces) > 0 || t.NamespaceSelector != nil })
 }
 
 // remake makes pods that quotas have refused, now that there may be room.
@@ -96,7 +177,7 @@ func (s *state) remake(now time.Duration) (made bool) {
 		}
 		p.unmade, made = false, true
 		s.charge(p, 1)
-		why := s.place(p)
+		why := s.home(p.lacked.of, p, now)
 		if why != "" {
 			p.lacked.of.Homeless[p.lacked.at].Why = why
 			continue
@@ -105,22 +186,6 @@ func (s *state) remake(now time.Duration) (made bool) {
 		s.starting = append(s.starting, p)
 	}
 	return made
-}
-
-// preempts reports whether the scheduler could end pods for the sake of one that finds no node.
-func (s *state) preempts(p *pod) bool {
-	if p.Spec.PreemptionPolicy != nil && *p.Spec.PreemptionPolicy == corev1.PreemptNever {
-		return false
-	}
-	mine := priority(p)
-	return mine > 0 && slices.ContainsFunc(s.pods, func(o *pod) bool { return o.on != nil && !o.on.closed && priority(o) < mine })
-}
-
-func priority(p *pod) int32 {
-	if p.Spec.Priority == nil {
-		return 0
-	}
-	return *p.Spec.Priority
 }
 
 // attached counts the volumes of each driver that the pods of a node use.

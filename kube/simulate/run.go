@@ -156,16 +156,20 @@ func (r *run) opened(d *drain) {
 	}
 }
 
-// comeBack finds places for pods that had none, now that a node is open.
+// comeBack finds places for pods that had none, now that a node is open: the most important first.
 func (r *run) comeBack() {
+	var list []*pod
 	for _, p := range r.pods {
-		if p.on != nil || p.gone || p.unmade {
-			continue
+		if p.on == nil && !p.gone && !p.unmade {
+			list = append(list, p)
 		}
+	}
+	slices.SortStableFunc(list, func(a, b *pod) int { return cmp.Compare(priority(b), priority(a)) })
+	for _, p := range list {
 		if r.place(p) != "" {
 			continue
 		}
-		if p.moved {
+		if p.anew {
 			r.well(p, 1)
 		}
 		p.found(r.now)

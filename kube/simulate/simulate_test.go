@@ -79,8 +79,8 @@ func (c *cluster) service(app string) *cluster {
 	return c
 }
 
-// quota is one that its controller has counted.
-func (c *cluster) quota(name corev1.ResourceName, hard string) *cluster {
+// quota is one that its controller has counted, but where it is changed: then nobody has yet.
+func (c *cluster) quota(name corev1.ResourceName, hard string, edit ...func(*corev1.ResourceQuota)) *cluster {
 	q := &corev1.ResourceQuota{}
 	q.Namespace, q.Name = "shop", "quota"
 	q.Spec.Hard = corev1.ResourceList{name: resource.MustParse(hard)}
@@ -92,6 +92,10 @@ func (c *cluster) quota(name corev1.ResourceName, hard string) *cluster {
 		}
 	}
 	q.Status.Hard, q.Status.Used = q.Spec.Hard, corev1.ResourceList{name: used}
+	for _, change := range edit {
+		q.Status = corev1.ResourceQuotaStatus{}
+		change(q)
+	}
 	c.Quotas = append(c.Quotas, q)
 	return c
 }
@@ -169,6 +173,12 @@ func told(drains []simulate.Drain) string {
 		}
 		if d.Waited > 0 && len(d.Blocked) == 0 {
 			line += fmt.Sprintf(", waits %s for %s", d.Waited, strings.Join(d.For, "; "))
+		}
+		for _, v := range d.Displaced {
+			line += fmt.Sprintf(", %s displaces %s", v.By, v.Pod)
+			if len(v.Last) > 0 {
+				line += ", the last endpoint of " + strings.Join(v.Last, " and ")
+			}
 		}
 		for _, h := range d.Homeless {
 			line += fmt.Sprintf(", %s homeless", h.Pod)
@@ -264,6 +274,9 @@ func TestRun(t *testing.T) {
 		{"nor a surge beside what is there", nodes(2).pods("web", "100m", "n1").service("web").quota("pods", "1").
 			rules(func(r *simulate.Rules) { r.Last = "surge" }), oneByOne("n1"),
 			"n1: blocked: the last endpoint of its Service, shop/web-1, has to be made anew before it goes, and has nowhere to go: quota shop/quota refuses it: it allows 1 pods"},
+		{"a quota of other pods", nodes(2).pods("web", "500m", "n1 n1").quota("pods", "1", scope(corev1.ResourceQuotaScopeBestEffort)), oneByOne("n1"), "n1: 2 moves"},
+		{"one of such pods", nodes(2).pods("web", "0", "n1 n1").pods("other", "500m", "n1").quota("pods", "1", scope(corev1.ResourceQuotaScopeBestEffort)), oneByOne("n1"),
+			"n1: 3 moves, shop/web-1 homeless: quota shop/quota refuses it: it allows 1 pods"},
 		{"no more volumes than a node can attach", nodes(3).pods("db", "100m", "n1 n2 n3", claiming).attachable(1, "n2", "n3"), oneByOne("n1"),
 			"n1: 1 moves, shop/db-1 homeless for 5m0s: 0/3 nodes are available: 2 node(s) exceed max volume count, 1 node(s) were unschedulable"},
 		{"as many as it can", nodes(2).pods("db", "100m", "n1 n2", claiming).attachable(2, "n2"), oneByOne("n1"), "n1: 1 moves"},

@@ -33,7 +33,8 @@ type pod struct {
 	asks   amounts
 	counts amounts   // as asks, with at least a little cpu and memory
 	owner  types.UID // of its controller; "": nothing makes another one
-	moved  bool      // the run has moved it
+	moved  bool      // the run has moved it, or another one of its controller's before it was displaced
+	anew   bool      // it came in place of another one, wherever that went
 	back   *node     // the closed node that it came back to, which leaves it alone
 	late   bool      // nobody waits for it any more
 	gone   bool
