@@ -90,7 +90,8 @@ func TestMuteKernelAndTimer(t *testing.T) {
 		m := grubMachine(t)
 		m.BreakKernel(tried, KernelMute)
 		m.WriteFile("/etc/systemd/system/back.timer", []byte("[Unit]\nConditionKernelCommandLine=try.it\n[Timer]\nOnBootSec=300\n"))
-		m.WriteFile("/etc/systemd/system/back.service", []byte("[Service]\nExecStart=/bin/sh -c 'echo back >/root/said; systemctl --no-block reboot'\n"))
+		m.WriteFile("/etc/systemd/system/back.service", []byte("[Service]\nExecStart=-/usr/bin/timeout 9 /bin/sh -c 'echo back >/root/said; exit 1'\n"+
+			"ExecStart=/bin/sh -c 'systemctl --no-block reboot'\n"))
 		m.link("enable", "back.timer", nil)
 		if got := boots(m, time.Hour); got != "6.1.0-51-amd64" || m.text("/root/said") != "" {
 			t.Errorf("the timer ran in a boot that it isn't for: %s", got)

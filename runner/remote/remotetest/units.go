@@ -3,6 +3,7 @@ package remotetest
 import (
 	"fmt"
 	"path"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -212,7 +213,7 @@ func (m *Machine) startEnabled(timersOnly bool) {
 	}
 }
 
-// startTimer runs the command of a timer's service at OnBootSec, unless the timer was stopped or the machine rebooted.
+// startTimer runs the commands of a timer's service at OnBootSec, unless the timer was stopped or the machine rebooted.
 func (m *Machine) startTimer(name string) {
 	seconds, _ := strconv.Atoi(m.setting(name, "OnBootSec"))
 	service := strings.TrimSuffix(name, ".timer") + ".service"
@@ -223,20 +224,29 @@ func (m *Machine) startTimer(name string) {
 		if !m.pause(left) || m.BootID() != boot || m.unitState(name).active != "active" {
 			return
 		}
-		command := strings.TrimPrefix(m.setting(service, "ExecStart"), "/bin/sh -c ")
+		var script strings.Builder
+		for _, command := range m.settings(service, "ExecStart") {
+			command, mayFail := strings.CutPrefix(command, "-")
+			script.WriteString(command + map[bool]string{true: "\n", false: " || exit\n"}[mayFail])
+		}
 		files := map[int]*shell.Desc{0: m.null(), 1: m.null(), 2: m.null()}
-		_, _ = sys.Start(shell.Spec{Args: []string{"sh", "-c", strings.Trim(command, "'")}, Env: map[string]string{"PATH": searchPath}, Unit: service, Files: files})
+		_, _ = sys.Start(shell.Spec{Args: []string{"sh", "-c", script.String()}, Env: map[string]string{"PATH": searchPath}, Unit: service, Files: files})
 	})
 }
 
-// setting is a key of a unit's file.
+// setting is a key of a unit's file, where it first stands.
 func (m *Machine) setting(name, key string) string {
+	return slices.Concat(m.settings(name, key), []string{""})[0]
+}
+
+// settings are all that a unit's file gives for a key.
+func (m *Machine) settings(name, key string) (values []string) {
 	for _, line := range strings.Split(m.text(m.fragment(name)), "\n") {
 		if value, ok := strings.CutPrefix(line, key+"="); ok {
-			return value
+			values = append(values, value)
 		}
 	}
-	return ""
+	return values
 }
 
 // crash writes what a service that doesn't start says, once for each restart that systemd would have tried.
