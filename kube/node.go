@@ -24,6 +24,9 @@ type Node struct {
 	// State is what the claim recorded, Last what the last finished run left; nil where there is none.
 	State, Last map[string]string
 
+	// Addresses are its IP addresses.
+	Addresses []string
+
 	KubeletVersion, Kernel, OSImage, Runtime, BootID string
 	Allocatable                                      map[string]string
 }
@@ -70,6 +73,11 @@ func plainNode(n *corev1.Node) Node {
 	}
 	for name, quantity := range n.Status.Allocatable {
 		node.Allocatable[string(name)] = quantity.String()
+	}
+	for _, a := range n.Status.Addresses {
+		if a.Type == corev1.NodeInternalIP || a.Type == corev1.NodeExternalIP {
+			node.Addresses = append(node.Addresses, a.Address)
+		}
 	}
 	for _, t := range n.Spec.Taints {
 		if t.Key == TaintMaintenance && node.Run == "" {
