@@ -45,9 +45,7 @@ cancel gives it back whatever is different.`,
 					return usage("--expect: %w", err)
 				}
 			}
-			ctx, cancel := context.WithCancelCause(c.Context())
-			defer cancel(nil)
-			_, release := a.signals(cancel)
+			ctx, release := a.interruptible(c.Context()) // at the first Ctrl-C: there is but one machine in flight, and it shall not be turned off now
 			defer release()
 			return do(ctx, args[0], args[1], o)
 		}}
