@@ -28,6 +28,11 @@ func (a *app) completeFlags(root *cobra.Command) {
 	_ = root.RegisterFlagCompletionFunc("limit", func(_ *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
 		return a.limits(args, typed), cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
 	})
+	for _, order := range []string{"on", "cycle"} {
+		if c, _, err := root.Find([]string{"power", order}); err == nil {
+			_ = c.RegisterFlagCompletionFunc("boot-once", cobra.FixedCompletions(bootDevices, cobra.ShellCompDirectiveNoFileComp))
+		}
+	}
 }
 
 // completer offers arguments by what the command's usage calls them.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/fleetup/fleetup/runner/remote/remotetest"
@@ -14,6 +15,15 @@ func (s *hall) powered(args []string) (string, error) {
 		text += ", light on"
 	}
 	return text + "\n", nil
+}
+
+// boots are what a machine's BMC was told to boot it from, a line each.
+func (s *hall) boots(args []string) (string, error) {
+	var text strings.Builder
+	for _, device := range s.box.BMC(args[0]).Boots() {
+		text.WriteString(device + "\n")
+	}
+	return text.String(), nil
 }
 
 // waitBoot waits until a machine answers.

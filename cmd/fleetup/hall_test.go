@@ -218,6 +218,7 @@ var steps = map[string]step{
 	"hardware":         {"NODE add-disk|lose-disk|fail-disk|add-dimm|lose-dimm|mac|slow-link", onMachine(screwdriver)},
 	"wait-boot":        {"NODE", (*hall).waitBoot},
 	"powered":          {"NODE", (*hall).powered},
+	"boots":            {"NODE", (*hall).boots},
 	"ignore-button":    {"NODE", onMachine(func(m *remotetest.Machine, _ string) error { m.IgnoreButton(); return nil })},
 	"bmc":              {"NODE up|down|password [WORD]", (*hall).bmc},
 	"replace-host-key": {"NODE", onMachine(func(m *remotetest.Machine, _ string) error { return m.ReplaceHostKey() })},

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,7 +20,16 @@ import (
 type powerOrder struct {
 	name, short string
 	cuts        bool // takes the power from a machine that may be at work
-	do          func(ctx context.Context, b bmc.Starter, hard bool) error
+	do          func(ctx context.Context, b bmc.Starter, o powerOptions) error
+}
+
+// powerOptions are how an order is to be carried out, and where it says what it waits for.
+type powerOptions struct {
+	working bool       // also on machines that still run workloads
+	hard    bool       // off: without asking the operating system
+	once    bmc.Device // on and cycle: what the machine boots from then, and only then; "" for what it always does
+	host    string
+	say     func(string)
 }
 
 var powerOrders = []powerOrder{
@@ -33,28 +43,43 @@ func (a *app) powerCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "power",
 		Example: `  fleetup power status prod.toml node007
-  fleetup power cycle prod.toml node007`,
-		Short: "Ask and switch machines' power through their BMCs",
+  fleetup power cycle prod.toml node007
+  fleetup power on prod.toml node007 --boot-once pxe
+  fleetup power events prod.toml node007 --last 50`,
+		Short: "Ask and switch machines' power through their BMCs, read their sensors and event logs",
 	}
 	for _, o := range powerOrders {
 		c.AddCommand(a.powerOrderCommand(o))
 	}
+	for _, q := range powerQuestions {
+		c.AddCommand(a.powerQuestionCommand(q))
+	}
 	return chooses(c)
 }
 
+// bootDevices are what --boot-once may say.
+var bootDevices = []string{string(bmc.Disk), string(bmc.PXE), string(bmc.CD), string(bmc.Setup)}
+
 func (a *app) powerOrderCommand(o powerOrder) *cobra.Command {
-	var working, hard bool
+	var opts powerOptions
+	var once string
 	c := &cobra.Command{
 		Use: o.name + " INVENTORY NODE...", Short: o.short, Args: cobra.MinimumNArgs(2),
 		RunE: func(c *cobra.Command, args []string) error {
-			return a.switchPower(c.Context(), o, args[0], args[1:], working, hard)
+			if opts.once = bmc.Device(once); once != "" && !slices.Contains(bootDevices, once) {
+				return usage("--boot-once: a machine can't be told to boot from %q, but from %s", once, oneOf(bootDevices))
+			}
+			return a.switchPower(c.Context(), o, args[0], args[1:], opts)
 		},
 	}
 	if o.cuts {
-		c.Flags().BoolVar(&working, "with-workloads", false, "also machines that still run workloads, or of which that can't be known")
+		c.Flags().BoolVar(&opts.working, "with-workloads", false, "also machines that still run workloads, or of which that can't be known")
 	}
-	if o.name == "off" {
-		c.Flags().BoolVar(&hard, "hard", false, "take the power away at once, without asking the operating system")
+	switch o.name {
+	case "off":
+		c.Flags().BoolVar(&opts.hard, "hard", false, "take the power away at once, without asking the operating system")
+	case "on", "cycle":
+		c.Flags().StringVar(&once, "boot-once", "", "`DEVICE` to boot from this time and no other: "+oneOf(bootDevices)+" (the firmware's own screen)")
 	}
 	return c
 }
@@ -67,7 +92,7 @@ type powered struct {
 	Error string `json:"error,omitempty"`
 }
 
-func (a *app) switchPower(ctx context.Context, o powerOrder, path string, nodes []string, working, hard bool) error {
+func (a *app) switchPower(ctx context.Context, o powerOrder, path string, nodes []string, opts powerOptions) error {
 	f, _, err := a.load(path, needs{})
 	if err != nil {
 		return err
@@ -76,25 +101,49 @@ func (a *app) switchPower(ctx context.Context, o powerOrder, path string, nodes 
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	_, release := a.signals(cancel)
+	ctx, release := a.interruptible(ctx)
 	defer release()
-	defer cancel(nil)
-	switches, err := a.switches(o, hosts)
+	switches, err := a.switches(hosts, func(h inventory.Host, b bmc.Starter) error { return o.unfit(h, b, opts) })
 	if err != nil {
 		return err
 	}
-	if o.cuts && !working {
+	if o.cuts && !opts.working {
 		if err := a.atWork(ctx, f, hosts); err != nil {
 			return err
 		}
 	}
 	if o.do != nil {
-		if err := a.confirm(ctx, fmt.Sprintf("power %s %s", o.name, fold(hostNames(hosts)))); err != nil {
+		question := fmt.Sprintf("power %s %s", o.name, fold(hostNames(hosts)))
+		if opts.once != "" {
+			question += fmt.Sprintf(", booted from %s this once", opts.once)
+		}
+		if err := a.confirm(ctx, question); err != nil {
 			return err
 		}
 	}
-	return a.showPower(switchAll(ctx, o, hosts, switches, hard))
+	all := make([]powered, len(hosts))
+	eachOf(hosts, atOnce, func(i int, h inventory.Host) { all[i] = a.switchOne(ctx, o, h, switches[i], opts) })
+	err = a.showPower(all)
+	if ctx.Err() == nil {
+		return err
+	}
+	if o.do != nil {
+		fmt.Fprintf(paper(a.err), "interrupted; what a machine has been told it does all the same: `fleetup power status INVENTORY %s` says how it stands\n", strings.Join(nodes, " "))
+	}
+	return silent(exitInterrupted)
+}
+
+// unfit says why a BMC can't do what is asked.
+func (o powerOrder) unfit(h inventory.Host, b bmc.Starter, opts powerOptions) error {
+	_, full := b.(bmc.Power)
+	_, chooses := b.(bmc.Booter)
+	switch {
+	case !full && o.name != "on":
+		return fmt.Errorf("%s: Wake-on-LAN can turn a machine on and no more", h.Name)
+	case opts.once != "" && !chooses:
+		return fmt.Errorf("%s: --boot-once needs a BMC of type redfish or ipmi, and this one is of type %s", h.Name, h.BMC.Type)
+	}
+	return nil
 }
 
 func hostNames(hosts []inventory.Host) []string {
@@ -106,19 +155,20 @@ func hostNames(hosts []inventory.Host) []string {
 }
 
 // switches opens every host's BMC, and refuses those that can't do what is asked before anything is switched.
-func (a *app) switches(o powerOrder, hosts []inventory.Host) ([]bmc.Starter, error) {
+func (a *app) switches(hosts []inventory.Host, unfit func(inventory.Host, bmc.Starter) error) ([]bmc.Starter, error) {
 	found := make([]bmc.Starter, len(hosts))
 	var wrong []error
 	for i, h := range hosts {
 		b, err := a.bmcOf(h)
-		_, full := b.(bmc.Power)
 		switch {
 		case err != nil:
-			wrong = append(wrong, err)
 		case b == nil:
-			wrong = append(wrong, noBMC(h))
-		case !full && o.name != "on":
-			wrong = append(wrong, fmt.Errorf("%s: Wake-on-LAN can turn a machine on and no more", h.Name))
+			err = noBMC(h)
+		default:
+			err = unfit(h, b)
+		}
+		if err != nil {
+			wrong = append(wrong, err)
 		}
 		found[i] = b
 	}
@@ -161,17 +211,12 @@ func andOthers(n int) string {
 // atOnce is how many BMCs are asked at a time: they are slow, and share a small network.
 const atOnce = 32
 
-func switchAll(ctx context.Context, o powerOrder, hosts []inventory.Host, switches []bmc.Starter, hard bool) []powered {
-	all := make([]powered, len(hosts))
-	eachOf(hosts, atOnce, func(i int, h inventory.Host) { all[i] = switchOne(ctx, o, h, switches[i], hard) })
-	return all
-}
-
-func switchOne(ctx context.Context, o powerOrder, h inventory.Host, b bmc.Starter, hard bool) powered {
+func (a *app) switchOne(ctx context.Context, o powerOrder, h inventory.Host, b bmc.Starter, opts powerOptions) powered {
 	r := powered{Host: h.Name, Node: h.Node, Power: "unknown"}
-	var err error
-	if o.do != nil {
-		err = o.do(ctx, b, hard)
+	opts.host, opts.say = h.Name, func(text string) { fmt.Fprintf(paper(a.err), "%s: %s\n", h.Name, text) }
+	err := ctx.Err()
+	if err == nil && o.do != nil {
+		err = o.do(ctx, b, opts)
 	}
 	if p, ok := b.(bmc.Power); ok && err == nil {
 		var s bmc.State
@@ -180,31 +225,59 @@ func switchOne(ctx context.Context, o powerOrder, h inventory.Host, b bmc.Starte
 		}
 	}
 	if err != nil {
-		r.Error = oneLine(err)
+		r.Error = complaint(ctx, err)
 	}
 	return r
+}
+
+// complaint is an error for a table, unless it is but the command's own end.
+func complaint(ctx context.Context, err error) string {
+	if ctx.Err() != nil {
+		return "interrupted"
+	}
+	return oneLine(err)
 }
 
 // powerTimeout is how long a machine may take to be on once it was told: power supplies take seconds, some boards a minute.
 const powerTimeout = 2 * time.Minute
 
-func turnOn(ctx context.Context, b bmc.Starter, _ bool) error {
-	if err := b.On(ctx); err != nil {
+func turnOn(ctx context.Context, b bmc.Starter, o powerOptions) error {
+	p, tells := b.(bmc.Power)
+	if o.once != "" {
+		if s, err := p.State(ctx); err != nil {
+			return err
+		} else if s == bmc.On {
+			return fmt.Errorf("it is on, and boots from nothing now: `fleetup power cycle INVENTORY %s --boot-once %s` takes its power and gives it back", o.host, o.once)
+		}
+	}
+	if err := bootingFrom(ctx, b, o, b.On); err != nil || !tells { // without an answer nobody can tell
 		return err
 	}
-	p, ok := b.(bmc.Power)
-	if !ok {
-		return nil // nobody can tell
-	}
+	o.say("told to turn on")
 	ctx, cancel := context.WithTimeout(ctx, powerTimeout)
 	defer cancel()
 	return bmc.Await(ctx, p, bmc.On)
 }
 
-func turnOff(ctx context.Context, b bmc.Starter, hard bool) error {
-	p := b.(bmc.Power) // switches has seen to it
-	if !hard {
-		return bmc.TurnOff(ctx, p, graceToShutDown)
+// bootingFrom has the boot that an order brings about begin from another device, where one was asked for. The two go together: a BMC
+// forgets the device after a minute in which no order came (IPMI 2.0, 28.12).
+func bootingFrom(ctx context.Context, b bmc.Starter, o powerOptions, order func(context.Context) error) error {
+	if o.once == "" {
+		return order(ctx)
+	}
+	if err := b.(bmc.Booter).BootOnce(ctx, o.once); err != nil { // unfit has seen to it
+		return err
+	}
+	if err := order(ctx); err != nil {
+		return fmt.Errorf("%w; its next boot may be from %s all the same", err, o.once)
+	}
+	return nil
+}
+
+func turnOff(ctx context.Context, b bmc.Starter, o powerOptions) error {
+	p := b.(bmc.Power) // unfit has seen to it
+	if !o.hard {
+		return bmc.TurnOff(ctx, p, graceToShutDown, o.say)
 	}
 	if err := p.Off(ctx, true); err != nil {
 		return err
@@ -214,30 +287,33 @@ func turnOff(ctx context.Context, b bmc.Starter, hard bool) error {
 	return bmc.Await(ctx, p, bmc.Off)
 }
 
-func cycle(ctx context.Context, b bmc.Starter, _ bool) error {
-	return b.(bmc.Power).Cycle(ctx) // switches has seen to it
+func cycle(ctx context.Context, b bmc.Starter, o powerOptions) error {
+	return bootingFrom(ctx, b, o, b.(bmc.Power).Cycle) // unfit has seen to it
 }
 
 func (a *app) showPower(all []powered) error {
 	failed := 0
+	var rows [][]string
 	for _, r := range all {
 		if r.Error != "" {
 			failed++
 		}
+		rows = append(rows, []string{r.Host, r.Power, r.Error})
 	}
+	return a.showHosts(len(all), all, rows, failed)
+}
+
+// showHosts prints what came of each host, as a document or as a table, and fails where some did.
+func (a *app) showHosts(hosts int, all any, rows [][]string, failed int) error {
 	if a.json() {
 		if err := json.NewEncoder(a.out).Encode(map[string]any{"version": 1, "hosts": all}); err != nil {
 			return err
 		}
 	} else {
-		var rows [][]string
-		for _, r := range all {
-			rows = append(rows, []string{r.Host, r.Power, r.Error})
-		}
 		fmt.Fprint(a.out, table(rows, columns(a.out)))
 	}
 	if failed > 0 {
-		fmt.Fprintf(paper(a.err), "%d of %s failed\n", failed, plural(len(all), "machine"))
+		fmt.Fprintf(paper(a.err), "%d of %s failed\n", failed, plural(hosts, "machine"))
 		return silent(exitFailed)
 	}
 	return nil

@@ -237,7 +237,7 @@ func TestTurnOffDeaf(t *testing.T) {
 		f := &flaky{}
 		f.SetPower(true)
 		began := time.Now()
-		if err := bmc.TurnOff(t.Context(), f, 2*time.Minute); err != nil || f.Powered() || f.Cuts() != 1 {
+		if err := bmc.TurnOff(t.Context(), f, 2*time.Minute, func(string) {}); err != nil || f.Powered() || f.Cuts() != 1 {
 			t.Errorf("powered %v, cuts %d: %v", f.Powered(), f.Cuts(), err)
 		}
 		if took := time.Since(began); took != 2*time.Minute {

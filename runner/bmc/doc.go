@@ -3,7 +3,7 @@
 //
 //	p, err := bmc.Open(bmc.Config{Type: bmc.Redfish, Address: "10.1.2.7", User: "admin", Password: password})
 //	state, err := p.State(ctx)             // on or off
-//	err = bmc.TurnOff(ctx, p, time.Minute) // asks the operating system; takes the power away where it doesn't listen
+//	err = bmc.TurnOff(ctx, p, time.Minute, log.Print) // asks the operating system; takes the power away where it doesn't listen
 //
 // There are four types. Redfish and IPMI 2.0 (lanplus) can do all there is. Command runs the operator's own programs,
 // for a switched socket or a vendor's tool. Wake is Wake-on-LAN, which can turn on and no more. What every type can do

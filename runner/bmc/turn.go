@@ -32,17 +32,26 @@ func Await(ctx context.Context, p Power, want State) error {
 }
 
 // TurnOff turns the machine off and returns once it is: the operating system is asked first, and after grace the power
-// is taken away. It is an error if the machine still isn't off after grace again.
-func TurnOff(ctx context.Context, p Power, grace time.Duration) error {
+// is taken away. It is an error if the machine still isn't off after grace again. say is told what is waited for, and why the power
+// is taken away where it is.
+func TurnOff(ctx context.Context, p Power, grace time.Duration, say func(string)) error {
 	if s, err := p.State(ctx); err == nil && s == Off {
 		return nil
 	}
 	asked := p.Off(ctx, false) // one that can't ask is switched off hard
-	if asked == nil && within(ctx, grace, func(ctx context.Context) error { return Await(ctx, p, Off) }) == nil {
-		return nil
+	if asked == nil {
+		say(fmt.Sprintf("asked to shut down; its power is taken away if it hasn't within %s", grace))
+		if within(ctx, grace, func(ctx context.Context) error { return Await(ctx, p, Off) }) == nil {
+			return nil
+		}
 	}
 	if err := ctx.Err(); err != nil {
 		return err
+	}
+	if asked != nil {
+		say(fmt.Sprintf("it can't be asked to shut down (%v): its power is taken away", asked))
+	} else {
+		say(fmt.Sprintf("it hasn't shut down within %s: its power is taken away", grace))
 	}
 	if err := p.Off(ctx, true); err != nil {
 		return err

@@ -82,12 +82,17 @@ func (s Subject) turnOff(t *testing.T, p bmc.Power) {
 	}
 	s.Machine.SetPower(true)
 	cuts := s.cuts()
-	ok(t, bmc.TurnOff(t.Context(), p, time.Second))
+	var said []string
+	say := func(text string) { said = append(said, text) }
+	ok(t, bmc.TurnOff(t.Context(), p, time.Second, say))
 	s.want(t, p, bmc.Off)
 	if s.Deaf != nil && s.cuts() != cuts+1 {
 		t.Errorf("a machine that ignores its button lost its power %d times, not once", s.cuts()-cuts)
 	}
-	ok(t, bmc.TurnOff(t.Context(), p, time.Second))
+	if s.Deaf != nil && (len(said) != 2 || !strings.HasPrefix(said[1], "it hasn't shut down within 1s: its power is taken away")) {
+		t.Errorf("it said %q", said)
+	}
+	ok(t, bmc.TurnOff(t.Context(), p, time.Second, func(text string) { t.Errorf("of a machine that is off it said %q", text) }))
 }
 
 func (s Subject) cycle(t *testing.T, p bmc.Power) {
