@@ -34,15 +34,15 @@ func TestForetold(t *testing.T) {
 		out  string
 		want []string
 	}{
-		"nothing":    {"", nil},
-		"address":    {addresses, []string{"network card eno1 carries the node's address"}},
-		"by name":    {strings.ReplaceAll(addresses, "10.0.0.11", "192.0.2.7"), []string{"network card eno1 carries the node's address"}}, // the Node's own
+		"nothing": {"", nil},
+		"address": {addresses, []string{"network card eno1 carries the node's address"}},
+		"by name": {strings.ReplaceAll(addresses, "10.0.0.11", "192.0.2.7"), []string{"network card eno1 carries the node's address"}}, // the Node's own
 		"a bond's": {strings.ReplaceAll(addresses, "eno1", "br0") + "under br0 bond0.100\nunder bond0.100 bond0\nunder bond0 eno1\nunder bond0 eno2\n",
 			[]string{"network card eno1, eno2 (br0) carries the node's address"}},
 		"in a circle": {addresses + "under eno1 eno1\n", []string{"carries the node's address"}},
-		"soon":       {addresses[:60] + "\n" + certificate(now.AddDate(0, 0, 2)), []string{"the kubelet's certificate ends on 2026-03-03 00:00 UTC"}},
-		"in a month": {certificate(now.AddDate(0, 1, 0)), nil},
-		"garbage":    {"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n2: eno1 inet\n", nil},
+		"soon":        {addresses[:60] + "\n" + certificate(now.AddDate(0, 0, 2)), []string{"the kubelet's certificate ends on 2026-03-03 00:00 UTC"}},
+		"in a month":  {certificate(now.AddDate(0, 1, 0)), nil},
+		"garbage":     {"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n2: eno1 inet\n", nil},
 	} {
 		got := foretold(tc.out, []string{"192.0.2.7", "10.0.0.11"}, now)
 		if len(got) != len(tc.want) || len(got) > 0 && !strings.Contains(got[0], tc.want[0]) {
