@@ -40,6 +40,9 @@ func (c *Cluster) Capacity(node string) (capacity Capacity, ok bool) {
 		for name, amount := range requestsOf(p) {
 			to[name] += amount
 		}
+		if !portable(p) { // it need not move
+			continue
+		}
 		for _, v := range c.localVolumes(p) {
 			capacity.Bound = append(capacity.Bound, keyOf(p)+": "+v)
 		}

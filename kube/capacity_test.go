@@ -2,10 +2,12 @@ package kube
 
 import (
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/fleetup/fleetup/kube/kubetest"
 )
@@ -40,6 +42,43 @@ func TestRequestsOf(t *testing.T) {
 			t.Errorf("%s: -want +got:\n%s", name, diff)
 		}
 	}
+}
+
+// TestCapacityBound: a pod is bound to its node by a volume that no other node can use, whoever provides it; one that stays
+// anyhow, as a DaemonSet's, keeps nobody from moving.
+func TestCapacityBound(t *testing.T) {
+	claim := func(w *world, namespace, name, node string, local bool) {
+		w.must(kubetest.Change(w.Server, namespace, name, func(p *corev1.Pod) {
+			v := corev1.Volume{Name: "v"}
+			v.PersistentVolumeClaim = &corev1.PersistentVolumeClaimVolumeSource{ClaimName: name}
+			p.Spec.Volumes = append(p.Spec.Volumes, v)
+		}))
+		pv := &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: "of-" + name}}
+		pv.Spec.ClaimRef = &corev1.ObjectReference{Namespace: namespace, Name: name}
+		pv.Spec.NodeAffinity = &corev1.VolumeNodeAffinity{Required: &corev1.NodeSelector{NodeSelectorTerms: []corev1.NodeSelectorTerm{{
+			MatchExpressions: []corev1.NodeSelectorRequirement{{Key: corev1.LabelHostname, Operator: corev1.NodeSelectorOpIn, Values: []string{node}}},
+		}}}}
+		if local {
+			pv.Spec.Local = &corev1.LocalVolumeSource{Path: "/mnt"}
+		}
+		w.must(w.Add(pv))
+	}
+	inWorld(t, func(w *world) {
+		w.must(w.AddStatefulSet("shop", "db", 1, nil))
+		w.must(w.AddDaemonSet("kube-system", "cache", nil))
+	}, func(w *world) {
+		node := kubetest.Get[*corev1.Pod](w.Server, "shop", "db-0").Spec.NodeName
+		claim(w, "shop", "db-0", node, false)
+		for _, p := range kubetest.List[*corev1.Pod](w.Server, "kube-system") {
+			if p.Spec.NodeName == node {
+				claim(w, "kube-system", p.Name, node, true)
+			}
+		}
+		time.Sleep(time.Second)
+		if c, _ := w.c.Capacity(node); !cmp.Equal(c.Bound, []string{"shop/db-0: of-db-0"}) {
+			t.Errorf("bound: %q", c.Bound)
+		}
+	})
 }
 
 // TestCapacity: what moves and what stays of a node, and the taints that say what it is for.

@@ -149,14 +149,22 @@ func (c *Cluster) warnings(p pod) []string {
 	return list
 }
 
+// localVolumes are those of a pod that no other node than its own can use: on a path of the node, or bound to it by whoever
+// provides them, as LVM is. An ephemeral one isn't among them: the pod that takes this one's place gets another.
 func (c *Cluster) localVolumes(p pod) []string {
-	claims := claimsOf(p)
+	var claims []string
+	for _, v := range p.Spec.Volumes {
+		if v.PersistentVolumeClaim != nil {
+			claims = append(claims, p.Namespace+"/"+v.PersistentVolumeClaim.ClaimName)
+		}
+	}
 	if len(claims) == 0 {
 		return nil
 	}
+	n, known := c.nodes.get(p.Spec.NodeName)
 	var names []string
 	for _, v := range c.volumes.all() {
-		if (v.Spec.Local != nil || v.Spec.HostPath != nil) && slices.Contains(claims, claimOf(v)) {
+		if slices.Contains(claims, claimOf(v)) && (v.Spec.Local != nil || v.Spec.HostPath != nil || known && c.boundTo(v, n)) {
 			names = append(names, v.Name)
 		}
 	}
