@@ -37,6 +37,20 @@ func (s *scene) changedSinceSoak(wave Stage) (nodes []string) {
 	return nodes
 }
 
+// unjudgedBefore says which nodes stay under on_failure = rollback although a gate is bad: those of which only their annotations
+// tell that they were done, for the journal was lost. In a rolling run most of them were judged, and found good.
+func (s *scene) unjudgedBefore() string {
+	stage, known := s.judged()
+	if s.plan.OnFailure != "rollback" || !known || stage.Wave || stage.Back || s.lastGood() > 0 {
+		return ""
+	}
+	nodes := slices.DeleteFunc(s.changedOf(stage), func(name string) bool { return s.progress.Nodes[name].Ended > 0 })
+	if len(nodes) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("; done before the journal was lost, so that nobody knows whether the gates said good of it, and left as it is: %s; `fleetup rollback INVENTORY` takes it back", few(nodes))
+}
+
 // mayReturn reports whether the pool that served before can serve again: nothing was begun on it after the switch, whose soak
 // ended well then, and none of its nodes failed. Else closing the other pool would leave none.
 func (s *scene) mayReturn(stage Stage) bool {
@@ -175,7 +189,7 @@ func (s *scene) goBack() {
 		}
 		break // what comes after it rests on it: no pool is closed while the other one isn't open again
 	}
-	s.halt(t.Why+s.wentBack(gaveUp), haltedByGate)
+	s.halt(t.Why+s.wentBack(gaveUp)+s.unjudgedBefore(), haltedByGate)
 }
 
 // notBack are the nodes that have yet to go a stage of the way back.

@@ -180,7 +180,7 @@ func (s *scene) bad(g PlanGate, p GateProgress) {
 		s.turn(why, nodes)
 		return
 	}
-	s.halt(why, haltedByGate)
+	s.halt(why+s.unjudgedBefore(), haltedByGate)
 }
 
 func badGate(g PlanGate, p GateProgress) string {
