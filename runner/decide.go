@@ -172,14 +172,15 @@ func (s *scene) resume(i int) {
 }
 
 // mend takes back the nodes that failed after their claim, where that is what on_failure wants. One whose way back failed
-// too stays as it is.
+// too stays as it is, and so does a spare that couldn't be woken or given back: there is nothing on it to take back, or nothing wrong
+// with what is.
 func (s *scene) mend() {
 	if s.plan.OnFailure != "rollback" || s.observed.Stop {
 		return
 	}
 	for i, n := range s.nodes {
 		claimed := s.observed.Nodes[s.plan.Nodes[i].Name].Run == s.progress.Run && s.progress.Run != ""
-		if n.State == Failed && n.Back == "" && n.Order != OrderRollBack && claimed {
+		if n.State == Failed && n.Back == "" && n.Order != OrderRollBack && n.Order != OrderWake && !returns[n.Order] && claimed {
 			s.start(i, OrderRollBack, "")
 		}
 	}
@@ -189,7 +190,7 @@ func (s *scene) mend() {
 func (s *scene) closed() string {
 	switch {
 	case s.observed.Stop:
-		return "fleetup was asked to stop; the next `fleetup run INVENTORY` goes on here"
+		return "fleetup was asked to stop; the next `fleetup " + Again(s.progress.Run) + " INVENTORY` goes on here"
 	case s.progress.Halted != "":
 		return "halted: " + s.progress.Halted
 	case s.observed.Paused:

@@ -67,7 +67,7 @@ var orders = map[string][]phase{
 		{"reboot", (*life).reboot, false},
 		{"start", (*life).start, false},
 		{"verify", (*life).verify, true},
-		{"uncordon", (*life).uncordon, false},
+		{phaseUncordon, (*life).letBack, false},
 		{"forget", (*life).forget, true},
 		{phaseVerifyAgain, (*life).verifyAgain, false},
 	},

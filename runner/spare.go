@@ -154,6 +154,23 @@ func (l *life) awaitOff(ctx context.Context) error {
 	}
 }
 
+// letBack gives a node that went back to its work. A spare is given back as it was found instead: it was lent for what it runs no
+// more.
+func (l *life) letBack(ctx context.Context) error {
+	if !l.r.spare(l.w.Node) {
+		return l.uncordon(ctx)
+	}
+	for _, do := range []func(context.Context) error{l.forget, l.spareOff, l.givenBackSpare} {
+		if err := do(ctx); err != nil {
+			return err
+		}
+	}
+	if err := l.well(l.summary()); err != nil {
+		return err
+	}
+	return errSettled
+}
+
 // givenBackSpare gives a spare back as it was found.
 func (l *life) givenBackSpare(ctx context.Context) error {
 	if err := l.r.Cluster.Release(ctx, l.w.Node, l.r.Run, l.lastRun()); err != nil {
