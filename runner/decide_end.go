@@ -53,7 +53,11 @@ func (s *scene) conclude() {
 	left, unjudged := s.left(), s.unjudged()
 	switch {
 	case s.observed.Stop && (left > 0 || unjudged):
-		s.End = &End{Exit: 130, Why: "interrupted: " + count(left, "node", "nodes") + " left"}
+		why := count(left, "node", "nodes") + " left"
+		if left == 0 {
+			why = "nothing is left to start, and what was changed has yet to be judged"
+		}
+		s.End = &End{Exit: 130, Why: "interrupted: " + why}
 	case s.progress.Halted != "":
 		s.End = &End{Exit: s.haltedExit(), Why: "halted: " + s.progress.Halted}
 	case left == 0 && !unjudged:
@@ -260,7 +264,11 @@ func (r *room) anyLasting() bool {
 	return false
 }
 
+// stageName counts a plan's stages or, where it has waves, those alone, as their names do.
 func (s *scene) stageName(stage int) string {
+	if stage >= 0 && stage < len(s.plan.Stages) && slices.ContainsFunc(s.plan.Stages, func(other Stage) bool { return other.Wave }) {
+		return s.plan.Stages[stage].Name
+	}
 	if stage >= 0 && stage < len(s.plan.Stages) {
 		return "stage " + fmt.Sprint(stage+1) + " (" + s.plan.Stages[stage].Name + ")"
 	}

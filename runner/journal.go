@@ -235,6 +235,14 @@ func NewRollbackID(now time.Time) string { return NewRunID(now) + ofRollback }
 // IsRollback reports whether a run rolls back, by its id.
 func IsRollback(run string) bool { return strings.HasSuffix(run, ofRollback) }
 
+// Again is the command that goes on with a run: "run", or "rollback".
+func Again(run string) string {
+	if IsRollback(run) {
+		return "rollback"
+	}
+	return "run"
+}
+
 // NewRunID returns the id of a run that begins now, such as 20261123-190102-7f3a (UTC, then random digits).
 func NewRunID(now time.Time) string {
 	var b [2]byte

@@ -287,11 +287,25 @@ func (l *life) todo() []string {
 	return names
 }
 
+// summary says what the order has changed, also in processes before this one: by the journal, or where that was lost by the claim.
 func (l *life) summary() string {
-	if len(l.changed) > 0 {
-		return strings.Join(l.changed, ", ")
+	changed := l.changed
+	if did := l.r.progressOf(l.w.Node).Did; len(did) > 0 {
+		changed = did
 	}
-	return cmp.Or(ended[l.order], "done")
+	return cmp.Or(strings.Join(changed, ", "), ended[l.order], l.differs(), "done")
+}
+
+// differs is what the node runs now and didn't when it was claimed: "kubelet v1.36.4 → v1.37.2"; "" where that is nothing.
+func (l *life) differs() string {
+	var changes []string
+	now := l.r.Cluster.Facts(l.w.Node)
+	for _, k := range []string{"kernel", "runtime", "kubelet"} {
+		if was := l.state[k]; was != "" && now[k] != "" && was != now[k] {
+			changes = append(changes, k+" "+was+" → "+now[k])
+		}
+	}
+	return strings.Join(changes, ", ")
 }
 
 // within runs f with a deadline of its own, and says so when that ends it.

@@ -437,6 +437,38 @@ func TestFault01KillAtEachEvent(t *testing.T) {
 	})
 }
 
+// TestDoneSaysWhatEarlierProcessesChanged: wherever the process ends, the one that goes on tells of each node what was changed.
+func TestDoneSaysWhatEarlierProcessesChanged(t *testing.T) {
+	run := func(t *testing.T, kill int) (map[string]string, int) {
+		f, said, events := threeNodes(t), map[string]string{}, 0
+		show := func(e Event, cancel context.CancelFunc) {
+			if e.Event == EventDone {
+				said[e.Node] = e.Message
+			}
+			if events++; events == kill {
+				cancel()
+			}
+		}
+		f.process(show)
+		points := events
+		if kill > 0 {
+			f.process(show)
+		}
+		return said, points
+	}
+	bubble(t, func(t *testing.T) {
+		undisturbed, points := run(t, 0)
+		if undisturbed["n1"] == "done" || undisturbed["n1"] == upToDate {
+			t.Fatalf("undisturbed: %v", undisturbed)
+		}
+		for kill := 1; kill < points; kill++ {
+			if d := cmp.Diff(undisturbed, first(run(t, kill))); d != "" {
+				t.Errorf("killed at event %d: %s", kill, d)
+			}
+		}
+	})
+}
+
 func first[A, B any](a A, _ B) A { return a }
 
 // standing is the end state that matters, a line a node.

@@ -82,6 +82,7 @@ type NodeProgress struct {
 	Tries    int       // orders begun that ended blocked
 	Fails    int       // how often an order ended failed, or its outcome was set aside: each needs names of its own for its steps
 	Changed  bool      // something was applied in this run
+	Did      []string  `json:",omitempty"` // what its order has begun to change, in the steps' words, also in processes before: for whoever tells of its end
 	UpToDate bool      // done without anything to do
 	Retry    bool      // failed before and waiting again, or being tried again: taken first, alone
 	Resume   bool      // waiting because the end of a process cut its Order off: begun again before all else

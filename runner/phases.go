@@ -32,7 +32,11 @@ func (l *life) check(ctx context.Context) error {
 		if err := l.givenAlready(ctx); err != nil {
 			return err
 		}
-		if err := l.well(upToDate); err != nil {
+		message := upToDate
+		if len(l.r.progressOf(l.w.Node).Did) > 0 { // a process before this one gave it back, and came no further
+			message = l.summary()
+		}
+		if err := l.well(message); err != nil {
 			return err
 		}
 		return errSettled
@@ -272,7 +276,7 @@ func (l *life) install(ctx context.Context, i *Item, t playbooks.Traits) error {
 	case st.Clean || st.Staged:
 		return nil
 	case !t.Repeatable:
-		return fmt.Errorf("%w; it isn't declared repeatable: finish it by hand, then `fleetup run INVENTORY` again", err)
+		return fmt.Errorf("%w; it isn't declared repeatable: finish it by hand, then `fleetup %s INVENTORY` again", err, Again(l.r.Run))
 	}
 	return apply()
 }

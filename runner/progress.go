@@ -118,6 +118,9 @@ var nodeChanges = map[Kind]func(*NodeProgress, Event){
 			n.Fault = n.Why
 		}
 		n.become(Running, e)
+		if e.Order != n.Order || !n.Resume && !n.Retry {
+			n.Did = nil
+		}
 		n.Order, n.Stage, n.Phase, n.Resume, n.Back = e.Order, e.Stage, "", false, ""
 		if e.Order == OrderRollBack { // what its stages did is undone from here on, however that ends
 			n.Through = nil
@@ -131,7 +134,12 @@ var nodeChanges = map[Kind]func(*NodeProgress, Event){
 		n.Given = n.Given || e.Phase == phaseUncordon
 		n.Rebooting = n.Rebooting && e.Phase == phaseCheck
 	},
-	EventStep:    func(n *NodeProgress, e Event) { n.Rebooting = n.Rebooting || e.Step == rebootStep },
+	EventStep: func(n *NodeProgress, e Event) {
+		n.Rebooting = n.Rebooting || e.Step == rebootStep
+		if e.Message != "" && !slices.Contains(n.Did, e.Message) {
+			n.Did = append(slices.Clip(n.Did), e.Message)
+		}
+	},
 	EventChanged: func(n *NodeProgress, _ Event) { n.Changed = true },
 	EventBlocked: func(n *NodeProgress, e Event) {
 		n.settle(Blocked, e)
@@ -211,7 +219,7 @@ func (n *NodeProgress) pickUp(now time.Time, anew bool) {
 		return
 	}
 	if anew || n.Back != "" {
-		n.Through, n.Back, n.Fault = nil, "", ""
+		n.Through, n.Back, n.Fault, n.Did = nil, "", "", nil
 	}
 	if givenBack {
 		n.Order, n.Through = "", nil

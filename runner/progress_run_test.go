@@ -66,6 +66,31 @@ func TestProgressThroughStages(t *testing.T) {
 	}
 }
 
+// TestProgressOfWhatWasDone: what an order has begun to change is kept until another order begins on the node, whichever process
+// goes on with it.
+func TestProgressOfWhatWasDone(t *testing.T) {
+	order := func(order string) Event { return Event{Event: EventOrder, Node: "n1", Order: order} }
+	step := func(message string) Event { return Event{Event: EventStep, Node: "n1", Message: message} }
+	failed, resumed := Event{Event: EventFailed, Node: "n1", Message: "no boot"}, Event{Event: EventResumed}
+	another := Event{Event: EventResumed, Data: map[string]string{dataDigest: "sha256:2"}}
+	for name, c := range map[string]struct {
+		events []Event
+		want   []string
+	}{
+		"as it goes":            {[]Event{order(OrderUpgrade), step("a"), {Event: EventStep, Node: "n1", Step: rebootStep}, step("b")}, []string{"a", "b"}},
+		"cut off, and again":    {[]Event{order(OrderUpgrade), step("a"), resumed, order(OrderUpgrade), step("a"), step("b")}, []string{"a", "b"}},
+		"failed, and again":     {[]Event{order(OrderUpgrade), step("a"), failed, resumed, order(OrderUpgrade)}, []string{"a"}},
+		"failed, and back":      {[]Event{order(OrderUpgrade), step("a"), failed, order(OrderRollBack), step("back")}, []string{"back"}},
+		"back, and again":       {[]Event{order(OrderUpgrade), step("a"), failed, order(OrderRollBack), step("back"), {Event: EventBack, Node: "n1"}, resumed, order(OrderUpgrade)}, nil},
+		"for another inventory": {[]Event{order(OrderUpgrade), step("a"), another, order(OrderUpgrade), step("b")}, []string{"b"}},
+		"done, and its next":    {[]Event{order(OrderClose), step("a"), {Event: EventThrough, Node: "n1"}, order(OrderUpgrade)}, nil},
+	} {
+		if d := cmp.Diff(c.want, story(t, c.events...).Nodes["n1"].Did); d != "" {
+			t.Errorf("%s: %s", name, d)
+		}
+	}
+}
+
 // TestProgressOfGates: the first reading is the baseline for good; silence is counted from its beginning; another process
 // asks anew.
 func TestProgressOfGates(t *testing.T) {

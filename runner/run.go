@@ -210,5 +210,5 @@ func (r *Runner) broken(cancel context.CancelCauseFunc, ended chan outcome, infl
 	if errors.Is(why, errHandOver) && err == nil {
 		return End{Exit: 130, Why: why.Error()}, why
 	}
-	return End{Exit: 130, Why: "interrupted: what was in flight is parked; `fleetup run INVENTORY` goes on with it"}, err
+	return End{Exit: 130, Why: "interrupted: what was in flight is parked; `fleetup " + Again(r.Run) + " INVENTORY` goes on with it"}, err
 }

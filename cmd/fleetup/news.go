@@ -97,7 +97,7 @@ func (a *app) tellNews(f *inventory.Fleet, kind string, lines []string) {
 	if len(lines) == 0 {
 		return
 	}
-	people := a.teller(f, func(text string) { fmt.Fprintln(paper(a.err), "note: "+text) })
+	people := a.teller(f, nil, func(text string) { fmt.Fprintln(paper(a.err), "note: "+text) })
 	people.send("failed", fmt.Sprintf("%s found something new", kind), strings.Join(lines, "\n"))
 	people.close()
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/fleetup/fleetup/kube"
+	"github.com/fleetup/fleetup/runner"
 )
 
 func (a *app) pauseCommand() *cobra.Command {
@@ -84,7 +85,7 @@ func runOf(l kube.LeaseStatus) string {
 	case l.Holder.Run == "":
 		return "; no run is under way"
 	case !underWay(l):
-		return "; run " + l.Holder.Run + " isn't running now: `fleetup run INVENTORY` goes on with it"
+		return "; run " + l.Holder.Run + " isn't running now: `fleetup " + runner.Again(l.Holder.Run) + " INVENTORY` goes on with it"
 	}
 	return "; run " + l.Holder.Run + " is running"
 }

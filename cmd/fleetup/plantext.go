@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
+	"github.com/fleetup/fleetup/inventory"
 	"github.com/fleetup/fleetup/runner"
 )
 
@@ -19,7 +21,9 @@ type planTold struct {
 	took     map[string]runner.Spent
 	nodes    map[string]runner.PlanNode
 	commands bool
-	n        int // nodes told that have something to do
+	waves    bool // they are what is counted, in their names: no stages beside them
+	nothing  bool // is to be done on any node
+	n        int  // nodes told that have something to do
 	first    alikes
 	same     []string // nodes without
 }
@@ -31,8 +35,13 @@ func (s *session) planText(w io.Writer, plan runner.Plan, found map[string]*runn
 	for _, n := range plan.Nodes {
 		t.nodes[n.Name] = n
 	}
+	t.waves = slices.ContainsFunc(plan.Stages, func(s runner.Stage) bool { return s.Wave })
+	t.nothing = !slices.ContainsFunc(plan.Nodes, func(n runner.PlanNode) bool { return t.due(n.Name) })
 	for k, stage := range plan.Stages {
 		t.stage(k, len(plan.Stages), stage)
+	}
+	if !t.nothing {
+		t.leftOut(plan)
 	}
 	if len(t.same) > 0 {
 		fmt.Fprintf(w, "up to date: %s\n", strings.ReplaceAll(fold(t.same), ",", ", "))
@@ -48,7 +57,16 @@ func (s *session) planText(w io.Writer, plan runner.Plan, found map[string]*runn
 
 // stage prints one stage. The only stage of a plan has no heading, unless there is something to say of it.
 func (t *planTold) stage(k, of int, stage runner.Stage) {
-	if note := stageNote(stage); of > 1 || note != "" {
+	idle := t.idle(stage)
+	note := stageNote(stage)
+	if idle {
+		note = ": nothing to do"
+	}
+	switch {
+	case t.nothing:
+	case t.waves:
+		fmt.Fprintf(t.w, "%s%s\n", stage.Name, note)
+	case of > 1 || note != "" && !idle:
 		fmt.Fprintf(t.w, "stage %d of %d: %s%s\n", k+1, of, stage.Name, note)
 	}
 	if stage.Order != runner.OrderUpgrade && stage.Order != runner.OrderUpgradeClosed {
@@ -59,6 +77,47 @@ func (t *planTold) stage(k, of int, stage runner.Stage) {
 	}
 }
 
+// idle reports whether nothing is to be done in a stage: its nodes are up to date. Spares are lent whatever they run.
+func (t *planTold) idle(stage runner.Stage) bool {
+	return !slices.ContainsFunc(stage.Nodes, func(name string) bool {
+		return t.nodes[name].Spare || t.due(name)
+	})
+}
+
+// due reports whether something is to be done on a node, or may be.
+func (t *planTold) due(name string) bool {
+	v := t.found[name]
+	return v == nil || !v.NothingToDo() || t.s.inFlight(name) != ""
+}
+
+// leftOut says which of a canary's waves there are none of: too few nodes for a percent to be more than the wave before it.
+func (t *planTold) leftOut(plan runner.Plan) {
+	nodes, before := 0, 0
+	for _, s := range plan.Stages {
+		if s.Wave {
+			nodes += len(s.Nodes)
+		}
+	}
+	if nodes == 0 {
+		return
+	}
+	for _, wave := range t.s.fleet.Strategy.Waves {
+		upTo := min(wave.Of(nodes), nodes)
+		if upTo <= before {
+			fmt.Fprintf(t.w, "no wave for %s: of %s that is no more than the wave before\n", amountText(wave), plural(nodes, "node"))
+		}
+		before = max(before, upTo)
+	}
+}
+
+// amountText writes an amount as the inventory does.
+func amountText(a inventory.Amount) string {
+	if a.Percent {
+		return fmt.Sprintf("%d%%", a.N)
+	}
+	return strconv.Itoa(a.N)
+}
+
 // stageNote is what is to be known of a stage beside its name.
 func stageNote(stage runner.Stage) string {
 	var notes []string
@@ -67,7 +126,7 @@ func stageNote(stage runner.Stage) string {
 	case runner.OrderUpgradeClosed:
 		notes = append(notes, "its nodes stay closed")
 	default:
-		notes = append(notes, strings.Join(stage.Nodes, ", "))
+		notes = append(notes, strings.ReplaceAll(fold(stage.Nodes), ",", ", "))
 	}
 	if stage.Always {
 		notes = append(notes, "also after a failure")
@@ -195,14 +254,7 @@ func how(v *runner.Surveyed, order string) string {
 	if !v.Work.NeedsDrain(v.Items) {
 		return "changed in place, not drained"
 	}
-	text := "cordon, drain, upgrade"
-	switch {
-	case v.Work.RebootPolicy == "always":
-		text += ", reboot"
-	case v.Work.RebootPolicy == "if-required":
-		text += ", reboot if required"
-	}
-	text += ", verify"
+	text := "cordon, drain, upgrade" + reboots(v) + ", verify"
 	switch held := func(i runner.Item) bool { return i.Step.Traits().Holds && !i.Status.Clean }; {
 	case slices.ContainsFunc(v.Items, held):
 		return text + ", turn off and hold for hardware work"
@@ -210,6 +262,18 @@ func how(v *runner.Surveyed, order string) string {
 		return text
 	}
 	return text + ", uncordon"
+}
+
+// reboots says whether a node is rebooted, as far as that is known beforehand; "" where it never is.
+func reboots(v *runner.Surveyed) string {
+	wants := func(i runner.Item) bool { return !i.Status.Clean && i.Status.Reboot }
+	switch policy := v.Work.RebootPolicy; {
+	case policy == "never":
+		return ""
+	case policy == "always", slices.ContainsFunc(v.Items, wants):
+		return ", reboot"
+	}
+	return ", reboot if required"
 }
 
 // limits prints how many may be down at once. Those that differ in what they are of alone, as each rack's, share a line.

@@ -16,19 +16,20 @@ import (
 
 // record is what is known of a run outside of this process: its id, its journal here, its lease in the cluster.
 type record struct {
-	s        *session
-	dir      string
-	run      string
-	path     string          // of the journal of the unfinished run; "" if there is none here
-	journal  *runner.Journal // nil until the run begins
-	progress runner.Progress
-	lease    *kube.Lease
-	first    []runner.Event // what was journaled before the runner took over
-	adopted  bool           // known from the cluster, not from a journal here
-	back     bool           // the command rolls back: another unfinished run isn't gone on with
-	left     string         // rolling back: the unfinished run that is left behind for it
-	own      string         // rolling back: the id that was made up for it
-	uid      string
+	s          *session
+	dir        string
+	run        string
+	path       string          // of the journal of the unfinished run; "" if there is none here
+	journal    *runner.Journal // nil until the run begins
+	progress   runner.Progress
+	lease      *kube.Lease
+	first      []runner.Event // what was journaled before the runner took over
+	adopted    bool           // known from the cluster, not from a journal here
+	unattended bool           // a job's run: halted, it stays so until somebody resumes it
+	back       bool           // the command rolls back: another unfinished run isn't gone on with
+	left       string         // rolling back: the unfinished run that is left behind for it
+	own        string         // rolling back: the id that was made up for it
+	uid        string
 }
 
 // record finds the unfinished run of the inventory, or makes up the id of a new one.

@@ -40,19 +40,12 @@ func (a *app) rollback(ctx context.Context, path string, allowed consent) error 
 		rec.s.cluster.allow(allowed)
 		rec.back = true
 		rec.leave()
-		back, err := rec.target()
-		if err != nil {
-			return err
-		}
-		idle := func() bool { return back.nothing() != "" && !rec.unfinished() }
-		if !idle() && !a.flags.yes && !a.terminal() {
-			return a.confirm(ctx, "roll back "+back.what())
-		}
 		return rec.underLease(ctx, false, func() error {
-			if back, err = rec.target(); err != nil { // as it is now that nobody else changes it
+			back, err := rec.target()
+			if err != nil {
 				return err
 			}
-			if idle() {
+			if back.nothing() != "" && !rec.unfinished() {
 				return rec.s.nothingToRollBack(back.nothing())
 			}
 			return rec.s.goBack(ctx, rec, back, stop)
@@ -183,5 +176,5 @@ func howBack(v *runner.Surveyed) string {
 	case !v.Work.NeedsDrain(v.Items):
 		return "changed in place, not drained"
 	}
-	return "cordon, drain, go back, reboot if required, verify, uncordon"
+	return "cordon, drain, go back" + reboots(v) + ", verify, uncordon"
 }

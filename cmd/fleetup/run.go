@@ -109,6 +109,7 @@ func (a *app) run(ctx context.Context, path string, rf runFlags) error {
 			if runner.IsRollback(rec.run) {
 				return exitWith(exitFailed, fmt.Errorf("run %s is a rollback and isn't finished: `fleetup rollback INVENTORY` goes on with it, `fleetup abort INVENTORY` ends it", rec.run))
 			}
+			rec.unattended = rf.unattended
 			return rec.s.carryOut(ctx, rec, rf, stop)
 		})
 	})
@@ -175,7 +176,7 @@ func (s *session) watched(ctx context.Context, rec *record, r *runner.Runner) er
 	defer func() { done(); watching.Wait() }()
 
 	d := s.app.newDisplay(len(r.Plan.Nodes))
-	people := s.app.teller(s.fleet, d.note)
+	people := s.app.teller(s.fleet, rec, d.note)
 	defer people.close()
 	for _, e := range rec.first {
 		d.event(e)
@@ -236,12 +237,16 @@ func (s *session) showNext(rec *record, end runner.End) {
 	case s.app.vanishes:
 		fmt.Fprintln(paper(s.app.err), "next: `fleetup demo` begins anew, for its machines are gone; on real ones `fleetup run INVENTORY` would go on")
 	default:
-		command := "run"
-		if runner.IsRollback(rec.run) {
-			command = "rollback"
-		}
-		fmt.Fprintf(paper(s.app.err), "next: `fleetup %s INVENTORY` goes on, `fleetup abort INVENTORY` gives back what is safe to give back\n", command)
+		fmt.Fprintf(paper(s.app.err), "next: %s, `fleetup abort INVENTORY` gives back what is safe to give back\n", rec.next(rec.progress.Halted != ""))
 	}
+}
+
+// next says how this run, halted or not, goes on.
+func (r *record) next(halted bool) string {
+	if r.unattended && halted {
+		return "`fleetup resume INVENTORY` lets its next run go on"
+	}
+	return fmt.Sprintf("`fleetup %s INVENTORY` goes on", runner.Again(r.run))
 }
 
 // warn says what preflight found that doesn't stand against the run.

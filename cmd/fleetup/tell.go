@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/fleetup/fleetup/inventory"
@@ -13,6 +14,7 @@ import (
 // teller tells the inventory's receivers how a run goes.
 type teller struct {
 	*notify.Notifier
+	rec   *record
 	fleet string
 	hint  func(string) string
 }
@@ -21,14 +23,14 @@ type teller struct {
 const lastWords = 20 * time.Second
 
 // teller begins to listen; trouble gets what can't be sent.
-func (a *app) teller(f *inventory.Fleet, trouble func(string)) *teller {
+func (a *app) teller(f *inventory.Fleet, rec *record, trouble func(string)) *teller {
 	var receivers []notify.Receiver
 	for _, n := range f.Notify {
 		receivers = append(receivers, notify.Receiver{Name: n.Key, Events: n.Events, URL: func(ctx context.Context) (string, error) {
 			return a.secret(ctx, n.Key+".url", n.URL)
 		}})
 	}
-	return &teller{notify.Start(receivers, a.dial, trouble), f.Name, a.hint}
+	return &teller{notify.Start(receivers, a.dial, trouble), rec, f.Name, a.hint}
 }
 
 func (t *teller) close() { t.Close(lastWords) }
@@ -41,14 +43,20 @@ func (t *teller) send(event, what, text string) {
 func (t *teller) event(e runner.Event) {
 	switch e.Event {
 	case runner.EventStarted:
-		t.send("started", "run "+e.Run+" started", e.Data["nodes"]+" nodes")
+		t.send("started", "run "+e.Run+" started", nodesOf(e))
 	case runner.EventResumed:
-		t.send("started", "run "+e.Run+" goes on", e.Data["nodes"]+" nodes")
+		t.send("started", "run "+e.Run+" goes on", nodesOf(e))
 	case runner.EventFailed:
 		t.send("failed", e.Node+" failed in "+e.Phase, brief(e.Node, e.Message))
 	case runner.EventHalted:
-		t.send("halted", "halted", fmt.Sprintf("%s\n`fleetup run INVENTORY` goes on", e.Message))
+		t.send("halted", "halted", fmt.Sprintf("%s\n%s", e.Message, t.rec.next(true)))
 	}
+}
+
+// nodesOf is how many nodes a run is about.
+func nodesOf(e runner.Event) string {
+	n, _ := strconv.Atoi(e.Data["nodes"])
+	return plural(n, "node")
 }
 
 // finished tells how the run ended for this process.
