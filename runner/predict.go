@@ -13,6 +13,7 @@ type Forecast struct {
 	// Ends is false where the run can't end as things stand: a limit that is full, pods that can't be placed, a window that is
 	// too short. Total is then 0.
 	Ends  bool
+	Why   string   // it doesn't; "n3 waits: …"
 	Turns []Played // in the order in which they begin
 }
 
@@ -39,12 +40,23 @@ func Predict(plan Plan, took map[string]time.Duration, o Observed, from time.Tim
 		d := Decide(plan, p.progress, p.o, p.now)
 		switch {
 		case d.End != nil && d.End.Exit == 0:
-			return Forecast{p.now.Sub(from), true, p.turns}
+			return Forecast{Total: p.now.Sub(from), Ends: true, Turns: p.turns}
 		case d.End != nil || d.Halt != "" || !p.next(d):
-			return Forecast{Turns: p.turns}
+			return Forecast{Why: d.hindrance(), Turns: p.turns}
 		}
 	}
 	return Forecast{Turns: p.turns}
+}
+
+// hindrance is why nothing goes on after the decision.
+func (d Decision) hindrance() string {
+	switch {
+	case d.End != nil:
+		return d.End.Why
+	case len(d.Waits) > 0:
+		return d.Waits[0].Node + " waits: " + d.Waits[0].Why
+	}
+	return d.Halt
 }
 
 // turnsANode bounds how often a prediction decides for each node of a stage.
@@ -134,6 +146,8 @@ func (p *prediction) end(o Order) {
 		return
 	case o.Name == OrderWake:
 		n.Ready, n.Run = true, p.progress.Run
+	case p.took[o.Node] > 0 && (o.Name == OrderUpgrade || o.Name == OrderUpgradeClosed): // it ends no sooner, also of one that was down
+		n.Ready = true
 	case o.Name == OrderReturn, o.Name == OrderReturnEarly:
 		n.Run = ""
 	}

@@ -39,6 +39,11 @@ func TestPredict(t *testing.T) {
 			p.Stages = append(p.Stages, Stage{Name: "last", Order: OrderUpgrade, Nodes: p.Stages[0].Nodes[5:]})
 			p.Stages[0].Nodes = p.Stages[0].Nodes[:5]
 		}, 2 * turn, true},
+		{"one that is down is up again once it is upgraded", 1, func(_ *Plan, _ map[string]time.Duration, o Observed) { o.Nodes["n3"] = NodeObserved{} }, 6 * turn, true},
+		{"one that is down and has nothing to do stays so", 1, func(_ *Plan, took map[string]time.Duration, o Observed) {
+			o.Nodes["n3"] = NodeObserved{}
+			delete(took, "n3")
+		}, 0, false},
 		{"a node outside is down for good", 1, func(_ *Plan, _ map[string]time.Duration, o Observed) {
 			o.Nodes["x"] = NodeObserved{Run: "another"}
 		}, 0, false},
@@ -50,6 +55,8 @@ func TestPredict(t *testing.T) {
 			}
 			if got := Predict(p, took, o, time.Time{}); got.Total != c.want || got.Ends != c.ok {
 				t.Errorf("%s, %v; want %s, %v", got.Total, got.Ends, c.want, c.ok)
+			} else if got.Ends != (got.Why == "") {
+				t.Errorf("ends: %v, because %q", got.Ends, got.Why)
 			}
 		})
 	}

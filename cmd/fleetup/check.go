@@ -21,7 +21,8 @@ func (a *app) checkCommand() *cobra.Command {
 package versions, version skew, quorum, rights, clocks, the health of disks and memory, what each gate reads, and the run
 itself, played ahead on what the cluster holds now: every drain in the run's order, against budgets, requests, taints, affinities and what nodes have room
 for. It says which pods would have nowhere to go, which drain would be blocked and why, how long all takes, whether that
-fits the window, and which limit would make it faster. It exits 1 where a run would be refused, or a drain blocked.`,
+fits the window, and which limit would make it faster. It exits 1 where a run would be refused, a drain blocked, or the run would
+not end.`,
 		Example: `  fleetup check prod.toml
   fleetup check prod.toml --limit @workers --output json`,
 		Args: cobra.ExactArgs(1),
@@ -77,12 +78,12 @@ func (a *app) check(ctx context.Context, path string, onlyNew, looks bool) error
 		tell.tight = tell.tight && !a.flags.verbose
 		tell.check(shown, known)
 		tell.foresight(ahead)
-		a.checkEnd(len(found), refusals(together(findings)), failing(ahead.drains))
+		a.checkEnd(len(found), refusals(together(findings)), ahead)
 	}
 	if err != nil {
 		return err
 	}
-	if refusals(findings)+failing(ahead.drains) > 0 {
+	if refusals(findings)+failing(ahead.drains) > 0 || ahead.why != "" {
 		return silent(exitFailed)
 	}
 	return nil
@@ -197,13 +198,15 @@ func labelOf(f runner.Finding) string {
 }
 
 // checkEnd is the last line.
-func (a *app) checkEnd(hosts, refused, blocked int) {
+func (a *app) checkEnd(hosts, refused int, ahead foresight) {
 	end := "nothing stands against a run"
-	switch {
+	switch blocked := failing(ahead.drains); {
 	case refused > 0:
 		end = "a run would be refused for " + plural(refused, "reason")
 	case blocked > 0:
 		end = "a run would leave " + plural(blocked, "node") + " undone"
+	case ahead.why != "":
+		end = "a run would not end as things stand"
 	}
 	fmt.Fprintf(paper(a.out), "%s looked at: %s\n", plural(hosts, "host"), end)
 }

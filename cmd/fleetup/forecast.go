@@ -24,6 +24,7 @@ type forecast struct {
 	known bool                    // from a run before, not guessed
 	total time.Duration           // of all, under the plan's limits
 	ends  bool                    // the run would end, as things stand
+	why   string                  // it wouldn't
 	turns []runner.Played
 }
 
@@ -63,7 +64,7 @@ func (s *session) play(plan runner.Plan, took map[string]runner.Spent, known boo
 		}
 	}
 	f := runner.Predict(plan, whole(took), runner.Observed{Nodes: nodes, Stranded: stranded}, now)
-	return forecast{took, known, f.Total, f.Ends, f.Turns}
+	return forecast{took, known, f.Total, f.Ends, f.Why, f.Turns}
 }
 
 // whole leaves the phases out.
@@ -79,7 +80,7 @@ func whole(took map[string]runner.Spent) map[string]time.Duration {
 func (fc forecast) inAll() string {
 	switch {
 	case !fc.ends:
-		return "can't be said, for the run would not end as things stand; `fleetup check INVENTORY` says why"
+		return "can't be said, for the run would not end as things stand: " + fc.why
 	case fc.known:
 		return roughly(fc.total) + " (as the last run took)"
 	}

@@ -63,7 +63,7 @@ func TestForeseenText(t *testing.T) {
 		"that is more than the window has, which closes at " + at(30*time.Minute) + ": what is left goes on in the next with --wait": func(f *foresight) {
 			f.closes = f.began.Add(30 * time.Minute)
 		},
-		"can't be said, for the run would not end as things stand; `fleetup check INVENTORY` says why": func(f *foresight) { f.ends = false },
+		"can't be said, for the run would not end as things stand: n3 waits: for a node": func(f *foresight) { f.ends, f.why = false, "n3 waits: for a node" },
 	} {
 		g := f
 		change(&g)

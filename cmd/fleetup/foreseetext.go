@@ -15,7 +15,7 @@ const mostFaster = 3
 
 // foresight prints which nodes can be drained, and the run's time. What is in the way of the others is among the findings.
 func (s screen) foresight(f foresight) {
-	if len(f.turns) == 0 {
+	if len(f.turns) == 0 && f.why == "" {
 		return
 	}
 	var well []string
@@ -151,6 +151,9 @@ func (f foresight) foreseenJSON() map[string]any {
 	if f.ends {
 		out["predicted_seconds"] = int(f.total.Seconds())
 		out["known"] = f.known
+	}
+	if f.why != "" {
+		out["why"] = f.why
 	}
 	if !f.closes.IsZero() {
 		out["window"] = map[string]any{"begins": f.began.Add(f.first).UTC(), "closes": f.closes.UTC(), "fits": f.fits()}
