@@ -215,7 +215,9 @@ func (l *life) powerOff(ctx context.Context) error {
 		return err
 	}
 	if state != PowerOff {
-		if err := l.shutDown(ctx); err != nil { // a machine that doesn't listen has its power taken
+		if err := l.shutDown(ctx); ctx.Err() != nil {
+			return ctx.Err()
+		} else if err != nil { // a machine that doesn't listen has its power taken
 			l.say("could not be told to shut down: " + err.Error())
 		}
 		if l.awaitPower(ctx, PowerOff, shutdownGrace) != nil && ctx.Err() == nil {

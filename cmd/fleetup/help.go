@@ -105,7 +105,11 @@ func chooses(c *cobra.Command) *cobra.Command {
 		}
 		what := "say what: " + oneOf(names)
 		if len(args) > 0 {
-			if near := c.SuggestionsFor(args[0]); len(near) > 0 {
+			near := c.SuggestionsFor(args[0])
+			if of, _, err := c.Root().Find(args[:1]); err == nil && of != c.Root() { // `fleetup status` tells of all that is held
+				near = []string{"`" + of.CommandPath() + "`"}
+			}
+			if len(near) > 0 {
 				what = fmt.Sprintf("unknown command %q; did you mean %s?", c.CommandPath()+" "+args[0], oneOf(near))
 			}
 		}

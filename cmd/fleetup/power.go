@@ -123,8 +123,7 @@ func (a *app) switchPower(ctx context.Context, o powerOrder, path string, nodes 
 	}
 	all := make([]powered, len(hosts))
 	eachOf(hosts, atOnce, func(i int, h inventory.Host) { all[i] = a.switchOne(ctx, o, h, switches[i], opts) })
-	err = a.showPower(all)
-	if ctx.Err() == nil {
+	if err := a.showPower(ctx, all); ctx.Err() == nil {
 		return err
 	}
 	if o.do != nil {
@@ -224,6 +223,9 @@ func (a *app) switchOne(ctx context.Context, o powerOrder, h inventory.Host, b b
 			r.Power = string(s)
 		}
 	}
+	if errors.Is(err, errOn) {
+		r.Power = string(bmc.On)
+	}
 	if err != nil {
 		r.Error = complaint(ctx, err)
 	}
@@ -241,13 +243,16 @@ func complaint(ctx context.Context, err error) string {
 // powerTimeout is how long a machine may take to be on once it was told: power supplies take seconds, some boards a minute.
 const powerTimeout = 2 * time.Minute
 
+// errOn is what keeps a machine from being booted from elsewhere by turning it on.
+var errOn = errors.New("it is on")
+
 func turnOn(ctx context.Context, b bmc.Starter, o powerOptions) error {
 	p, tells := b.(bmc.Power)
 	if o.once != "" {
 		if s, err := p.State(ctx); err != nil {
 			return err
 		} else if s == bmc.On {
-			return fmt.Errorf("it is on, and boots from nothing now: `fleetup power cycle INVENTORY %s --boot-once %s` takes its power and gives it back", o.host, o.once)
+			return fmt.Errorf("%w, and boots from nothing now: `fleetup power cycle INVENTORY %s --boot-once %s` takes its power and gives it back", errOn, o.host, o.once)
 		}
 	}
 	if err := bootingFrom(ctx, b, o, b.On); err != nil || !tells { // without an answer nobody can tell
@@ -291,11 +296,11 @@ func cycle(ctx context.Context, b bmc.Starter, o powerOptions) error {
 	return bootingFrom(ctx, b, o, b.(bmc.Power).Cycle) // unfit has seen to it
 }
 
-func (a *app) showPower(all []powered) error {
+func (a *app) showPower(ctx context.Context, all []powered) error {
 	failed := 0
 	var rows [][]string
 	for _, r := range all {
-		if r.Error != "" {
+		if r.Error != "" && ctx.Err() == nil {
 			failed++
 		}
 		rows = append(rows, []string{r.Host, r.Power, r.Error})

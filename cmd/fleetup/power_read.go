@@ -44,7 +44,7 @@ func (a *app) powerQuestionCommand(q powerQuestion) *cobra.Command {
 		},
 	}
 	if q.name == "events" {
-		c.Flags().IntVar(&last, "last", last, "show so many entries of each log")
+		c.Flags().IntVar(&last, "last", last, "show the last `N` entries of each log")
 	}
 	return c
 }
@@ -75,7 +75,7 @@ func (a *app) askPower(ctx context.Context, q powerQuestion, path string, nodes 
 	var all []map[string]any
 	var rows [][]string
 	for _, r := range answers {
-		if r.failed {
+		if r.failed && ctx.Err() == nil {
 			failed++
 		}
 		all, rows = append(all, r.document), append(rows, r.rows...)

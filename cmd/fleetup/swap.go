@@ -93,7 +93,9 @@ func (a *app) openSwap(ctx context.Context, path, node string, o swapOptions) (*
 	n, there := s.cluster.Node(w.host.Node)
 	switch {
 	case w.host.Node == "":
-		err = usage("node %s: not among the inventory's nodes", node)
+		if _, err = selectNamed(s.fleet, node); err == nil {
+			err = usage("node %s: hardware work is for one node at a time", node)
+		}
 	case !there:
 		err = exitWith(exitFailed, fmt.Errorf("node %s: the cluster has no such node", w.host.Node))
 	default:

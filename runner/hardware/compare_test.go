@@ -185,4 +185,7 @@ func TestProblems(t *testing.T) {
 	d := Document{BMC: []Part{{Kind: "disk", Slot: "Bay 1", Health: "critical"}, {Kind: "cpu", Slot: "1", Health: "ok"}}}
 	d.BMCErrors = []string{"memory error in DIMM A1 (2026-03-01 10:00 UTC)"}
 	wantParts(t, "the BMC's", []string{"the BMC's event log: memory error in DIMM A1", "the BMC calls disk Bay 1 critical"}, Problems(d))
+	d = Document{BMC: []Part{{Kind: "disk", Slot: "Bay 1", Serial: "S6EPNA0T500123", Health: "warning"}, {Kind: "disk", Slot: "Bay 0", Health: "ok"}}}
+	wantParts(t, "what the BMC expects to fail", []string{"the BMC warns of disk Bay 1, serial S6EPNA0T500123"}, Warnings(d))
+	wantParts(t, "it is no reason to keep holding", nil, Problems(d))
 }

@@ -31,7 +31,8 @@ func Problems(d Document) []string {
 	return all
 }
 
-// Warnings are what a person should know and what stops nothing: disks that begin to fail, memory that corrects itself.
+// Warnings are what a person should know and what stops nothing: disks that begin to fail, memory that corrects itself, what the
+// BMC is worried about.
 func Warnings(d Document) []string {
 	var all []string
 	for _, disk := range d.Disks {
@@ -41,6 +42,11 @@ func Warnings(d Document) []string {
 	}
 	if n := d.Memory.Corrected; n > 0 {
 		all = append(all, fmt.Sprintf("memory: %d errors corrected since the boot", n))
+	}
+	for _, p := range d.BMC {
+		if p.Health == "warning" {
+			all = append(all, strings.TrimSpace(fmt.Sprintf("the BMC warns of %s %s", p.Kind, p.Slot))+serial(p.Serial))
+		}
 	}
 	return all
 }

@@ -26,7 +26,11 @@ func Print(out io.Writer, d Document) error {
 	row("system", strings.TrimSpace(s.Vendor+" "+s.Model)+serial(s.Serial))
 	row("firmware", strings.TrimSpace("BIOS "+cmp.Or(s.BIOS, "unknown")), mode(s.UEFI), bmcFirmware(s))
 	for _, c := range d.CPUs {
-		row("cpu", c.Socket, c.Model, fmt.Sprintf("%d cores, %d threads", c.Cores, c.Threads))
+		size := fmt.Sprintf("%d cores, %d threads", c.Cores, c.Threads)
+		if c.Cores == 0 { // of a machine that tells its threads alone
+			size = fmt.Sprintf("%d threads", c.Threads)
+		}
+		row("cpu", c.Socket, c.Model, size)
 	}
 	row("memory", gib(d.Memory.total()), counts(d.Memory))
 	for _, m := range d.Memory.DIMMs {
