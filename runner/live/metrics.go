@@ -86,7 +86,7 @@ func (c collector) Collect(to chan<- prometheus.Metric) {
 
 func ofNodes(r report.Report, gauge func(d *prometheus.Desc, value float64, labels ...string)) {
 	by := map[string]int{}
-	for _, state := range []string{"waiting", "running", "done", "failed", "blocked", "skipped"} {
+	for _, state := range []string{"waiting", "running", "done", "failed", "blocked", "skipped", "held"} {
 		by[state] = 0
 	}
 	waiting := 0

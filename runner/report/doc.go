@@ -55,7 +55,7 @@ type Foreseen struct {
 // Node is what happened to one node.
 type Node struct {
 	Name    string   `json:"node"`
-	State   string   `json:"state"` // waiting, running, done, failed, blocked or skipped
+	State   string   `json:"state"` // waiting, running, done, failed, blocked, skipped, or held for hardware work
 	Why     string   `json:"why,omitempty"`
 	Orders  []Order  `json:"orders"`
 	Changes []Change `json:"changes"`
@@ -71,7 +71,7 @@ type Order struct {
 	Stage  string    `json:"stage,omitempty"`
 	Began  time.Time `json:"began"`
 	Ended  time.Time `json:"ended"`
-	End    string    `json:"end"`           // the event that ended it: done, failed, blocked, through, back; "" it was cut off, or runs
+	End    string    `json:"end"`           // the event that ended it: done, failed, blocked, held, through, back; "" it was cut off, or runs
 	Why    string    `json:"why,omitempty"` // it failed
 	Phases []Span    `json:"phases"`
 }

@@ -31,7 +31,7 @@ func (f *folder) ofNode(e runner.Event) {
 			n.State = string(runner.Done)
 		}
 		n.Remarks = append(n.Remarks, Remark{e.Time, string(e.Event) + ": " + e.Message})
-	case runner.EventThrough, runner.EventBack, runner.EventDone, runner.EventFailed, runner.EventBlocked, runner.EventSkipped:
+	case runner.EventThrough, runner.EventBack, runner.EventDone, runner.EventFailed, runner.EventBlocked, runner.EventSkipped, runner.EventHeld:
 		n.settle(e)
 	}
 }

@@ -100,7 +100,7 @@ func (r Report) troubles(p *page) {
 	var all []*trouble
 	by := map[[2]string]*trouble{}
 	for _, n := range r.Nodes {
-		if n.State != "failed" && n.State != "blocked" && n.State != "skipped" {
+		if n.State != "failed" && n.State != "blocked" && n.State != "skipped" && !(n.State == "held" && n.Why != "") {
 			continue
 		}
 		key := [2]string{n.State, n.Why}

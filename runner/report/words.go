@@ -58,7 +58,7 @@ func (r Report) counts() string {
 		by[n.State]++
 	}
 	parts := []string{plural(by["done"], "node") + " done"}
-	for _, state := range []string{"failed", "blocked", "skipped", "running", "waiting"} {
+	for _, state := range []string{"failed", "blocked", "skipped", "held", "running", "waiting"} {
 		if by[state] > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", by[state], state))
 		}
