@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/fleetup/fleetup/runner"
 )
 
@@ -160,6 +162,30 @@ func TestServices(t *testing.T) {
 		r := From(append([]event{{Event: runner.EventStarted, Time: at(0)}}, tc.events...))
 		if len(r.Services) != 1 || r.Services[0].least() != tc.want {
 			t.Errorf("%s: %q; want %q", tc.name, r.Services[0].least(), tc.want)
+		}
+	}
+}
+
+// TestCell: whatever a text holds, a table of GitHub's Markdown takes it for one cell, and shows it as it is.
+func TestCell(t *testing.T) {
+	for _, s := range []string{"a|b", `grep 'a\|b' file`, `C:\|`, `ends in \`, `\\|`, "two\nlines", "*bold* _and_ [link](x)"} {
+		cells, shown := 1, strings.Builder{}
+		for rest := cell(s); rest != ""; rest = rest[1:] {
+			switch {
+			case rest[0] == '\\' && len(rest) > 1 && strings.ContainsRune(`\|[*_`, rune(rest[1])):
+				rest = rest[1:]
+			case rest[0] == '\\':
+				t.Errorf("%q: a backslash at %q that escapes nothing", s, rest)
+			case rest[0] == '|':
+				cells++
+			case strings.ContainsRune("*_[`", rune(rest[0])):
+				t.Errorf("%q: %q is markup", s, rest)
+			}
+			shown.WriteByte(rest[0])
+		}
+		want := strings.NewReplacer("'", "&#39;", "\n", " ").Replace(s)
+		if diff := cmp.Diff(want, shown.String()); cells != 1 || diff != "" {
+			t.Errorf("%q: %d cells: %s", s, cells, diff)
 		}
 	}
 }

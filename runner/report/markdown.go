@@ -40,9 +40,10 @@ func (r Report) markdownProof(p *page) {
 	p.printf("\n")
 }
 
-// cell makes a string safe in a cell of a table, and keeps HTML in it from being HTML.
+// cell makes a string safe in a cell of a table, and keeps HTML in it from being HTML. A backslash of its own would undo the one
+// before a bar.
 func cell(s string) string {
-	return strings.NewReplacer("\n", " ", "\r", " ", "|", `\|`, "`", "'", "[", `\[`, "*", `\*`, "_", `\_`).Replace(text(s))
+	return strings.NewReplacer(`\`, `\\`, "\n", " ", "\r", " ", "|", `\|`, "`", "'", "[", `\[`, "*", `\*`, "_", `\_`).Replace(text(s))
 }
 
 // page writes, and keeps the first error.
