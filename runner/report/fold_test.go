@@ -189,3 +189,23 @@ func TestCell(t *testing.T) {
 		}
 	}
 }
+
+// TestNoNulls: a list is a list in the JSON, also where nothing is in it: of an empty run, of a node that nothing happened to, of an order
+// that was cut off before its first phase.
+func TestNoNulls(t *testing.T) {
+	for name, events := range map[string][]event{
+		"no events": nil,
+		"skipped":   {{Event: runner.EventStarted}, {Event: runner.EventSkipped, Node: "n1"}},
+		"cut off":   {{Event: runner.EventStarted}, {Event: runner.EventOrder, Node: "n1", Order: "upgrade"}},
+	} {
+		r := From(events)
+		if got := written(t, r)["json"]; strings.Contains(got, "null") {
+			t.Errorf("%s: %s", name, got)
+		}
+		for _, n := range r.Nodes { // and the report is as it was
+			if n.Waits != nil || len(n.Orders) > 0 && n.Orders[0].Phases != nil {
+				t.Errorf("%s: writing it has changed it: %+v", name, n)
+			}
+		}
+	}
+}

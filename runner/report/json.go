@@ -3,6 +3,7 @@ package report
 import (
 	"encoding/json"
 	"io"
+	"slices"
 )
 
 // JSON writes the report as one document.
@@ -17,6 +18,18 @@ func (r Report) listed() Report {
 	fill(&r.Soaks)
 	fill(&r.Pickups)
 	fill(&r.Messages)
+	r.Nodes = slices.Clone(r.Nodes)
+	for i := range r.Nodes {
+		n := &r.Nodes[i]
+		fill(&n.Orders)
+		fill(&n.Changes)
+		fill(&n.Waits)
+		fill(&n.Remarks)
+		n.Orders = slices.Clone(n.Orders)
+		for k := range n.Orders {
+			fill(&n.Orders[k].Phases)
+		}
+	}
 	return r
 }
 
