@@ -105,7 +105,11 @@ func unsafe(v any) bool {
 // fail notes that a key of this step can't be used with the parameters that it was given. One that is nothing but a
 // parameter is that one's problem, on the inventory's line.
 func (b *binding) fail(key, format string, args ...any) {
-	raw, _ := b.keys[key].(string)
+	v, ok := b.keys[key]
+	if !ok {
+		v = b.common[key]
+	}
+	raw, _ := v.(string)
 	if m := placeholder.FindStringSubmatch(raw); m != nil && m[0] == raw {
 		*b.problems = append(*b.problems, Problem{Key: m[1], Message: fmt.Sprintf(format, args...)})
 		return

@@ -113,6 +113,28 @@ func TestBindProblems(t *testing.T) {
 	}
 }
 
+// TestBindBlames: a key that is nothing but a parameter is the inventory's problem, by the parameter's name, also where every step
+// may have that key; one that the playbook puts together is the playbook's, with its line.
+func TestBindBlames(t *testing.T) {
+	t.Parallel()
+	for step, want := range map[string]string{
+		`timeout = "{{.v}}"`:    `v: "soon" is no duration`,
+		`stop = "{{.v}}"`:       `v: "soon": one of nothing, kubelet, runtime`,
+		`disruptive = "{{.v}}"`: "v: must be true or false",
+		`repeatable = "{{.v}}"`: "v: must be true or false",
+		`running = "{{.v}}"`:    "v: must be true or false",
+		`timeout = "{{.v}}er"`:  `own.toml:3: steps[0].timeout: "sooner" is no duration`,
+	} {
+		book, err := load(t, "[params]\nv = {}\n[[steps]]\ncheck = \"true\"\napply = \"true\"\n"+step+"\n")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err = book.Bind(map[string]any{"v": "soon"}, Target{}); err == nil || !strings.Contains(err.Error(), want) || strings.HasPrefix(want, "v: ") != strings.HasPrefix(err.Error(), "v: ") {
+			t.Errorf("%s: got %v\nwant %s", step, err, want)
+		}
+	}
+}
+
 func TestStepProblems(t *testing.T) {
 	t.Parallel()
 	for step, want := range map[string]string{
