@@ -1,10 +1,12 @@
 package notify
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -160,4 +162,74 @@ func TestSecondAttempt(t *testing.T) {
 			t.Errorf("%v after %d attempts and %s", err, asked, time.Since(begun))
 		}
 	})
+}
+
+// answering is a network on which each connection is one request, and gets the next of some answers.
+func answering(answers ...string) (dial Dialler, got *[]string) {
+	got = &[]string{}
+	return func(context.Context, string, string) (net.Conn, error) {
+		here, there := net.Pipe()
+		go func() {
+			defer there.Close()
+			r, err := http.ReadRequest(bufio.NewReader(there))
+			if err != nil {
+				return
+			}
+			*got = append(*got, r.URL.Path)
+			fmt.Fprintf(there, "HTTP/1.1 %s\r\nContent-Length: 0\r\n\r\n", answers[min(len(*got), len(answers))-1])
+		}()
+		return here, nil
+	}, got
+}
+
+// TestAnswers: a message that is taken at the second attempt arrived, and nobody is troubled; a redirect is no way for a token to go,
+// so it is an answer as any other that isn't good.
+func TestAnswers(t *testing.T) {
+	for _, tc := range []struct {
+		name    string
+		answers []string
+		asked   int
+		said    string
+	}{
+		{"taken", []string{"204 No Content"}, 1, ""},
+		{"taken at the second attempt", []string{"503 Service Unavailable", "200 OK"}, 2, ""},
+		{"never taken", []string{"503 Service Unavailable"}, 2, `notify[0]: "halted" could not be sent: it answered 503 Service Unavailable`},
+		{"sent elsewhere", []string{"302 Found\r\nLocation: http://other.example/T0K3N"}, 2, `notify[0]: "halted" could not be sent: it answered 302 Found`},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var h heard
+				dial, got := answering(tc.answers...)
+				n := Start([]Receiver{{Name: "notify[0]", URL: fixed("http://hook.example/T0K3N"), Events: []string{"halted"}}}, dial, h.say)
+				n.Send(Message{Event: "halted"})
+				n.Close(20 * time.Second)
+				if said := strings.Join(h.lines, "\n"); len(*got) != tc.asked || said != tc.said {
+					t.Errorf("asked %q, said %q", *got, said)
+				}
+			})
+		})
+	}
+}
+
+// TestRedacted: whatever a service quotes of its receiver's URL, whole or in part, as written or decoded, nothing of a secret is left.
+func TestRedacted(t *testing.T) {
+	const raw = "slack://hook:xoxb-S3CRET%2FA@T0K3N-CHANNEL/S3CRET%20PATH?key=S3CRET%2BKEY&n=1#S3CRETFRAGMENT"
+	for _, text := range []string{
+		raw, "post " + raw + ": no", `Post "https://api.example.com/S3CRET%20PATH": EOF`, "token xoxb-S3CRET/A is no good", "token xoxb-S3CRET%2FA is no good",
+		"channel T0K3N-CHANNEL isn't there", "path /S3CRET PATH", "path /S3CRET%20PATH", "key=S3CRET%2BKEY", "key=S3CRET%2BKEY&n=1", "key S3CRET+KEY", "fragment S3CRETFRAGMENT",
+		"in\n  many\tlines S3CRET+KEY",
+	} {
+		got := redacted(text, raw)
+		for _, secret := range []string{"S3CRET", "T0K3N", "xoxb"} {
+			if strings.Contains(got, secret) {
+				t.Errorf("%q\nshows %q: %q", text, secret, got)
+			}
+		}
+		if strings.ContainsAny(got, "\n\t") {
+			t.Errorf("more than a line: %q", got)
+		}
+	}
+	if got := redacted("it answered 403 Forbidden", raw); got != "it answered 403 Forbidden" {
+		t.Errorf("the cause is gone: %q", got)
+	}
 }

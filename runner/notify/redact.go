@@ -24,19 +24,20 @@ func redacted(text, raw string) string {
 	return strings.Join(strings.Fields(text), " ")
 }
 
-// parts are the pieces of a URL that may be secrets: all but its scheme, and words too short to be one.
+// parts are the pieces of a URL that may be secrets, as written and decoded: all but its scheme, and words too short to be one.
 func parts(raw string) []string {
 	u, err := url.Parse(strings.TrimSpace(raw))
 	if err != nil {
 		return nil
 	}
-	all := []string{u.Host, u.Path, u.RawQuery, u.Fragment, u.User.Username()}
+	all := []string{u.Host, u.Path, u.EscapedPath(), u.RawQuery, u.Fragment, u.EscapedFragment(), u.User.Username()}
 	if password, ok := u.User.Password(); ok {
 		all = append(all, password)
 	}
 	for _, values := range u.Query() {
 		all = append(all, values...)
 	}
-	all = append(all, strings.FieldsFunc(u.Host+"/"+u.Path+"/"+u.User.String(), func(r rune) bool { return strings.ContainsRune("/:@", r) })...)
+	whole := strings.Join([]string{u.Host, u.Path, u.EscapedPath(), u.User.String(), u.RawQuery}, "/")
+	all = append(all, strings.FieldsFunc(whole, func(r rune) bool { return strings.ContainsRune("/:@&=", r) })...)
 	return slices.DeleteFunc(all, func(s string) bool { return len(s) < 5 })
 }
