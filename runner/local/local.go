@@ -19,6 +19,7 @@ import (
 	"strings"
 	"syscall"
 	"time"
+	"unicode"
 )
 
 // Command is a program with its arguments.
@@ -139,7 +140,7 @@ func printable(r rune) rune {
 	switch {
 	case r == '\t':
 		return ' '
-	case r < ' ' || r == 127 || r == '\uFFFD':
+	case unicode.IsControl(r) || r == '\uFFFD': // those from U+0080 on too: U+009B begins an escape sequence by itself
 		return -1
 	}
 	return r

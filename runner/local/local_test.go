@@ -28,6 +28,7 @@ func TestRun(t *testing.T) {
 		{"both streams, line by line", `echo one; echo two >&2; printf three`, []string{"one", "two", "three"}, ""},
 		{"its exit code", `echo no; exit 3`, []string{"no"}, "sh: exit status 3"},
 		{"control characters and empty lines", `printf 'a\033[31mb\tc\n\n \r\nd\n'`, []string{"a[31mb c", "d"}, ""},
+		{"control characters of the second kind", `printf 'a\302\2332Jb\302\205c\377d é\n'`, []string{"a2Jbcd é"}, ""},
 		{"a signal", `kill -9 $$`, nil, "sh: signal: killed"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
