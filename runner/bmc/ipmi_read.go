@@ -82,11 +82,20 @@ func (b *lanplus) Log(ctx context.Context, n int) (entries []Entry, err error) {
 	return entries[max(len(entries)-n, 0):], err
 }
 
+// selEntry reads a record of the log (IPMI 2.0, 32). The end of something bad is written down as its begin is, and go-ipmi calls it
+// as bad.
 func selEntry(s *types.SEL) Entry {
 	switch {
 	case s.Standard != nil:
-		e := Entry{Time: s.Standard.Timestamp.UTC(), Severity: severity(string(s.Standard.EventSeverity()))}
-		e.Text = fmt.Sprintf("%s #%#02x: %s", s.Standard.SensorType, uint8(s.Standard.SensorNumber), s.Standard.EventString())
+		r := s.Standard
+		e := Entry{Time: r.Timestamp.UTC(), Severity: severity(string(r.EventSeverity()))}
+		e.Text = fmt.Sprintf("%s #%#02x: %s", r.SensorType, uint8(r.SensorNumber), r.EventString())
+		if r.EventDir {
+			e.Text += " (deasserted)"
+			if severity(string(r.EventReadingType.EventSeverity(r.SensorType, r.EventData, false))) != "ok" {
+				e.Severity = "ok"
+			}
+		}
 		return e
 	case s.OEMTimestamped != nil:
 		return Entry{Time: s.OEMTimestamped.Timestamp.UTC(), Severity: "ok", Text: fmt.Sprintf("record %#04x of the vendor's own kind", s.RecordID)}
