@@ -19,6 +19,8 @@ import (
 	"errors"
 	"sync"
 	"time"
+
+	"github.com/fleetup/fleetup/runner/parts"
 )
 
 // Runner carries out one run in one process. Fill in the exported fields, then call Go once.
@@ -74,11 +76,11 @@ type Runner struct {
 	pendNext time.Time // when it may be tried again after a failure
 }
 
-// emit journals an event, folds it and shows it, in that order.
+// emit journals an event, folds it and shows it, in that order. What machines print is in its message, so that is made plain.
 func (r *Runner) emit(e Event) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	e.Version, e.Run, e.Time = 1, r.Run, time.Now().UTC()
+	e.Version, e.Run, e.Time, e.Message = 1, r.Run, time.Now().UTC(), parts.Plain(e.Message)
 	if err := r.Journal.Append(&e); err != nil {
 		return &journalError{err}
 	}

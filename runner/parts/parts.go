@@ -45,10 +45,10 @@ func Ask(ctx context.Context, run func(ctx context.Context, script string) (stri
 // Part is the answer to one question.
 type Part struct{ Name, Of, Text string }
 
-// Split cuts what a script printed, or what is left of it, into its parts.
+// Split cuts what a script printed, or what is left of it, into its parts: plain ones, for a process can call itself anything.
 func Split(out string) []Part {
 	var all []Part
-	for _, piece := range strings.Split("\n"+out, "\n"+Mark)[1:] {
+	for _, piece := range strings.Split("\n"+Plain(out), "\n"+Mark)[1:] {
 		head, text, _ := strings.Cut(piece, "\n")
 		name, of, _ := strings.Cut(strings.TrimRight(head, "\r"), " ")
 		all = append(all, Part{name, of, text})

@@ -62,3 +62,29 @@ func TestAskCutOff(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestPlain: nothing that a machine prints does anything to a terminal, and what it says is still there.
+func TestPlain(t *testing.T) {
+	for text, want := range map[string]string{
+		"nothing to hide\n\tat all, é → ✓":                     "nothing to hide\n\tat all, é → ✓",
+		"\x1b[1;31mERROR\x1b[0m disk":                          "ERROR disk",
+		"\x1b[2J\x1b[H\x1b[?25lgone":                           "gone",
+		"\u009b2Jthe second kind\u0085":                        "the second kind",
+		"\x1b]0;root@prod\x07title":                            "title",
+		"\x1b]8;;http://evil\x1b\\link\x1b]8;;\x1b\\":          "link",
+		"\x1b]0;without an end\nnext line":                     "\nnext line",
+		"\x1bcreset \x1b(Bset \x1b":                            "reset set ",
+		"flashing   1 %\rflashing  50 %\rflashing 100 %\r\nok": "flashing 100 %\nok",
+		"dos\r\nlines\r\n":                                     "dos\nlines\n",
+		"bell\a back\b null\x00 delete\x7f":                    "bell back null delete",
+	} {
+		if got := Plain(text); got != want {
+			t.Errorf("%q is shown as %q, want %q", text, got, want)
+		}
+	}
+	for _, p := range Split(Mark + "top\n1 \x1b[2Jevil\n" + Mark + "end\n") {
+		if strings.Contains(p.Text, "\x1b") {
+			t.Errorf("%+v", p)
+		}
+	}
+}
