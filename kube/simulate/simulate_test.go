@@ -116,6 +116,41 @@ func claiming(p *corev1.Pod) {
 	p.Spec.Volumes = []corev1.Volume{{VolumeSource: corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: p.Name}}}}
 }
 
+// node changes one.
+func (c *cluster) node(name string, change func(*corev1.Node)) *cluster {
+	for _, n := range c.Nodes {
+		if n.Name == name {
+			change(n)
+		}
+	}
+	return c
+}
+
+// volumesOn binds each pod's claim to a volume that only one node reaches.
+func (c *cluster) volumesOn(node string) *cluster {
+	only := corev1.NodeSelectorTerm{MatchExpressions: []corev1.NodeSelectorRequirement{{Key: corev1.LabelHostname, Operator: corev1.NodeSelectorOpIn, Values: []string{node}}}}
+	c.Volumes = map[string]*corev1.VolumeNodeAffinity{}
+	for _, p := range c.Pods {
+		c.Volumes["shop/"+p.Name] = &corev1.VolumeNodeAffinity{Required: &corev1.NodeSelector{NodeSelectorTerms: []corev1.NodeSelectorTerm{only}}}
+	}
+	return c
+}
+
+func dedicated(n *corev1.Node) {
+	n.Spec.Taints = []corev1.Taint{{Key: "dedicated", Value: "gpu", Effect: corev1.TaintEffectNoSchedule}}
+}
+
+func tolerant(p *corev1.Pod) {
+	p.Spec.Tolerations = []corev1.Toleration{{Key: "dedicated", Operator: corev1.TolerationOpEqual, Value: "gpu"}}
+}
+
+// listening takes a port of its node.
+func listening(protocol corev1.Protocol, ip string) func(*corev1.Pod) {
+	return func(p *corev1.Pod) {
+		p.Spec.Containers[0].Ports = []corev1.ContainerPort{{HostPort: 53, Protocol: protocol, HostIP: ip}}
+	}
+}
+
 func (c *cluster) rules(change func(*simulate.Rules)) *cluster {
 	before := c.Rules
 	c.Rules = func(p *corev1.Pod, node string) simulate.Rules {
@@ -280,6 +315,24 @@ func TestRun(t *testing.T) {
 		{"no more volumes than a node can attach", nodes(3).pods("db", "100m", "n1 n2 n3", claiming).attachable(1, "n2", "n3"), oneByOne("n1"),
 			"n1: 1 moves, shop/db-1 homeless for 5m0s: 0/3 nodes are available: 2 node(s) exceed max volume count, 1 node(s) were unschedulable"},
 		{"as many as it can", nodes(2).pods("db", "100m", "n1 n2", claiming).attachable(2, "n2"), oneByOne("n1"), "n1: 1 moves"},
+		{"a taint", nodes(2).node("n2", dedicated).pods("web", "100m", "n1"), oneByOne("n1"),
+			"n1: 1 moves, shop/web-1 homeless for 5m0s: 0/2 nodes are available: 1 node(s) had untolerated taint(s) {dedicated: gpu}, 1 node(s) were unschedulable"},
+		{"a taint that is tolerated", nodes(2).node("n2", dedicated).pods("web", "100m", "n1", tolerant), oneByOne("n1"), "n1: 1 moves"},
+		{"a taint that only dislikes", nodes(2).node("n2", func(n *corev1.Node) { dedicated(n); n.Spec.Taints[0].Effect = corev1.TaintEffectPreferNoSchedule }).
+			pods("web", "100m", "n1"), oneByOne("n1"), "n1: 1 moves"},
+		{"a port of the host", nodes(2).pods("dns", "100m", "n1 n2", listening("", "")), oneByOne("n1"),
+			"n1: 1 moves, shop/dns-1 homeless for 5m0s: 0/2 nodes are available: 1 node(s) didn't have free ports for the requested pod ports, 1 node(s) were unschedulable"},
+		{"the same port at one of its addresses", nodes(2).pods("dns", "100m", "n1", listening("TCP", "10.0.0.1")).pods("all", "100m", "n2", listening("", "0.0.0.0")), oneByOne("n1"),
+			"n1: 1 moves, shop/dns-1 homeless for 5m0s: 0/2 nodes are available: 1 node(s) didn't have free ports for the requested pod ports, 1 node(s) were unschedulable"},
+		{"the same port of another protocol", nodes(2).pods("dns", "100m", "n1", listening("UDP", "")).pods("web", "100m", "n2", listening("TCP", "")), oneByOne("n1"), "n1: 1 moves"},
+		{"a volume that only one node reaches", nodes(2).pods("db", "100m", "n1", claiming).volumesOn("n1"), oneByOne("n1"),
+			"n1: 1 moves, shop/db-1 homeless for 5m0s: 0/2 nodes are available: 1 node(s) didn't match PersistentVolume's node affinity, 1 node(s) were unschedulable"},
+		{"no more pods than a kubelet takes", nodes(2).node("n2", func(n *corev1.Node) { n.Status.Allocatable[corev1.ResourcePods] = resource.MustParse("1") }).
+			pods("web", "100m", "n1 n2"), oneByOne("n1"),
+			"n1: 1 moves, shop/web-1 homeless for 5m0s: 0/2 nodes are available: 1 Too many pods, 1 node(s) were unschedulable"},
+		{"a node that spreading knows nothing of", nodes(2).node("n2", func(n *corev1.Node) { delete(n.Labels, corev1.LabelTopologyZone) }).
+			pods("web", "100m", "n1", spread(corev1.LabelTopologyZone)), oneByOne("n1"),
+			"n1: 1 moves, shop/web-1 homeless for 5m0s: 0/2 nodes are available: 1 node(s) didn't match pod topology spread constraints (missing required label), 1 node(s) were unschedulable"},
 		{"opened only", nodes(2).pods("web", "1500m", "n1 n2 -"), []simulate.Turn{{Node: "n1", Opens: true}}, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
