@@ -159,3 +159,46 @@ func TestPod(t *testing.T) {
 		t.Error(data)
 	}
 }
+
+// TestWhatBecomesOfThePod: by fleetup's exit codes. What another try would say again ends the Job; what was cut off, or died, is tried
+// again, and only what died is counted.
+func TestWhatBecomesOfThePod(t *testing.T) {
+	spec := sample().cronJob("x", Schedule{Cron: "0 1 * * *"}).Spec.JobTemplate.Spec
+	becomes := func(code int32, disrupted bool) string {
+		for _, r := range spec.PodFailurePolicy.Rules { // the first that matches decides
+			byCode := r.OnExitCodes != nil && r.OnExitCodes.Operator == batchv1.PodFailurePolicyOnExitCodesOpIn && slices.Contains(r.OnExitCodes.Values, code)
+			if byCode || r.OnExitCodes == nil && disrupted {
+				return string(r.Action)
+			}
+		}
+		return "Count"
+	}
+	for _, tc := range []struct {
+		what      string
+		code      int32
+		disrupted bool
+		want      string
+	}{
+		{"a node failed", 1, false, "FailJob"},
+		{"a halt", 3, false, "FailJob"},
+		{"another run", 4, false, "FailJob"},
+		{"the window is over", 5, false, "FailJob"},
+		{"called wrongly", 64, false, "FailJob"},
+		{"a wrong inventory", 65, false, "FailJob"},
+		{"a wrong inventory, on a node that is drained", 65, true, "FailJob"},
+		{"handed over, or asked to end", 130, false, "Ignore"},
+		{"evicted", 143, true, "Ignore"},
+		{"out of memory", 137, false, "Count"},
+		{"a panic", 2, false, "Count"},
+	} {
+		if got := becomes(tc.code, tc.disrupted); got != tc.want {
+			t.Errorf("%s, exit %d: %s, want %s", tc.what, tc.code, got, tc.want)
+		}
+	}
+	if pod := spec.Template.Spec; pod.RestartPolicy != corev1.RestartPolicyNever { // or the policy counts for nothing (Job, podFailurePolicy)
+		t.Errorf("restart policy %s", pod.RestartPolicy)
+	}
+	if *spec.BackoffLimit < 1 {
+		t.Error("a pod whose node died isn't followed by another")
+	}
+}
