@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"k8s.io/apimachinery/pkg/api/resource"
 	"sigs.k8s.io/yaml"
 
 	"github.com/fleetup/fleetup/inventory"
@@ -40,9 +41,10 @@ func (a *app) jobCommand() *cobra.Command {
 		Long: `Print the objects that make runs inside the cluster, or apply them: a CronJob for each [[window]], a ServiceAccount with
 exactly the rights that this inventory needs, a ConfigMap with the inventory and its playbooks, and a claim for the journals.
 
-Keys, known_hosts and tokens stay in Secrets that you make; which keys they need is printed on stderr. --limit and --set go
-along. The runner takes the node that it runs on last, and hands over to a pod elsewhere; where none could start, that node
-is left, and said. A run that was halted stays halted, and exits 3, until "fleetup resume".
+Keys, known_hosts and tokens stay in Secrets that you make, each under its file's name, so that two files may not be called
+alike; which keys the Secrets need is printed on stderr. --limit and --set go along. The runner takes the node that it runs
+on last, and hands over to a pod elsewhere; where none could start, that node is left, and said. A run that was halted stays
+halted, and exits 3, until "fleetup resume".
 
 Windows that overlap or adjoin are one to a run, so a job's deadline lies beyond the last of them and what may then be in
 flight. A job that finds another run at work waits for its end, and does what that leaves.
@@ -154,6 +156,24 @@ func (jf *jobFlags) complete(f *inventory.Fleet) error {
 	}
 	if jf.claim == "none" {
 		jf.claim = ""
+	}
+	return jf.fits(len(f.Windows))
+}
+
+// mostCronJob is how long a CronJob's name may be: its Jobs add eleven characters (Kubernetes: concepts/workloads/controllers/cron-jobs).
+const mostCronJob = 52
+
+// fits refuses what the API server would, once the objects are printed and applied somewhere.
+func (jf *jobFlags) fits(windows int) error {
+	longest := jf.name
+	if jf.schedule == "" && windows > 1 {
+		longest += fmt.Sprintf("-%d", windows)
+	}
+	if len(longest) > mostCronJob {
+		return usage("--name: %q is too long for a CronJob, whose name has %d characters at most", longest, mostCronJob)
+	}
+	if size, err := resource.ParseQuantity(jf.size); jf.claim != "" && (err != nil || size.Sign() <= 0) {
+		return usage("--claim-size %q is no size: write it as 1Gi", jf.size)
 	}
 	return nil
 }

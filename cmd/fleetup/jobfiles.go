@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"os"
@@ -25,7 +26,7 @@ func (a *app) jobOf(f *inventory.Fleet, hosts []inventory.Host, jf jobFlags) (ma
 	if err != nil {
 		return manifests.Job{}, err
 	}
-	in := pod{folder: folderOf(f.Path)}
+	in := pod{folder: folderOf(f.Path), keys: map[string]string{}}
 	in.home, _ = os.UserHomeDir()
 	j := manifests.Job{
 		Name: jf.name, Namespace: jf.namespace, Image: jf.image, Schedules: schedules, Files: files,
@@ -49,7 +50,7 @@ func (a *app) jobOf(f *inventory.Fleet, hosts []inventory.Host, jf jobFlags) (ma
 	if ca := f.Prometheus.CAFile; ca != "" {
 		j.Secrets = append(j.Secrets, in.mounted(jf.secret, ca))
 	}
-	return j, nil
+	return j, in.clash
 }
 
 // rules are what the job's account is granted: what its command asks of the API, and no more.
@@ -140,10 +141,14 @@ func folderOf(file string) string {
 }
 
 // pod knows where a file of this machine is found in the pod.
-type pod struct{ folder, home string }
+type pod struct {
+	folder, home string
+	keys         map[string]string // by Secret and key: the file that it holds
+	clash        error             // two files would be one key
+}
 
 // in is the file's path there: below the inventory's folder and below home as here, all else at the same place.
-func (p pod) in(file string) string {
+func (p *pod) in(file string) string {
 	for _, base := range []struct{ here, there string }{{p.folder, manifests.Folder}, {p.home, manifests.Home}} {
 		if rest, err := filepath.Rel(base.here, file); base.here != "" && err == nil && filepath.IsLocal(rest) {
 			return path.Join(base.there, filepath.ToSlash(rest))
@@ -152,22 +157,35 @@ func (p pod) in(file string) string {
 	return file
 }
 
-func (p pod) mounted(secret, file string) manifests.Mounted {
-	return manifests.Mounted{Secret: secret, Key: filepath.Base(file), Path: p.in(file)}
+// mounted is a file as a key of a Secret. Another file of the same name would be shown what this one holds, so that two machines got
+// one password, or one key.
+func (p *pod) mounted(secret, file string) manifests.Mounted {
+	key := filepath.Base(file)
+	if other := cmp.Or(p.keys[secret+"/"+key], file); other != file && p.clash == nil {
+		p.clash = usage("%s and %s would be one key, %q, of the Secret %s: call one of these files otherwise", other, file, key, secret)
+	}
+	p.keys[secret+"/"+key] = file
+	return manifests.Mounted{Secret: secret, Key: key, Path: p.in(file)}
 }
 
 // sshFiles are the keys and known_hosts that hosts name, each at its path, and all others in ~/.ssh, where they are looked
-// for without being named.
-func (p pod) sshFiles(hosts []inventory.Host, secret string) []manifests.Mounted {
+// for without being named. Files of known hosts that are called alike are one: it holds the hosts of all.
+func (p *pod) sshFiles(hosts []inventory.Host, secret string) []manifests.Mounted {
 	usual := path.Join(manifests.Home, ".ssh")
 	mounted := []manifests.Mounted{{Secret: secret, Path: usual}}
 	seen := map[string]bool{}
+	add := func(m manifests.Mounted) {
+		if !seen[m.Path] && path.Dir(m.Path) != usual {
+			seen[m.Path] = true
+			mounted = append(mounted, m)
+		}
+	}
 	for _, h := range hosts {
-		for _, file := range slices.Concat(h.SSH.IdentityFiles, h.SSH.KnownHosts) {
-			if m := p.mounted(secret, file); !seen[m.Path] && path.Dir(m.Path) != usual {
-				seen[m.Path] = true
-				mounted = append(mounted, m)
-			}
+		for _, file := range h.SSH.IdentityFiles {
+			add(p.mounted(secret, file))
+		}
+		for _, file := range h.SSH.KnownHosts {
+			add(manifests.Mounted{Secret: secret, Key: filepath.Base(file), Path: p.in(file)})
 		}
 	}
 	return mounted
