@@ -213,7 +213,7 @@ func (a *app) validFlags(c *cobra.Command) error {
 		formats = append(formats, "markdown")
 	}
 	if !slices.Contains(formats, a.flags.output) {
-		return usage("--output %q: it is %s", a.flags.output, strings.Join(formats, " or "))
+		return usage("--output %q: it is %s", a.flags.output, oneOf(formats))
 	}
 	return nil
 }

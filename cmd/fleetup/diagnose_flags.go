@@ -109,7 +109,7 @@ func (o diagnoseFlags) check(args, command []string) error {
 	case !o.watch && o.every != everyDefault:
 		return usage("--every says how often --watch looks: it goes with --watch")
 	case o.watch && o.every < time.Second:
-		return usage("--every %s: a second at least", o.every)
+		return usage("--every %s: a second at least", short(o.every))
 	case o.bundle != "" && modes > 0:
 		return usage("--bundle goes with the usual look alone")
 	case o.bundle != "" && !strings.HasSuffix(o.bundle, ".tar.zst"):
@@ -118,12 +118,14 @@ func (o diagnoseFlags) check(args, command []string) error {
 		return usage("--hardware, --perf, --logs and --pod look at different things: one at a time")
 	case modes > 0 && o.onlyNew:
 		return usage("--only-new is of the findings: not with --hardware, --perf, --logs or --pod")
+	case o.pid < 0:
+		return usage("--pid %d: a process has a number above 0", o.pid)
 	case o.pid != 0 && o.perf == 0:
 		return usage("--pid says of which process --perf takes samples: give --perf 10s too")
 	case o.pid != 0 && len(args) != 2:
 		return usage("--pid is a process of one machine: name that one")
 	case o.perf != 0 && (o.perf < time.Second || o.perf > time.Hour):
-		return usage("--perf %s: from a second to an hour", o.perf)
+		return usage("--perf %s: from a second to an hour", short(o.perf))
 	case o.pod != "" && len(command) == 0:
 		return usage("--pod runs a command: put it after --")
 	case o.pod == "" && len(command) > 0:

@@ -29,9 +29,10 @@ func (a *app) execCommand() *cobra.Command {
 when a host failed or couldn't be reached. Several words are joined with spaces, as ssh does.`,
 		Args: cobra.MinimumNArgs(2),
 		RunE: func(c *cobra.Command, args []string) error {
-			ctx, cancel := context.WithTimeout(c.Context(), timeout)
-			defer cancel()
-			return a.exec(ctx, args[0], strings.Join(args[1:], " "))
+			if timeout == 0 {
+				return usage("--timeout 0s: no host answers at once; give them some time, such as 5m")
+			}
+			return a.exec(c.Context(), args[0], strings.Join(args[1:], " "), timeout)
 		},
 	}
 	durationVar(c.Flags(), &timeout, "timeout", 5*time.Minute, "`TIME` for all hosts together")
@@ -47,7 +48,7 @@ type answer struct {
 	Error  string `json:"error,omitempty"`
 }
 
-func (a *app) exec(ctx context.Context, path, command string) error {
+func (a *app) exec(ctx context.Context, path, command string, timeout time.Duration) error {
 	f, hosts, err := a.load(path, needs{})
 	if err != nil {
 		return err
@@ -56,10 +57,12 @@ func (a *app) exec(ctx context.Context, path, command string) error {
 	defer release()
 	n := a.network(f)
 	defer n.Close()
+	within, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
 	answers := make([]answer, len(hosts))
 	var wg sync.WaitGroup
 	for i, h := range hosts {
-		wg.Go(func() { answers[i] = a.execOn(ctx, n, h, command) })
+		wg.Go(func() { answers[i] = a.execOn(within, n, h, command).within(timeout) })
 	}
 	wg.Wait()
 	err = a.showAnswers(answers)
@@ -67,6 +70,14 @@ func (a *app) exec(ctx context.Context, path, command string) error {
 		return silent(exitInterrupted)
 	}
 	return err
+}
+
+// within words that the time was up.
+func (r answer) within(timeout time.Duration) answer {
+	if strings.HasSuffix(r.Error, context.DeadlineExceeded.Error()) {
+		r.Error = fmt.Sprintf("no answer within %s: --timeout gives it more", short(timeout))
+	}
+	return r
 }
 
 func (a *app) execOn(ctx context.Context, n *remote.Net, h inventory.Host, command string) answer {

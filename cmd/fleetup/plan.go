@@ -9,7 +9,6 @@ import (
 	"os"
 	"slices"
 
-	"github.com/google/renameio/v2"
 	"github.com/spf13/cobra"
 
 	"github.com/fleetup/fleetup/runner"
@@ -132,7 +131,7 @@ func (s *session) showPlan(p savedPlan, found map[string]*runner.Surveyed, fc fo
 		if err != nil {
 			return err
 		}
-		if err := renameio.WriteFile(save, append(b, '\n'), 0o600); err != nil {
+		if err := writeFile(save, append(b, '\n')); err != nil {
 			return fmt.Errorf("the plan could not be saved: %w", err)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 
 	"github.com/google/renameio/v2"
@@ -78,11 +79,22 @@ func (a *app) report(inventory, run, file string) error {
 	if err := write(&b); err != nil {
 		return err
 	}
-	if err := renameio.WriteFile(file, b.Bytes(), 0o600); err != nil { // as the journal: whoever made it gives it to others
+	if err := writeFile(file, b.Bytes()); err != nil {
 		return fmt.Errorf("report: %w", err)
 	}
 	fmt.Fprintln(paper(a.out), file)
 	return nil
+}
+
+// writeFile writes a file whole or not at all, readable by its owner alone as a journal is: whoever made it gives it to others.
+func writeFile(path string, text []byte) error {
+	if info, err := os.Stat(filepath.Dir(path)); err != nil || !info.IsDir() {
+		return fmt.Errorf("%s: there is no folder %s", path, filepath.Dir(path))
+	}
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return fmt.Errorf("%s is a folder: name a file in it", path)
+	}
+	return renameio.WriteFile(path, text, 0o600)
 }
 
 // journalOf is the journal of a run of the fleet: of the newest one where run is "".

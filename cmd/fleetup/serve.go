@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"sync"
 
 	"github.com/spf13/cobra"
@@ -34,6 +35,10 @@ func (a *app) serve(ctx context.Context, f serveFlags) (stop func(), err error) 
 	if errors.Is(err, live.ErrBeyond) {
 		return nil, usage("--serve %s: other machines could reach that address, and the page has no login and isn't encrypted; use --serve 127.0.0.1:PORT "+
 			"and go there by `ssh -L PORT:127.0.0.1:PORT`, or allow it with --serve-public", f.address)
+	}
+	var malformed *net.AddrError
+	if errors.As(err, &malformed) {
+		return nil, usage("--serve %q: write ADDRESS:PORT, such as 127.0.0.1:8080, or :8080 for this machine alone", f.address)
 	}
 	if err != nil {
 		return nil, usage("--serve %s: %w", f.address, err)

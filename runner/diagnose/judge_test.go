@@ -284,16 +284,21 @@ func TestThresholds(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	write("space_used_percent = [50, 60]\n")
+	write("space_used_percent = [50, 60.5]\nread_only_mounts = [\"/ro\"]\n")
 	own, err := LoadThresholds(file)
-	if err != nil || own.SpaceUsed != (Level{50, 60}) || own.InodesUsed != defaults(t).InodesUsed {
+	if err != nil || !slices.Equal(own.ReadOnlyMounts, []string{"/ro"}) || own.SpaceUsed != (Level{50, 60.5}) || own.InodesUsed != defaults(t).InodesUsed {
 		t.Errorf("own: %+v, %v", own, err)
 	}
 	for text, want := range map[string]string{
-		"space_used = [1, 2]\n":             "unknown key space_used",
-		"\nspace_used_percent = \"much\"\n": "own.toml",
-		"space_used_percent = [1]\n":        "own.toml",
-		"\n\n=\n":                           "own.toml:3",
+		"space_used = [1, 2]\n":                             "space_used: there is no such key; did you mean space_used_percent?",
+		"much = 1\nmore = 2\n":                              "more: there is no such key; `fleetup diagnose --show-thresholds` shows them all; much: ",
+		"\nspace_used_percent = \"much\"\n":                 "space_used_percent: two numbers, from where on it is a warning and from where on critical, such as [85, 95]",
+		"space_used_percent = [1]\n":                        "space_used_percent: two numbers",
+		"space_used_percent = [1, \"2\"]\n":                 "space_used_percent: two numbers",
+		"space_used_percent = [1, 2, 3]\n":                  "space_used_percent: two numbers",
+		"read_only_mounts = [1]\n":                          "read_only_mounts: a list of folders",
+		"swap_used_percent = 1\nread_only_mounts = \"/\"\n": "read_only_mounts: a list of folders such as [\"/usr\"]; swap_used_percent: two numbers",
+		"\n\n=\n": "own.toml:3",
 	} {
 		write(text)
 		if _, err := LoadThresholds(file); err == nil || !strings.Contains(err.Error(), want) {

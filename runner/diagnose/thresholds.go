@@ -4,8 +4,10 @@ import (
 	_ "embed" // the thresholds
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/BurntSushi/toml"
@@ -118,8 +120,7 @@ func (t *Thresholds) key(of *Level) string {
 	return ""
 }
 
-// LoadThresholds are the defaults, with what stands in file in their place; "" changes none. An unknown key is an error that
-// names it.
+// LoadThresholds are the defaults, with what stands in file in their place; "" changes none. Its error names all that is wrong, each with its key.
 func LoadThresholds(file string) (Thresholds, error) {
 	var t Thresholds
 	if _, err := toml.Decode(DefaultThresholds, &t); err != nil {
@@ -132,20 +133,80 @@ func LoadThresholds(file string) (Thresholds, error) {
 	if err != nil {
 		return t, fmt.Errorf("thresholds: %w", err)
 	}
-	md, err := toml.Decode(string(text), &t)
-	if err != nil {
+	own := map[string]any{}
+	if _, err := toml.Decode(string(text), &own); err != nil {
 		var wrong toml.ParseError
 		if errors.As(err, &wrong) {
 			return t, fmt.Errorf("thresholds: %s:%d: %s", file, wrong.Position.Line, wrong.Message)
 		}
 		return t, fmt.Errorf("thresholds: %s: %w", file, err)
 	}
-	if keys := md.Undecoded(); len(keys) > 0 {
-		var names []string
-		for _, k := range keys {
-			names = append(names, k.String())
+	var problems []string
+	for _, key := range slices.Sorted(maps.Keys(own)) {
+		if problem := t.replace(key, own[key]); problem != "" {
+			problems = append(problems, key+": "+problem)
 		}
-		return t, fmt.Errorf("thresholds: %s: unknown key %s; `fleetup diagnose --show-thresholds` shows them all", file, strings.Join(names, ", "))
+	}
+	if len(problems) > 0 {
+		return t, fmt.Errorf("thresholds: %s: %s", file, strings.Join(problems, "; "))
 	}
 	return t, nil
+}
+
+// replace puts a value of one's own in the place of a default, or says what is wrong with it.
+func (t *Thresholds) replace(key string, value any) (problem string) {
+	v := reflect.ValueOf(t).Elem()
+	nearest := ""
+	for i := range v.NumField() {
+		name := v.Type().Field(i).Tag.Get("toml")
+		if strings.HasPrefix(name, key) || strings.HasPrefix(key, name) {
+			nearest = name
+		}
+		if name != key {
+			continue
+		}
+		switch field := v.Field(i).Addr().Interface().(type) {
+		case *Level:
+			return field.read(value)
+		case *[]string:
+			return readList(field, value)
+		}
+	}
+	if nearest != "" {
+		return "there is no such key; did you mean " + nearest + "?"
+	}
+	return "there is no such key; `fleetup diagnose --show-thresholds` shows them all"
+}
+
+func (l *Level) read(value any) (problem string) {
+	list, _ := value.([]any)
+	var read []float64
+	for _, v := range list {
+		switch n := v.(type) {
+		case float64:
+			read = append(read, n)
+		case int64:
+			read = append(read, float64(n))
+		}
+	}
+	if len(list) != len(l) || len(read) != len(l) {
+		return fmt.Sprintf("two numbers, from where on it is a warning and from where on critical, such as [%g, %g]", l[0], l[1])
+	}
+	copy(l[:], read)
+	return ""
+}
+
+func readList(into *[]string, value any) (problem string) {
+	list, ok := value.([]any)
+	read := []string{}
+	for _, v := range list {
+		if text, is := v.(string); is {
+			read = append(read, text)
+		}
+	}
+	if !ok || len(read) != len(list) {
+		return `a list of folders such as ["/usr"]`
+	}
+	*into = read
+	return ""
 }
