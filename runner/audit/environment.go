@@ -10,8 +10,8 @@ import (
 
 // A pod that nobody makes has its whole spec in its patch, and a patch is printed, kept, and sent to others.
 
-// secretive are words that stand beside secrets in command lines and headers.
-var secretive = regexp.MustCompile(`(?i)passw|secret|token|credential|api-?key|private-?key|authorization|bearer`)
+// secretive are words that stand beside secrets in command lines and headers, and addresses with a password in them.
+var secretive = regexp.MustCompile(`(?i)passw|secret|token|credential|api-?key|private-?key|authorization|bearer|://[^\s/:@]*:[^\s/]+@`)
 
 // keptEnvironment puts what a pod's containers have in their environment literally into a Secret, from the pod itself.
 const keptEnvironment = `get pod %s -o 'jsonpath={range .spec.initContainers[*].env[?(@.value)]}{.name}={.value}{"\n"}{end}` +
