@@ -132,16 +132,17 @@ func (b *lanplus) Parts(ctx context.Context) (parts []Part, err error) {
 	return parts, err
 }
 
-// board is the product that a FRU describes, or else the board.
+// board is the product that a FRU describes, or else the board: many have an area for a product and nothing in it.
 func board(f *types.FRU) (Part, bool) {
-	switch {
-	case f.ProductInfoArea != nil:
-		a := f.ProductInfoArea
-		return Part{
+	if a := f.ProductInfoArea; a != nil {
+		p := Part{
 			Kind: "system", Slot: f.DeviceName, Vendor: field(a.Manufacturer), Model: first(field(a.Name), field(a.PartModel)), Serial: field(a.SerialNumber),
-		}, true
-	case f.BoardInfoArea != nil:
-		a := f.BoardInfoArea
+		}
+		if p.Model+p.Serial != "" {
+			return p, true
+		}
+	}
+	if a := f.BoardInfoArea; a != nil {
 		return Part{Kind: "system", Slot: f.DeviceName, Vendor: field(a.Manufacturer), Model: field(a.ProductName), Serial: field(a.SerialNumber)}, true
 	}
 	return Part{}, false

@@ -79,3 +79,28 @@ func TestExplainIPMI(t *testing.T) {
 		}
 	}
 }
+
+// TestFRUs: a FRU is told as the product that it names or, where it names none, as the board; padding isn't part of a serial number.
+func TestFRUs(t *testing.T) {
+	product := &types.FRUProductInfoArea{Manufacturer: []byte("Supermicro"), Name: []byte("SYS-1029P  "), SerialNumber: []byte("S123\x00\x00")}
+	board1 := &types.FRUBoardInfoArea{Manufacturer: []byte("Supermicro"), ProductName: []byte("X11DPU"), SerialNumber: []byte("OM1 ")}
+	for _, tc := range []struct {
+		name string
+		fru  types.FRU
+		want Part
+		ok   bool
+	}{
+		{"a product", types.FRU{DeviceName: "Builtin FRU", ProductInfoArea: product, BoardInfoArea: board1},
+			Part{Kind: "system", Slot: "Builtin FRU", Vendor: "Supermicro", Model: "SYS-1029P", Serial: "S123"}, true},
+		{"a part number alone", types.FRU{ProductInfoArea: &types.FRUProductInfoArea{PartModel: []byte("P-1")}}, Part{Kind: "system", Model: "P-1"}, true},
+		{"a board alone", types.FRU{BoardInfoArea: board1}, Part{Kind: "system", Vendor: "Supermicro", Model: "X11DPU", Serial: "OM1"}, true},
+		{"a product that says nothing", types.FRU{ProductInfoArea: &types.FRUProductInfoArea{Manufacturer: []byte("Supermicro"), SerialNumber: []byte("\x00")}, BoardInfoArea: board1},
+			Part{Kind: "system", Vendor: "Supermicro", Model: "X11DPU", Serial: "OM1"}, true},
+		{"neither", types.FRU{DeviceName: "PSU1"}, Part{}, false},
+	} {
+		got, ok := board(&tc.fru)
+		if diff := cmp.Diff(tc.want, got); diff != "" || ok != tc.ok {
+			t.Errorf("%s: %v (-want +got):\n%s", tc.name, ok, diff)
+		}
+	}
+}
