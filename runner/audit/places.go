@@ -9,8 +9,7 @@ import (
 
 	"al.essio.dev/pkg/shellescape"
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/apimachinery/pkg/selection"
+	"k8s.io/component-helpers/scheduling/corev1/nodeaffinity"
 	"k8s.io/klog/v2"
 
 	"github.com/fleetup/fleetup/runner/finding"
@@ -96,6 +95,7 @@ func (w *workload) gathered(of func(node string) string, places int, what string
 // homes are the nodes that take a workload's pods, whatever their room: Ready, of those that its affinity fits, and with no
 // taint of their own that it doesn't tolerate. A cordon passes.
 func (w *world) homes(load *workload) (nodes []string) {
+	fits := fitting(load.spec)
 	for i := range w.Nodes {
 		n := &w.Nodes[i]
 		kept := slices.ContainsFunc(n.Spec.Taints, func(taint corev1.Taint) bool {
@@ -104,7 +104,7 @@ func (w *world) homes(load *workload) (nodes []string) {
 					return t.ToleratesTaint(klog.Logger{}, &taint, false)
 				})
 		})
-		if ready(*n) && !kept && fits(load.spec, n) {
+		if ready(*n) && !kept && fits(n) {
 			nodes = append(nodes, n.Name)
 		}
 	}
@@ -208,12 +208,13 @@ func pinned(w *world) (hits []hit) {
 		if len(load.spec.NodeSelector) > 0 {
 			paths = append(paths, "nodeSelector")
 		}
-		if requiredTerms(load.spec) != nil {
+		if a := load.spec.Affinity; a != nil && a.NodeAffinity != nil && a.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution != nil {
 			paths = append(paths, "affinity/nodeAffinity/requiredDuringSchedulingIgnoredDuringExecution")
 		}
 		var fit []string
+		fits := fitting(load.spec)
 		for i := range w.Nodes {
-			if fits(load.spec, &w.Nodes[i]) {
+			if fits(&w.Nodes[i]) {
 				fit = append(fit, w.Nodes[i].Name)
 			}
 		}
@@ -224,37 +225,14 @@ func pinned(w *world) (hits []hit) {
 	return hits
 }
 
-func requiredTerms(s *corev1.PodSpec) []corev1.NodeSelectorTerm {
-	if s.Affinity == nil || s.Affinity.NodeAffinity == nil || s.Affinity.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution == nil {
-		return nil
+// fitting reports whether a pod's selector and required affinity let it onto a node, as the scheduler reads them, whatever its taints and
+// its room.
+func fitting(s *corev1.PodSpec) func(*corev1.Node) bool {
+	required := nodeaffinity.GetRequiredNodeAffinity(&corev1.Pod{Spec: *s})
+	return func(n *corev1.Node) bool {
+		ok, err := required.Match(n)
+		return ok && err == nil && (s.NodeName == "" || s.NodeName == n.Name)
 	}
-	return s.Affinity.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution.NodeSelectorTerms
-}
-
-// fits reports whether a pod's selector and required affinity let it onto a node, whatever its taints and its room.
-func fits(s *corev1.PodSpec, n *corev1.Node) bool {
-	if s.NodeName != "" && s.NodeName != n.Name || !labels.SelectorFromSet(s.NodeSelector).Matches(labels.Set(n.Labels)) {
-		return false
-	}
-	terms := requiredTerms(s)
-	return terms == nil || slices.ContainsFunc(terms, func(t corev1.NodeSelectorTerm) bool {
-		return meets(t.MatchExpressions, n.Labels) && meets(t.MatchFields, map[string]string{"metadata.name": n.Name})
-	})
-}
-
-var operators = map[corev1.NodeSelectorOperator]selection.Operator{
-	corev1.NodeSelectorOpIn: selection.In, corev1.NodeSelectorOpNotIn: selection.NotIn, corev1.NodeSelectorOpExists: selection.Exists,
-	corev1.NodeSelectorOpDoesNotExist: selection.DoesNotExist, corev1.NodeSelectorOpGt: selection.GreaterThan, corev1.NodeSelectorOpLt: selection.LessThan,
-}
-
-func meets(wanted []corev1.NodeSelectorRequirement, has map[string]string) bool {
-	for _, r := range wanted {
-		requirement, err := labels.NewRequirement(r.Key, operators[r.Operator], r.Values)
-		if err != nil || !requirement.Matches(labels.Set(has)) {
-			return false
-		}
-	}
-	return true
 }
 
 // tolerant are pods that come back to a node that is closed.
