@@ -258,7 +258,7 @@ func turnOn(ctx context.Context, b bmc.Starter, o powerOptions) error {
 	if err := bootingFrom(ctx, b, o, b.On); err != nil || !tells { // without an answer nobody can tell
 		return err
 	}
-	o.say("told to turn on")
+	o.say("waiting until it is on")
 	ctx, cancel := context.WithTimeout(ctx, powerTimeout)
 	defer cancel()
 	return bmc.Await(ctx, p, bmc.On)
@@ -287,6 +287,7 @@ func turnOff(ctx context.Context, b bmc.Starter, o powerOptions) error {
 	if err := p.Off(ctx, true); err != nil {
 		return err
 	}
+	o.say("its power is taken away; waiting until it is off")
 	ctx, cancel := context.WithTimeout(ctx, powerTimeout)
 	defer cancel()
 	return bmc.Await(ctx, p, bmc.Off)
