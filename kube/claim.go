@@ -37,12 +37,8 @@ func (e *ClaimedError) ClaimedBy() string { return e.Run }
 // Claim makes the node ours in one update: annotations, cordon, taint, load balancers' label. It returns what was
 // recorded: facts and what it found. On a node that run holds already it makes all of it so again and returns the state
 // recorded first; on another run's it is a *ClaimedError and changes nothing, unless that run failed on the node and left it.
-// It is refused while the lease is in doubt.
 func (c *Cluster) Claim(ctx context.Context, node, run string, facts map[string]string) (map[string]string, error) {
 	var state map[string]string
-	if err := c.guard.check(); err != nil {
-		return nil, fmt.Errorf("node %s: claim: %w", node, err)
-	}
 	critical := c.criticalFacts(node)
 	labels, annotations := c.keepOff()
 	err := c.edit(ctx, node, "claim", func(n *corev1.Node) error {
@@ -261,7 +257,7 @@ func dropTaint(n *corev1.Node) {
 // edit reads the node and writes what change made of it, with the resourceVersion that it read, again after a conflict.
 // It waits out an API server that doesn't answer and a lease in doubt. A change that leaves the node as it is sends nothing.
 func (c *Cluster) edit(ctx context.Context, node, operation string, change func(*corev1.Node) error) error {
-	err := persist(ctx, func(ctx context.Context) error { return c.editOnce(ctx, node, change) })
+	err := c.persist(ctx, "node "+node+": "+operation, func(ctx context.Context) error { return c.editOnce(ctx, node, change) })
 	if err != nil {
 		return inNode(node, operation, err)
 	}

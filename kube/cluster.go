@@ -61,6 +61,7 @@ type Cluster struct {
 	ahead    ahead
 	changes  signal       // a node changed, or what keeps our evicted pods from being placed
 	holdings holdings     // what this process has to give back
+	outage   outage       // what writes wait for
 	guard    guard        // what must hold for claims and evictions
 	sending  chan bool    // evictions under way, over all nodes
 	trouble  apiTrouble   // why the watches stand still, if they do

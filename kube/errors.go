@@ -54,30 +54,6 @@ func (b *backoff) pause(err error) time.Duration {
 	return pause
 }
 
-// persist repeats what is safe to repeat until the API server has decided, or ctx ends: conflicts at once, the first
-// few times, an absent server with growing pauses.
-func persist(ctx context.Context, try func(context.Context) error) error {
-	var pauses backoff
-	for conflicts := 0; ; {
-		attempt, cancel := context.WithTimeout(ctx, requestTimeout)
-		err := try(attempt)
-		cancel()
-		switch {
-		case ctx.Err() != nil && err != nil:
-			return fmt.Errorf("%w (%w)", context.Cause(ctx), err)
-		case apierrors.IsConflict(err):
-			if conflicts++; conflicts < 5 {
-				continue
-			}
-		case !away(err):
-			return err
-		}
-		if err := sleep(ctx, pauses.pause(err)); err != nil {
-			return err
-		}
-	}
-}
-
 // sleep waits, or ends with ctx and its cause.
 func sleep(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)

@@ -143,7 +143,7 @@ func (c *Cluster) holdKured(ctx context.Context, k kuredSet, node, run string, w
 		case !there, slices.Contains(holders, "manual"), slices.Equal(holders, []string{kuredHolder(run)}):
 			return nil
 		case len(nodes) == 0:
-			if err := c.setKuredLock(ctx, k, ourKuredLock(run)); !apierrors.IsConflict(err) {
+			if taken, err := c.takeKuredLock(ctx, k, run); taken || err != nil {
 				return err
 			}
 		case waiting == nil:
@@ -163,6 +163,19 @@ func (c *Cluster) holdKured(ctx context.Context, k kuredSet, node, run string, w
 		case <-time.After(time.Second):
 		}
 	}
+}
+
+// takeKuredLock is false where somebody changed the lock meanwhile. It waits out an API server that doesn't answer and a lease in
+// doubt.
+func (c *Cluster) takeKuredLock(ctx context.Context, k kuredSet, run string) (taken bool, err error) {
+	err = c.persist(ctx, "kured's lock", func(ctx context.Context) error {
+		err := c.setKuredLock(ctx, k, ourKuredLock(run))
+		if taken = err == nil; apierrors.IsConflict(err) {
+			return nil
+		}
+		return err
+	})
+	return taken, err
 }
 
 // setKuredLock writes the lock over the one that was seen last; "" takes it away. A right that is missing is no error.
@@ -199,7 +212,7 @@ func (c *Cluster) setKuredLock(ctx context.Context, k kuredSet, lock string) err
 // FreeKured gives kured's lock back where run has it. Safe to repeat.
 func (c *Cluster) FreeKured(ctx context.Context, run string) error {
 	for _, k := range c.kureds() {
-		err := persist(ctx, func(ctx context.Context) error {
+		err := c.persist(ctx, "kured's lock", func(ctx context.Context) error {
 			if lock, _ := c.kuredLockOf(k); !slices.Equal(kuredHolders(lock), []string{kuredHolder(run)}) {
 				return nil
 			}

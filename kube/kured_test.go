@@ -120,7 +120,7 @@ func TestKuredsLockIsLeftAlone(t *testing.T) {
 		}
 		w.lockKured("")
 		w.c.Guard(func() error { return ErrDoubt })
-		if err := w.c.HoldKured(w.ctx, "n1", "run-1", nil); !errors.Is(err, ErrDoubt) {
+		if _, err := w.within(time.Second, func(ctx context.Context) error { return w.c.HoldKured(ctx, "n1", "run-1", nil) }); !errors.Is(err, ErrDoubt) {
 			t.Errorf("without a lease: %v", err)
 		}
 		w.c.Guard(nil)
@@ -168,4 +168,26 @@ func TestKuredIsFound(t *testing.T) {
 			t.Error("not to be known is as none")
 		}
 	})
+}
+
+// TestFault09KuredsLockWaitsOutAnOutage: neither an API server that is away nor the doubt that it leaves about the lease fails the
+// node whose turn it is, whether or not kured itself would be waited for.
+func TestFault09KuredsLockWaitsOutAnOutage(t *testing.T) {
+	for name, waiting := range map[string]func(string){"nobody waits for kured": nil, "kured is waited for": func(string) {}} {
+		t.Run(name, func(t *testing.T) {
+			withKured(t, func(w *world) {
+				heard := listen()
+				w.c.OnWait(heard.say)
+				w.Refuse(true)
+				later(time.Minute, func() { w.Refuse(false) })
+				w.must(w.c.HoldKured(w.ctx, "n1", "run-1", waiting))
+				if h := kuredHolders(w.kuredsLock()); !slices.Equal(h, []string{"fleetup run-1"}) {
+					t.Errorf("held by %q", h)
+				}
+				if !strings.HasPrefix(heard.all(), "kured's lock waits for the API server, which doesn't answer: ") {
+					t.Errorf("said:\n%s", heard.all())
+				}
+			})
+		})
+	}
 }

@@ -26,10 +26,13 @@ const (
 	AnnotationInventory = "fleetup.io/inventory"
 	AnnotationHalt      = "fleetup.io/halt"
 	AnnotationPaused    = "fleetup.io/paused"
+	// AnnotationAside holds what the Lease says of other inventories' runs: see aside.go.
+	AnnotationAside = "fleetup.io/aside"
 )
 
 // Holder is who holds the lease. Identity is the process: machine, boot id, pid and its start. Inventory is the
-// inventory's name, so that a run is taken for unfinished by its own inventory alone.
+// inventory's name, so that a run is taken for unfinished by its own inventory alone. Who holds the lease for no run has no Run:
+// what the Lease says of one stays.
 type Holder struct{ Identity, User, Run, Inventory string }
 
 // ErrLost says that somebody else took the lease over. It never comes back: this runner must do nothing more.
@@ -60,8 +63,11 @@ type HeldError struct {
 }
 
 func (e *HeldError) Error() string {
-	return fmt.Sprintf("run %s of %s on %s holds the lease, %d seconds left unless renewed",
-		e.Holder.Run, e.Holder.User, e.Holder.Where(), e.Seconds())
+	who := fmt.Sprintf("run %s of %s", e.Holder.Run, e.Holder.User)
+	if e.Holder.Run == "" { // hardware work
+		who = e.Holder.User
+	}
+	return fmt.Sprintf("%s on %s holds the lease, %d seconds left unless renewed", who, e.Holder.Where(), e.Seconds())
 }
 
 // Seconds are the whole ones left, at least one.
@@ -76,14 +82,17 @@ type Lease struct {
 
 	writing chan bool // one write at a time; mu is never held while one is under way, Held answers at once
 
-	mu      sync.Mutex
-	object  *coordinationv1.Lease
-	before  map[string]string // the annotations that we found
-	renewed time.Duration     // by the boot clock: when the last renewal that was accepted was sent
-	lost    chan struct{}
-	gone    bool
-	stop    context.CancelFunc
-	ended   chan struct{}
+	mu       sync.Mutex
+	object   *coordinationv1.Lease
+	before   map[string]string // the annotations that we found
+	renewed  time.Duration     // by the boot clock: when the last renewal that was accepted was sent
+	trouble  error             // why there was none since
+	troubled time.Duration     // by the boot clock: when trouble was kept
+	unsaid   map[string]string // annotations that were to be written, and weren't yet: the next write does
+	lost     chan struct{}
+	gone     bool
+	stop     context.CancelFunc
+	ended    chan struct{}
 }
 
 // Acquire takes the lease or says who holds it (*HeldError), at once. It takes it where there is none, where nobody holds
@@ -92,8 +101,8 @@ type Lease struct {
 // process is a new epoch; a process that finds its own keeps it. Halt and pause stay on the Lease whoever takes it.
 func (c *Cluster) Acquire(ctx context.Context, h Holder, alive func(identity string) (gone bool)) (*Lease, error) {
 	l := &Lease{c: c, holder: h, writing: make(chan bool, 1), lost: make(chan struct{}), ended: make(chan struct{})}
-	if err := persist(ctx, func(ctx context.Context) error { return l.take(ctx, alive) }); err != nil {
-		return nil, fmt.Errorf("lease %s/%s: %w", c.namespace, LeaseName, explain("", err))
+	if err := c.persist(ctx, c.leaseName(), func(ctx context.Context) error { return l.take(ctx, alive) }); err != nil {
+		return nil, fmt.Errorf("%s: %w", c.leaseName(), explain("", err))
 	}
 	ctx, l.stop = context.WithCancel(ctx)
 	c.owned.Go(func() { l.renewLoop(ctx) })
@@ -110,10 +119,11 @@ func (l *Lease) take(ctx context.Context, alive func(string) bool) error {
 	case err != nil:
 		return err
 	}
-	l.before = maps.Clone(found.Annotations)
 	if l.took, err = mayTake(found, l.holder, l.c.ServerTime(), alive); err != nil {
 		return err
 	}
+	found.Annotations = asOf(found.Annotations, l.holder)
+	l.before = maps.Clone(found.Annotations)
 	fill(found, l.holder, l.c.ServerTime())
 	if fresh {
 		found, err = leases.Create(ctx, found, metav1.CreateOptions{})
@@ -158,10 +168,11 @@ func fill(l *coordinationv1.Lease, h Holder, now time.Time) {
 		l.Spec.AcquireTime = &micro
 	}
 	l.Spec.HolderIdentity, l.Spec.LeaseDurationSeconds, l.Spec.LeaseTransitions, l.Spec.RenewTime = &h.Identity, &seconds, &transitions, &micro
-	if l.Annotations == nil {
-		l.Annotations = map[string]string{}
+	annotate(l, AnnotationUser, h.User)
+	if h.Run != "" {
+		annotate(l, AnnotationRun, h.Run)
+		annotate(l, AnnotationInventory, h.Inventory)
 	}
-	l.Annotations[AnnotationRun], l.Annotations[AnnotationUser], l.Annotations[AnnotationInventory] = h.Run, h.User, h.Inventory
 }
 
 // epochAt is the least epoch for a lease that is taken now: the tens of seconds since 1970, an int32 for centuries. No fleet
@@ -189,7 +200,8 @@ func (l *Lease) Epoch() int64 { return l.epoch }
 // Took says in a sentence from whom the lease was taken over and why; "" where nobody held it.
 func (l *Lease) Took() string { return l.took }
 
-// Before are the Lease's annotations as Acquire found them: the last run's id, user, halt and pause.
+// Before are the Lease's annotations as Acquire found them: the last run's id, user, halt and pause, of the holder's own
+// inventory where another one's was the last.
 func (l *Lease) Before() map[string]string { return maps.Clone(l.before) }
 
 // Annotations are those last seen, at most five seconds old while the API server answers: a pause from another machine
@@ -209,7 +221,7 @@ func (l *Lease) Held() error {
 		return ErrLost
 	}
 	if silent := l.c.boottime() - l.renewed; silent >= LeaseTime-leaseMargin {
-		return fmt.Errorf("%w: the API server has taken no renewal", ErrDoubt) // without the time: who waits says each text once
+		return fmt.Errorf("%w: %s", ErrDoubt, notRenewed(l.trouble)) // without the time: who waits says each text once
 	}
 	return nil
 }
@@ -230,10 +242,20 @@ func (l *Lease) renewLoop(ctx context.Context) {
 			return
 		}
 		pause := renewEvery
-		if l.change(ctx, nil) != nil {
+		if err := l.change(ctx, nil); err != nil {
+			l.failed(err)
 			pause = time.Second
 		}
 		timer.Reset(pause)
+	}
+}
+
+// failed keeps why a renewal failed, for who asks Held: each text for half a minute at least, as each is a line of the journal.
+func (l *Lease) failed(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if now := l.c.boottime(); l.trouble == nil || now-l.troubled >= LeaseTime {
+		l.trouble, l.troubled = err, now
 	}
 }
 
@@ -284,6 +306,10 @@ func (l *Lease) write(object *coordinationv1.Lease, edit func(*coordinationv1.Le
 	next, sent := object.DeepCopy(), l.c.boottime()
 	now := metav1.NewMicroTime(l.c.ServerTime())
 	next.Spec.RenewTime = &now
+	said := l.toSay()
+	for key, value := range said {
+		annotate(next, key, value)
+	}
 	if edit != nil {
 		edit(next)
 	}
@@ -293,8 +319,27 @@ func (l *Lease) write(object *coordinationv1.Lease, edit func(*coordinationv1.Le
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.object, l.renewed = written, sent
+	l.object, l.renewed, l.trouble = written, sent, nil
+	maps.DeleteFunc(l.unsaid, func(key, value string) bool { v, now := said[key]; return now && v == value })
 	return nil
+}
+
+func (l *Lease) toSay() map[string]string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return maps.Clone(l.unsaid)
+}
+
+// say writes annotations; "" takes one off. Where ctx ends before that is done, the next write does it, the last of which is
+// Release: what a run has to say outlives an API server that was away at its end.
+func (l *Lease) say(ctx context.Context, what map[string]string) error {
+	l.mu.Lock()
+	if l.unsaid == nil {
+		l.unsaid = map[string]string{}
+	}
+	maps.Copy(l.unsaid, what)
+	l.mu.Unlock()
+	return l.c.persist(ctx, l.c.leaseName(), func(ctx context.Context) error { return l.change(ctx, nil) })
 }
 
 func (l *Lease) last() *coordinationv1.Lease {
@@ -323,33 +368,24 @@ func epochOf(l *coordinationv1.Lease) int64 {
 
 // Halt writes why the run halted; "" takes it off. It stays when the lease runs out or is taken over.
 func (l *Lease) Halt(ctx context.Context, why string) error {
-	return persist(ctx, func(ctx context.Context) error {
-		return l.change(ctx, func(o *coordinationv1.Lease) { annotate(o, AnnotationHalt, why) })
-	})
+	return l.say(ctx, map[string]string{AnnotationHalt: why})
 }
 
 // Begin writes which run the lease is held for, where that turned out to be another than Acquire was told.
 func (l *Lease) Begin(ctx context.Context, run string) error {
-	return persist(ctx, func(ctx context.Context) error {
-		return l.change(ctx, func(o *coordinationv1.Lease) { annotate(o, AnnotationRun, run) })
-	})
+	return l.say(ctx, map[string]string{AnnotationRun: run})
 }
 
 // Finish writes that no run is unfinished: its id and its halt go. Release it afterwards.
 func (l *Lease) Finish(ctx context.Context) error {
-	return persist(ctx, func(ctx context.Context) error {
-		return l.change(ctx, func(o *coordinationv1.Lease) {
-			annotate(o, AnnotationRun, "")
-			annotate(o, AnnotationHalt, "")
-		})
-	})
+	return l.say(ctx, map[string]string{AnnotationRun: "", AnnotationHalt: ""})
 }
 
 // Release ends the renewing and gives the lease up: the next run need not wait. The Lease itself stays, with its epoch.
 func (l *Lease) Release(ctx context.Context) error {
 	l.stop()
 	<-l.ended
-	err := persist(ctx, func(ctx context.Context) error {
+	err := l.c.persist(ctx, l.c.leaseName(), func(ctx context.Context) error {
 		return l.change(ctx, func(o *coordinationv1.Lease) { o.Spec.HolderIdentity = new("") })
 	})
 	if err == nil {
@@ -362,12 +398,8 @@ func (l *Lease) Release(ctx context.Context) error {
 }
 
 func annotate(o *coordinationv1.Lease, key, value string) {
-	if value == "" {
-		delete(o.Annotations, key)
-		return
-	}
 	if o.Annotations == nil {
 		o.Annotations = map[string]string{}
 	}
-	o.Annotations[key] = value
+	set(o.Annotations, key, value)
 }

@@ -140,7 +140,10 @@ func TestFault06StoppedAndContinued(t *testing.T) {
 		if err := l.Held(); !errors.Is(err, ErrDoubt) {
 			t.Errorf("held %v", err)
 		}
-		if _, err := c.Claim(w.ctx, "n1", "run-a", nil); !errors.Is(err, ErrDoubt) {
+		if _, err := w.within(time.Second, func(ctx context.Context) error {
+			_, err := c.Claim(ctx, "n1", "run-a", nil)
+			return err
+		}); !errors.Is(err, ErrDoubt) {
 			t.Errorf("claimed: %v", err)
 		}
 		w.must(kubetest.Change(w.Server, "kube-system", LeaseName, func(l *coordinationv1.Lease) { // as bob would
@@ -197,12 +200,12 @@ func TestPauseFromAnotherMachine(t *testing.T) {
 		l, err := w.c.Acquire(w.ctx, alice, nil)
 		w.must(err)
 		other := w.open()
-		w.must(other.Pause(w.ctx, "bob: incident 7"))
+		w.must(other.Pause(w.ctx, "", "bob: incident 7"))
 		time.Sleep(renewEvery + time.Second)
 		if l.Annotations()[AnnotationPaused] != "bob: incident 7" || l.Held() != nil {
 			t.Errorf("%v, held %v", l.Annotations(), l.Held())
 		}
-		w.must(other.Pause(w.ctx, ""))
+		w.must(other.Pause(w.ctx, "", ""))
 		time.Sleep(renewEvery + time.Second)
 		if _, ok := l.Annotations()[AnnotationPaused]; ok || l.Held() != nil {
 			t.Errorf("%v", l.Annotations())
@@ -216,15 +219,15 @@ func TestPauseBeforeAnyRun(t *testing.T) {
 		if s, err := w.c.Lease(w.ctx); err != nil || s != (LeaseStatus{}) {
 			t.Errorf("%+v %v", s, err)
 		}
-		w.must(w.c.Pause(w.ctx, ""))
-		w.must(w.c.Pause(w.ctx, "wait"))
+		w.must(w.c.Pause(w.ctx, "", ""))
+		w.must(w.c.Pause(w.ctx, "", "wait"))
 		l, err := w.c.Acquire(w.ctx, alice, nil)
 		w.must(err)
 		if l.Epoch() < 1 || l.Annotations()[AnnotationPaused] != "wait" {
 			t.Errorf("epoch %d, %v", l.Epoch(), l.Annotations())
 		}
 		w.must(l.Release(w.ctx))
-		w.must(w.c.Unhalt(w.ctx))
+		w.must(w.c.Unhalt(w.ctx, ""))
 	})
 }
 

@@ -47,7 +47,7 @@ func (c *Cluster) SkipRemediation(ctx context.Context, node string, skip bool) e
 	if !ok {
 		return nil
 	}
-	err := persist(ctx, func(ctx context.Context) error {
+	err := c.persist(ctx, "node "+node+": keep MachineHealthChecks off", func(ctx context.Context) error {
 		err := c.skipOnce(ctx, path, skip)
 		if apierrors.IsForbidden(err) || errors.Is(err, errNoMachine) {
 			return nil // waiting for it would not end

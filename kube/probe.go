@@ -71,7 +71,7 @@ func (c *Cluster) Probe(ctx context.Context, node, run string, p Probe, waiting 
 // or an admission policy is then known before the first node is closed.
 func (c *Cluster) TryProbe(ctx context.Context, node, run string, p Probe) error {
 	made := probePod(node, run, p)
-	err := persist(ctx, func(ctx context.Context) error {
+	err := c.persist(ctx, "node "+node+": try the probe pod", func(ctx context.Context) error {
 		_, err := c.core.Pods(made.Namespace).Create(ctx, made, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}, FieldManager: "fleetup"})
 		return err
 	})
@@ -83,7 +83,7 @@ func (c *Cluster) TryProbe(ctx context.Context, node, run string, p Probe) error
 
 // createProbe makes the pod, again where nobody knows if it was made: its name is its run's and node's own.
 func (c *Cluster) createProbe(ctx context.Context, made pod) error {
-	return persist(ctx, func(ctx context.Context) error {
+	return c.persist(ctx, "pod "+keyOf(made), func(ctx context.Context) error {
 		written, err := c.core.Pods(made.Namespace).Create(ctx, made, metav1.CreateOptions{FieldManager: "fleetup"})
 		if apierrors.IsAlreadyExists(err) {
 			return nil
@@ -202,7 +202,7 @@ func (c *Cluster) deleteProbe(ctx context.Context, p pod) error {
 	if p.UID != "" {
 		options.Preconditions = &metav1.Preconditions{UID: &p.UID}
 	}
-	err := persist(ctx, func(ctx context.Context) error { return c.core.Pods(p.Namespace).Delete(ctx, p.Name, options) })
+	err := c.persist(ctx, "pod "+keyOf(p), func(ctx context.Context) error { return c.core.Pods(p.Namespace).Delete(ctx, p.Name, options) })
 	if apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
 		return nil // gone, or another one has its name by now
 	}

@@ -69,12 +69,12 @@ func Create(dir, run string) (*Journal, error) {
 		return nil, fmt.Errorf("journal: %q is no run id", run)
 	}
 	if err := makeDir(dir); err != nil {
-		return nil, fmt.Errorf("journal: %w", err)
+		return nil, fmt.Errorf("journal: %w", wayOut(err))
 	}
 	path := filepath.Join(dir, run+extension)
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("journal: %w", err)
+		return nil, fmt.Errorf("journal: %w", wayOut(err))
 	}
 	j := &Journal{path: path, run: run, file: diskFile{f}}
 	if err := errors.Join(lock(f, path), f.Sync(), syncDir(dir)); err != nil {
@@ -91,7 +91,7 @@ func Create(dir, run string) (*Journal, error) {
 func Open(path string) (j *Journal, p Progress, note string, err error) {
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
-		return nil, Progress{}, "", fmt.Errorf("journal: %w", err)
+		return nil, Progress{}, "", fmt.Errorf("journal: %w", wayOut(err))
 	}
 	j = &Journal{path: path, run: runOf(path), file: diskFile{f}}
 	if err = lock(f, path); err == nil {
@@ -142,7 +142,7 @@ func (j *Journal) Append(e *Event) error {
 		return fmt.Errorf("journal %s: %w", j.path, err)
 	}
 	if err := j.write(line); err != nil {
-		return fmt.Errorf("journal %s: %w", j.path, err)
+		return fmt.Errorf("journal %s: %w", j.path, wayOut(err))
 	}
 	*e = next
 	j.seq, j.end = next.Seq, j.end+int64(len(line))
@@ -220,6 +220,18 @@ func (j *Journal) Close() error {
 	return j.file.Close()
 }
 
+// wayOut adds to an error of the disk what to do about it.
+func wayOut(err error) error {
+	const other = "name another folder with --state-dir: what is unfinished is then gone on with by what the cluster says"
+	switch {
+	case errors.Is(err, unix.ENOSPC), errors.Is(err, unix.EDQUOT):
+		return fmt.Errorf("%w; free some space on its disk, or %s", err, other)
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, unix.EROFS), errors.Is(err, fs.ErrNotExist), errors.Is(err, unix.ENOTDIR):
+		return fmt.Errorf("%w; make it writable, or %s", err, other)
+	}
+	return err
+}
+
 const extension = ".jsonl"
 
 // runID is what NewRunID and NewRollbackID make: valid as a label's value, and sorted by time as text.
@@ -231,6 +243,9 @@ const ofRollback = "-rollback"
 
 // NewRollbackID returns the id of a run that begins now and rolls back.
 func NewRollbackID(now time.Time) string { return NewRunID(now) + ofRollback }
+
+// IsRun reports whether an id is one that a run may have: what stands on a node or a Lease may have been written by hand.
+func IsRun(id string) bool { return runID.MatchString(id) }
 
 // IsRollback reports whether a run rolls back, by its id.
 func IsRollback(run string) bool { return strings.HasSuffix(run, ofRollback) }

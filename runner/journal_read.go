@@ -27,6 +27,13 @@ func encode(e Event) ([]byte, error) {
 	return fmt.Appendf(object[:len(object)-1], `,"sum":"%08x"}`+"\n", crc32.Checksum(object, castagnoli)), nil
 }
 
+// strangeError is a line that is whole, by its checksum, and that another fleetup wrote: nothing to cut off.
+type strangeError struct{ what string }
+
+func (e *strangeError) Error() string {
+	return fmt.Sprintf("%s was written by another fleetup, this one knows version %d; use that one", e.what, eventVersion)
+}
+
 // decode reads a line, without its line feed.
 func decode(line []byte) (Event, error) {
 	at := len(line) - sumLen
@@ -37,9 +44,15 @@ func decode(line []byte) (Event, error) {
 	if want := fmt.Sprintf(`,"sum":"%08x"}`, crc32.Checksum(object, castagnoli)); want != string(line[at:]) {
 		return Event{}, errors.New("its checksum doesn't match")
 	}
+	var of struct {
+		Version int `json:"version"`
+	}
+	if err := json.Unmarshal(object, &of); err != nil || of.Version != eventVersion {
+		return Event{}, &strangeError{fmt.Sprintf("version %d", of.Version)}
+	}
 	var e Event
 	if err := json.Unmarshal(object, &e); err != nil {
-		return Event{}, err
+		return Event{}, &strangeError{fmt.Sprintf("what it says (%v)", err)}
 	}
 	return e, nil
 }
@@ -81,9 +94,13 @@ func (r *journalReader) next() (Event, error) {
 		return Event{}, err
 	}
 	e, err := decode(line)
-	if err == nil {
+	var strange *strangeError
+	switch {
+	case err == nil:
 		r.advance(len(line) + 1)
 		return e, nil
+	case errors.As(err, &strange):
+		return Event{}, fmt.Errorf("line %d: %w", r.line+1, err)
 	}
 	if more, rerr := r.more(len(line) + 1); rerr != nil {
 		return Event{}, rerr
@@ -151,11 +168,14 @@ func fold(r io.ReaderAt, path string) (p Progress, events []Event, torn string, 
 		at := reader.off
 		e, err := reader.next()
 		var tear *tornError
+		var strange *strangeError
 		switch {
 		case errors.Is(err, io.EOF):
 			return p, events, "", at, nil
 		case errors.As(err, &tear):
 			return p, events, fmt.Sprintf("journal %s: its last %v; fleetup ended while it was written, it is left out", path, tear), at, nil
+		case errors.As(err, &strange):
+			return Progress{}, nil, "", 0, fmt.Errorf("journal %s: %w", path, err)
 		case err != nil:
 			return Progress{}, nil, "", 0, fmt.Errorf("journal %s: %w; move the file away and run again: the nodes' annotations say where they stand", path, err)
 		}

@@ -63,7 +63,7 @@ func (p *Progress) accepts(e Event) error {
 	_, ofNode := nodeChanges[e.Event]
 	switch {
 	case e.Version != eventVersion:
-		return fmt.Errorf("version %d was written by another fleetup, this one knows version %d; use that one", e.Version, eventVersion)
+		return &strangeError{fmt.Sprintf("version %d", e.Version)}
 	case e.Seq != p.Seq+1:
 		return fmt.Errorf("event %d is expected here", p.Seq+1)
 	case e.Run == "" || p.Seq > 0 && e.Run != p.Run:

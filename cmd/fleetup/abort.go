@@ -29,8 +29,7 @@ taken is drained, and switched off where it was off.`,
 func (a *app) abort(ctx context.Context, path string) error {
 	return a.working(ctx, path, false, func(ctx context.Context, rec *record, stop <-chan struct{}) error {
 		if !rec.unfinished() {
-			a.tell("nothing to do: no run is unfinished")
-			return nil
+			return rec.nothingToAbort(ctx)
 		}
 		run, claimed := rec.run, rec.s.claimedBy(rec.run)
 		if err := a.confirm(ctx, fmt.Sprintf("abort run %s and give back %s", run, orNone(claimed))); err != nil {
@@ -44,6 +43,17 @@ func (a *app) abort(ctx context.Context, path string) error {
 			return rec.s.giveBack(ctx, rec, rec.s.claimedBy(run), stop)
 		})
 	})
+}
+
+// nothingToAbort ends an abort that finds no run; one whose end the Lease doesn't know yet is told to it.
+func (r *record) nothingToAbort(ctx context.Context) error {
+	if r.over {
+		if err := r.underLease(ctx, false, func() error { return nil }); err != nil {
+			return err
+		}
+	}
+	r.s.app.tell("nothing to do: no run is unfinished")
+	return nil
 }
 
 func orNone(names []string) string {
@@ -88,6 +98,9 @@ func (s *session) giveBack(ctx context.Context, rec *record, claimed []string, s
 	r := &runner.Runner{
 		Run: rec.run, Work: s.work, Cluster: s.cluster, Journal: rec.journal, Progress: rec.progress,
 		Show: d.event, Held: rec.lease.Held, Lost: rec.lease.Lost(), Stop: stop,
+	}
+	if s.app.wrap != nil {
+		s.app.wrap(r)
 	}
 	left, err := r.GiveBack(ctx, claimed)
 	d.close()

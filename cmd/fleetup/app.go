@@ -44,6 +44,7 @@ type app struct {
 	asking   atomic.Bool    // a question is open: Ctrl-C answers it
 	stopping atomic.Bool    // Ctrl-C was pressed once: nothing new begins, and no question either
 
+	shown    atomic.Pointer[display]                    // what is told beside a run goes through it; nil: none is shown
 	page     *live.Server                               // follows the run for people elsewhere; nil: nobody asked
 	transfer func(host, file string, done, total int64) // how far a file is; nil: nobody looks
 

@@ -50,7 +50,17 @@ func (a *app) newDisplay(total int) *display {
 		)
 		a.transfer = d.transfer
 	}
+	a.shown.Store(d)
 	return d
+}
+
+// aside tells of what isn't the command's own doing, as a write to the cluster that waits: above the bar where one is shown.
+func (a *app) aside(text string) {
+	if d := a.shown.Load(); d != nil {
+		d.note(text)
+		return
+	}
+	fmt.Fprintln(paper(a.err), "note: "+text)
 }
 
 // transfer shows how far a file is that goes to a machine, or comes from it: in the bar's line, as what the node does.
@@ -363,6 +373,7 @@ func (d *display) eta() time.Duration {
 
 // close takes the bar away.
 func (d *display) close() {
+	d.app.shown.CompareAndSwap(d, nil)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.bar != nil {

@@ -153,6 +153,18 @@ func TestFault07HaltIsOnTheLeaseAtOnce(t *testing.T) {
 	})
 }
 
+// A Lease that somebody deleted says nothing of a halt, which the journal still knows: nobody has lifted it.
+func TestFault07HaltOutlivesTheLease(t *testing.T) {
+	inYard(t, 2, lostUpgrade, func(s *yard) {
+		s.Machines["n1"].BreakKubelet("1.37.2")
+		s.says(1, "halted: node n1 failed", "run", "--unattended", s.inventory)
+		s.must(s.API.Delete(kubetest.Get[*coordinationv1.Lease](s.API, "kube-system", "fleetup")))
+		s.says(3, "halted: node n1 failed", "run", "--unattended", s.inventory)
+		s.says(0, "resumed", "resume", s.inventory)
+		s.says(1, "goes on", "run", "--unattended", s.inventory)
+	})
+}
+
 // slowMachine takes ten minutes for each step.
 type slowMachine struct{ runner.Machine }
 

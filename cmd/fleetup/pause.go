@@ -16,8 +16,8 @@ func (a *app) pauseCommand() *cobra.Command {
 		Short: "Start nothing new in a run, from any machine; what is in flight is finished",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			return a.onLease(c.Context(), args[0], func(k *kube.Cluster, was kube.LeaseStatus) error {
-				if err := k.Pause(c.Context(), "by "+username()); err != nil {
+			return a.onLease(c.Context(), args[0], func(k *kube.Cluster, inventory string, was kube.LeaseStatus) error {
+				if err := k.Pause(c.Context(), inventory, "by "+username()); err != nil {
 					return exitWith(exitFailed, err)
 				}
 				a.tell("paused: from five seconds on nothing new is started; `fleetup resume INVENTORY` goes on%s", runOf(was))
@@ -33,15 +33,15 @@ func (a *app) resumeCommand() *cobra.Command {
 		Short: "Let a paused run go on, and lift the halt of an unattended one, from any machine",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			return a.onLease(c.Context(), args[0], func(k *kube.Cluster, was kube.LeaseStatus) error {
+			return a.onLease(c.Context(), args[0], func(k *kube.Cluster, inventory string, was kube.LeaseStatus) error {
 				if was.Paused == "" && was.Halt == "" {
 					a.tell("nothing to do: neither paused nor halted%s", runOf(was))
 					return nil
 				}
-				if err := k.Pause(c.Context(), ""); err != nil {
+				if err := k.Pause(c.Context(), inventory, ""); err != nil {
 					return exitWith(exitFailed, err)
 				}
-				if err := k.Unhalt(c.Context()); err != nil {
+				if err := k.Unhalt(c.Context(), inventory); err != nil {
 					return exitWith(exitFailed, err)
 				}
 				a.tell("resumed%s", runOf(was))
@@ -51,8 +51,9 @@ func (a *app) resumeCommand() *cobra.Command {
 	}
 }
 
-// onLease reads the lease of the inventory's cluster and hands both over. It needs neither the lease nor a machine.
-func (a *app) onLease(ctx context.Context, path string, do func(*kube.Cluster, kube.LeaseStatus) error) error {
+// onLease reads what the lease of the inventory's cluster says of its run and hands it over. It needs neither the lease nor a
+// machine.
+func (a *app) onLease(ctx context.Context, path string, do func(k *kube.Cluster, inventory string, was kube.LeaseStatus) error) error {
 	f, _, err := a.load(path, needs{cluster: true})
 	if err != nil {
 		return err
@@ -68,10 +69,12 @@ func (a *app) onLease(ctx context.Context, path string, do func(*kube.Cluster, k
 	if err != nil {
 		return exitWith(exitFailed, err)
 	}
-	if other := was.Holder.Inventory; was.Holder.Run != "" && other != "" && other != f.Name {
+	of := was.Of(f.Name)
+	known := of.Holder.Run != "" || of.Halt != "" || of.Paused != ""
+	if other := was.Holder.Inventory; !known && was.Holder.Run != "" && other != "" && other != f.Name {
 		return exitWith(exitFailed, fmt.Errorf("run %s is of inventory %q, not of %q: name that one", was.Holder.Run, other, f.Name))
 	}
-	return do(k, was)
+	return do(k, f.Name, of)
 }
 
 // underWay reports whether a process holds the lease, as run would see it, which doesn't wait for the dead.

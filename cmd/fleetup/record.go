@@ -25,6 +25,7 @@ type record struct {
 	lease      *kube.Lease
 	first      []runner.Event // what was journaled before the runner took over
 	adopted    bool           // known from the cluster, not from a journal here
+	over       bool           // the Lease names a run that the journal here has seen the end of
 	unattended bool           // a job's run: halted, it stays so until somebody resumes it
 	back       bool           // the command rolls back: another unfinished run isn't gone on with
 	left       string         // rolling back: the unfinished run that is left behind for it
@@ -46,7 +47,7 @@ func (s *session) record(ctx context.Context) (*record, error) {
 	if err != nil {
 		return nil, exitWith(exitFailed, fmt.Errorf("cluster: %w", err))
 	}
-	return r, r.find(lease.Holder)
+	return r, r.find(lease.Of(s.fleet.Name).Holder)
 }
 
 // find decides which run this is. The cluster outranks the journal: a run that its Lease or its nodes name is the
@@ -60,6 +61,9 @@ func (r *record) find(last kube.Holder) error {
 	}
 	if known == "" {
 		known = r.s.claimedRun()
+	}
+	if known != "" && !runner.IsRun(known) {
+		return exitWith(exitFailed, r.s.strangeRun(known))
 	}
 	path, ok := runner.Latest(r.dir)
 	switch {
@@ -75,8 +79,9 @@ func (r *record) find(last kube.Holder) error {
 			return err
 		}
 	}
+	r.over = over && known != ""
 	switch {
-	case known != "" && r.path == "" && !over:
+	case known != "" && r.path == "" && !r.over:
 		r.run, r.adopted = known, true
 	case r.run == "":
 		r.run = runner.NewRunID(time.Now())
@@ -149,6 +154,9 @@ func (r *record) locked(ctx context.Context) error {
 	}
 	before := r.lease.Before()
 	err := r.find(kube.Holder{Run: before[kube.AnnotationRun], Inventory: before[kube.AnnotationInventory]})
+	if err == nil && r.over { // the process before us came no further than the journal's last line
+		err = r.lease.Finish(ctx)
+	}
 	if err == nil && r.run != r.lease.Annotations()[kube.AnnotationRun] {
 		err = r.lease.Begin(ctx, r.run)
 	}
@@ -162,11 +170,12 @@ func (r *record) locked(ctx context.Context) error {
 func (r *record) paused() bool { return r.lease.Annotations()[kube.AnnotationPaused] != "" }
 
 // halted is why the run was halted, "" where it wasn't or somebody lifted it: what the Lease says. Where the process before
-// us ended without giving the lease up, the journal may know of a halt that the Lease doesn't: it is written there now, for
-// `fleetup resume` to lift.
+// us ended without giving the lease up, or the Lease was deleted since, the journal may know of a halt that the Lease doesn't:
+// it is written there now, for `fleetup resume` to lift.
 func (r *record) halted(ctx context.Context) (string, error) {
 	why := r.lease.Annotations()[kube.AnnotationHalt]
-	if why != "" || r.progress.Halted == "" || r.lease.Took() == "" {
+	lifted := r.lease.Took() == "" && r.lease.Before()[kube.AnnotationRun] == r.run
+	if why != "" || r.progress.Halted == "" || lifted {
 		return why, nil
 	}
 	return r.progress.Halted, r.lease.Halt(ctx, r.progress.Halted)

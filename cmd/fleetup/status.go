@@ -168,9 +168,10 @@ func (a *app) journaledHolds(f *inventory.Fleet, hosts []inventory.Host) map[str
 // lease adds what the Lease says: it outranks the journal. What it says of another inventory's run isn't ours.
 func (st *standing) lease(ctx context.Context, k *kube.Cluster, name string) {
 	l, err := k.Lease(ctx)
-	if err != nil || l.Holder.Run != "" && l.Holder.Inventory != name {
+	if err != nil {
 		return
 	}
+	l = l.Of(name)
 	if l.Holder.Run != "" {
 		st.Run = l.Holder.Run
 		if st.State == "none" || st.State == "finished" {

@@ -176,6 +176,11 @@ func (w *swapping) carry(ctx context.Context, order string) error {
 		return err
 	}
 	defer w.unlock()
+	if w.hold.Run != "" { // somebody may have given it back while this command asked
+		if err := s.cluster.Note(ctx, w.host.Node, w.run, nil); err != nil {
+			return exitWith(exitFailed, fmt.Errorf("node %s isn't held any more: %w", w.host.Node, err))
+		}
+	}
 	s.cluster.run = w.run
 	if err := s.compile(remote.Fence{Run: w.run, Epoch: w.lease.Epoch()}); err != nil {
 		return exitWith(exitInventory, err)
@@ -222,14 +227,9 @@ func (w *swapping) show(e runner.Event) {
 // lock takes the lease. What it says of a run that is unfinished stays: hardware work goes on beside one that is halted.
 func (w *swapping) lock(ctx context.Context) error {
 	s := w.s
-	found, err := s.cluster.Cluster.Lease(ctx)
-	if err != nil {
-		return exitWith(exitFailed, fmt.Errorf("cluster: %w", err))
-	}
-	rec := record{s: s}
-	holder := rec.holder()
-	holder.Run, holder.Inventory = found.Holder.Run, found.Holder.Inventory
-	if w.lease, err = s.cluster.Acquire(ctx, holder, gone); err != nil {
+	rec := record{s: s} // of no run
+	var err error
+	if w.lease, err = s.cluster.Acquire(ctx, rec.holder(), gone); err != nil {
 		return lockError(err)
 	}
 	if took := w.lease.Took(); took != "" {

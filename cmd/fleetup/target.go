@@ -69,7 +69,7 @@ func (r *record) doneBy(n kube.Node) string {
 		return inventory == "" || inventory == r.s.fleet.Name
 	}
 	switch {
-	case n.Run != "" && !runner.IsRollback(n.Run) && of(n.State):
+	case runner.IsRun(n.Run) && !runner.IsRollback(n.Run) && of(n.State):
 		return n.Run
 	case of(n.Last):
 		return cmp.Or(n.Last["back"], n.Last["run"])

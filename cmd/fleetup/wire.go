@@ -242,6 +242,7 @@ func (a *app) reachCluster(f *inventory.Fleet, as account) (*kube.Cluster, error
 	if err != nil {
 		return nil, exitWith(exitFailed, fmt.Errorf("cluster: %w", err))
 	}
+	k.OnWait(a.aside)
 	return k, nil
 }
 

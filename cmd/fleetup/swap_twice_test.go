@@ -1,0 +1,34 @@
+package main
+
+import (
+	"testing"
+
+	"github.com/fleetup/fleetup/cmd/box"
+	"github.com/fleetup/fleetup/kube/kubetest"
+	"github.com/fleetup/fleetup/runner"
+)
+
+// A node that was given back while a second `swap finish` still asked is left alone by that one.
+func TestSwapFinishedMeanwhile(t *testing.T) {
+	for _, order := range []string{runner.OrderSwapFinish, runner.OrderSwapCancel} {
+		inYardWith(t, box.Options{Nodes: box.Workers(3), Cluster: kubetest.Config{Seed: 1}, BMC: true}, "", func(s *yard) {
+			s.says(0, "is off and held", "swap", "begin", s.inventory, "n2", "--yes")
+			p := s.process(s.path("state"))
+			w, err := p.openSwap(p.ctx, s.inventory, "n2", swapOptions{})
+			s.must(err)
+			s.says(0, "n2 is back, as it should be", "swap", "finish", s.inventory, "n2", "--yes")
+			err = w.carry(p.ctx, order)
+			w.close()
+			p.cancel()
+			p.wire.closeIdle()
+			p.ending.Wait()
+			if err == nil || exitCode(err) != exitFailed {
+				t.Errorf("%s: %v", order, err)
+			}
+			if n := s.node("n2"); n.Spec.Unschedulable || n.Annotations["fleetup.io/run"] != "" || len(n.Spec.Taints) != 0 {
+				t.Errorf("%s: %v\nn2 is left cordoned %v, %v, %v", order, err, n.Spec.Unschedulable, n.Spec.Taints, n.Annotations)
+			}
+			s.says(0, "no run is known", "status", s.inventory)
+		})
+	}
+}
