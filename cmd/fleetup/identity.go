@@ -35,7 +35,7 @@ func gone(holder string) bool {
 		return false
 	}
 	if theirs[1] != ours[1] {
-		return true // this machine has been rebooted since
+		return rebooted(theirs, ours)
 	}
 	number, _, _ := strings.Cut(theirs[2], "@")
 	pid, err := strconv.Atoi(number)
@@ -43,6 +43,13 @@ func gone(holder string) bool {
 		return false
 	}
 	return startTime(pid) != theirs[3] || ending(pid)
+}
+
+// rebooted reports whether another boot id under the same name surely means that this machine was rebooted. Containers of two
+// machines may have one name, and a machine id, if any, that came with their image.
+func rebooted(theirs, ours []string) bool {
+	contained := strings.Contains(theirs[2]+ours[2], "@")
+	return !contained && !strings.HasPrefix(ours[0], unknownMachine+".")
 }
 
 // ending reports whether a process runs no more, though it may still be there: it is a zombie that nobody has waited for, which in
@@ -65,8 +72,11 @@ func machineID() string {
 	if id := readTrim("/etc/machine-id"); len(id) >= 8 {
 		return id[:8]
 	}
-	return "unknown"
+	return unknownMachine
 }
+
+// unknownMachine stands for the id of a machine that has none, as most containers.
+const unknownMachine = "unknown"
 
 // startTime is when a process began, in clock ticks since the boot: field 22 of /proc/PID/stat; "" if there is no
 // such process. Source: proc(5).

@@ -27,7 +27,7 @@ func TestGone(t *testing.T) {
 		"this process":                {identity(), false},
 		"another start of its id":     {as(func(p []string) { p[3] = "1" }), true},
 		"a process that ended":        {as(func(p []string) { p[2] = processID(ended(t)) }), true},
-		"before this machine's boot":  {as(func(p []string) { p[1] = "another-boot" }), true},
+		"a container of that name":    {as(func(p []string) { p[1], p[2] = "another-boot", "1@4026539999" }), false},
 		"another machine":             {as(func(p []string) { p[0] = "0badcafe.laptop"; p[3] = "1" }), false},
 		"another machine, other boot": {"0badcafe.laptop/other/17/42", false},
 		"no boot id":                  {as(func(p []string) { p[1] = "" }), false},
@@ -40,6 +40,22 @@ func TestGone(t *testing.T) {
 	} {
 		if got := gone(c.holder); got != c.want {
 			t.Errorf("%s: gone(%s) = %v", name, c.holder, got)
+		}
+	}
+}
+
+// Another boot id is a reboot of this machine only where its name is surely that of one machine.
+func TestRebooted(t *testing.T) {
+	for name, c := range map[string]struct {
+		theirs, ours string
+		want         bool
+	}{
+		"this machine":                      {"1925938c.n1/before/17/4", "1925938c.n1/now/21/5", true},
+		"containers, whose image has an id": {"1925938c.job/before/1@4026532711/4", "1925938c.job/now/1@4026532800/5", false},
+		"no machine id":                     {"unknown.job/before/17/4", "unknown.job/now/21/5", false},
+	} {
+		if got := rebooted(strings.Split(c.theirs, "/"), strings.Split(c.ours, "/")); got != c.want {
+			t.Errorf("%s: %v", name, got)
 		}
 	}
 }

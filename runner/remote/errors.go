@@ -35,12 +35,14 @@ func (e *ExitError) ExitStatus() int { return e.Status }
 type FencedError struct {
 	Host       string
 	Ours, Seen string
+	Base       string // the folder there that holds the epoch
 }
 
 // Error names both epochs.
 func (e *FencedError) Error() string {
 	return fmt.Sprintf("host %s: refused: this run's epoch is %s, the machine has seen %s: another run holds the lease now; "+
-		"stop this one and look at `fleetup status INVENTORY`", e.Host, e.Ours, e.Seen)
+		"stop this one and look at `fleetup status INVENTORY`. Where that names no other, a run of another cluster or a clock that was wrong "+
+		"left the epoch there: remove %s/epoch on the machine", e.Host, e.Ours, e.Seen, e.Base)
 }
 
 // Fenced tells callers that don't import this package what happened.

@@ -68,7 +68,7 @@ func (h *Host) fencedBy(status int, stderr string) error {
 	}
 	for _, line := range strings.Split(stderr, "\n") {
 		if w := strings.Fields(line); len(w) == 3 && w[0] == "fleetup-fenced" {
-			return &FencedError{Host: h.login.Name, Ours: w[1], Seen: w[2]}
+			return &FencedError{Host: h.login.Name, Ours: w[1], Seen: w[2], Base: h.net.o.Base}
 		}
 	}
 	return nil

@@ -1,10 +1,12 @@
 package remote
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -284,5 +286,44 @@ func TestLineWithoutEnd(t *testing.T) {
 	}
 	if took := time.Since(began); took > 10*time.Second {
 		t.Errorf("20 MB took %s", took)
+	}
+}
+
+// A step whose process has ended, and that nobody has waited for, doesn't run: in a container, or below a process 1 that is no
+// init, it may stand there for ever.
+func TestStepOfAZombie(t *testing.T) {
+	c := exec.Command("true")
+	if err := c.Start(); err != nil {
+		t.Skip(err)
+	}
+	defer func() { _ = c.Wait() }()
+	stat := ""
+	for !strings.HasPrefix(stat, " Z ") {
+		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", c.Process.Pid))
+		if err != nil {
+			t.Skip(err)
+		}
+		stat = string(b[bytes.LastIndexByte(b, ')')+1:])
+		time.Sleep(time.Millisecond)
+	}
+	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		t.Skip(err)
+	}
+	dir := t.TempDir()
+	alive := func(pid int, start string) bool {
+		write(t, filepath.Join(dir, "boot_id"), string(boot), 0o600)
+		write(t, filepath.Join(dir, "pid"), fmt.Sprintln(pid, start), 0o600)
+		return exec.Command("sh", "-c", stateScript+`alive "$1" unit /nonexistent`, "sh", dir).Run() == nil
+	}
+	if alive(c.Process.Pid, strings.Fields(stat)[19]) {
+		t.Error("a zombie counts as a step that runs")
+	}
+	own, err := os.ReadFile("/proc/self/stat")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !alive(os.Getpid(), strings.Fields(string(own[bytes.LastIndexByte(own, ')')+1:]))[19]) {
+		t.Error("this process doesn't count as one that runs")
 	}
 }

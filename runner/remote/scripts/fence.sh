@@ -4,8 +4,8 @@ if [ -e "$1/epoch" ]; then
 	seen=$(cat "$1/epoch")
 fi
 case $seen in
-"" | *[!0-9]*)
-	echo "fleetup: $1/epoch holds no epoch: $seen" >&2
+"" | *[!0-9]* | ???????????????????*) # more than a shell can compare
+	echo "fleetup: $1/epoch holds no epoch: $seen; where no other run works on this machine, remove that file" >&2
 	exit 98
 	;;
 esac

@@ -5,6 +5,9 @@ alive() {
 		alive_at=$(cat "$1/pid")
 		alive_now=$(cat "/proc/${alive_at%% *}/stat" 2>/dev/null)
 		alive_now=${alive_now##*)}
+		case $alive_now in
+		" Z "* | " X "*) alive_now= ;; # it has ended: nobody has waited for it, as where process 1 is no init
+		esac
 		if [ -n "$alive_now" ] && [ "$(echo "$alive_now" | cut -d ' ' -f 21)" = "${alive_at##* }" ]; then
 			return 0
 		fi
