@@ -86,7 +86,7 @@ func TestPersist(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				asked, began := 0, time.Now()
-				err := persist(t.Context(), func(context.Context) error {
+				err := new(Cluster).persist(t.Context(), "a write", func(context.Context) error {
 					if asked++; asked <= len(tc.answers) {
 						return tc.answers[asked-1]
 					}
@@ -103,7 +103,7 @@ func TestPersist(t *testing.T) {
 		ctx, cancel := context.WithCancelCause(t.Context())
 		time.AfterFunc(time.Minute, func() { cancel(errors.New("the run ends")) })
 		asked := 0
-		err := persist(ctx, func(ctx context.Context) error {
+		err := new(Cluster).persist(ctx, "a write", func(ctx context.Context) error {
 			if asked++; asked > 2 { // one that hangs is given up for itself
 				<-ctx.Done()
 				return ctx.Err()
