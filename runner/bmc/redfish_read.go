@@ -96,7 +96,8 @@ func (b *fish) Log(ctx context.Context, n int) (entries []Entry, err error) {
 	return entries[max(len(entries)-n, 0):], err
 }
 
-// eventLog is the address of the log that tells of hardware, by the names that vendors give it: SEL at most, IML at HPE.
+// eventLog is the address of the log that tells of hardware, by the names that vendors give it: SEL at most, IML at HPE,
+// SystemEventLog at Fujitsu, PlatformLog and before it StandardLog at Lenovo, EventLog of OpenBMC, Log1 at Supermicro.
 func eventLog(c *gofish.APIClient, s *redfish.ComputerSystem) (string, error) {
 	services, err := s.LogServices()
 	if managers, merr := c.Service.Managers(); merr == nil {
@@ -105,7 +106,7 @@ func eventLog(c *gofish.APIClient, s *redfish.ComputerSystem) (string, error) {
 			services = append(services, more...)
 		}
 	}
-	for _, want := range []string{"sel", "iml", "eventlog", "event", "log1", ""} {
+	for _, want := range []string{"sel", "iml", "systemeventlog", "platformlog", "standardlog", "eventlog", "event", "log1", ""} {
 		for _, l := range services {
 			if want == "" || strings.EqualFold(l.ID, want) {
 				return logEntries(c, l.ODataID)

@@ -113,6 +113,29 @@ func TestRedfishReads(t *testing.T) {
 	}
 }
 
+// TestEventLogs: the log of the hardware is found by the name that each vendor gives it, beside those of who logged in and what was
+// configured, whatever stands first.
+func TestEventLogs(t *testing.T) {
+	for vendor, name := range map[string]string{
+		"Dell, Cisco": "Sel", "HPE": "IML", "Fujitsu": "SystemEventLog", "Lenovo": "PlatformLog", "Lenovo, older": "StandardLog", "OpenBMC": "EventLog", "Supermicro": "Log1",
+	} {
+		s, _, c, web := redfish(t, bmctest.IDRAC)
+		web.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			told := httptest.NewRecorder()
+			s.ServeHTTP(told, r)
+			for k, v := range told.Header() {
+				w.Header()[k] = v
+			}
+			w.WriteHeader(told.Code)
+			w.Write([]byte(strings.ReplaceAll(told.Body.String(), `"Id":"Sel"`, `"Id":"`+name+`"`))) //nolint:errcheck // the client has gone
+		})
+		log, err := open(t, c).(bmc.Log).Log(t.Context(), 1)
+		if err != nil || len(log) != 1 || log[0].Text != "The system inlet temperature is greater than the upper warning threshold." {
+			t.Errorf("%s: %v, %v", vendor, log, err)
+		}
+	}
+}
+
 // TestRedfishErrors: each says what is wrong and what to do.
 func TestRedfishErrors(t *testing.T) {
 	s, _, good, web := redfish(t, bmctest.IDRAC)
