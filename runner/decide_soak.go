@@ -86,7 +86,7 @@ func (s *scene) enough(k int) bool {
 	due := since.Add(max(stage.Soak, leastWait))
 	why := fmt.Sprintf("%s: %s, min_pods = %d on each: a soak would tell nothing", stage.Name, few(idle), stage.MinPods)
 	if !s.now.Before(due) {
-		s.halt("inconclusive: "+why, haltedByGate)
+		s.halt("inconclusive: "+why+"; `kubectl rollout restart` of a Deployment has pods placed anew, min_pods = 0 does without", haltedByGate)
 		return false
 	}
 	s.holdAll(fmt.Sprintf("%s; halted at %s unless there are more", why, clock(due)))

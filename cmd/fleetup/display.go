@@ -255,7 +255,7 @@ func (d *display) paint(e runner.Event) string {
 // gateLine is what a gate said: "gate "error rate": 0.02, bad: …".
 func gateLine(e runner.Event) string {
 	line := fmt.Sprintf("gate %q: %s", e.Data["gate"], e.Data["verdict"])
-	if reading := e.Data["reading"]; reading != "" {
+	if reading := e.Data["reading"]; reading != "" && !strings.Contains(e.Message, reading) {
 		line += " (" + reading + ")"
 	}
 	if e.Message != "" {

@@ -122,7 +122,9 @@ func TestGateIsSaidOnce(t *testing.T) {
 		{runner.GateUnknown, "", "no answer within 10s", `gate "errors": unknown: no answer within 10s`},
 		{runner.GateGood, "0.1", "", ""},
 		{runner.GateUnknown, "", "no answer within 10s", `gate "errors": unknown: no answer within 10s`},
-		{runner.GateBad, "0.9", "0.9 is more than max = 0.5", `gate "errors": bad (0.9): 0.9 is more than max = 0.5`},
+		{runner.GateBad, "0.9", "0.9 is more than max = 0.5", `gate "errors": bad: 0.9 is more than max = 0.5`},
+		{runner.GateBad, "503 in 2ms", "status 503, and status = 200 is wanted", `gate "errors": bad (503 in 2ms): status 503, and status = 200 is wanted`},
+		{runner.GateBad, "test: exit status 1", "test: exit status 1", `gate "errors": bad: test: exit status 1`},
 	} {
 		if got := said(tc.verdict, tc.reading, tc.why); got != tc.want {
 			t.Errorf("%d: %q, want %q", i, got, tc.want)

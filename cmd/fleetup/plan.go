@@ -85,7 +85,7 @@ func (a *app) plan(ctx context.Context, path, save string, detailed bool) error 
 	if fc.ends {
 		saved.Predicted = int(fc.total.Seconds())
 	}
-	if err := s.showPlan(saved, found, fc, save); err != nil {
+	if err := s.showPlan(saved, before, found, fc, save); err != nil {
 		return err
 	}
 	if err := refusal(findings); err != nil {
@@ -125,7 +125,7 @@ func planned(name string, v *runner.Surveyed) plannedNode {
 }
 
 // showPlan prints the plan and saves it where that was asked for.
-func (s *session) showPlan(p savedPlan, found map[string]*runner.Surveyed, fc forecast, save string) error {
+func (s *session) showPlan(p savedPlan, before runner.Progress, found map[string]*runner.Surveyed, fc forecast, save string) error {
 	if save != "" {
 		b, err := json.MarshalIndent(p, "", "  ")
 		if err != nil {
@@ -138,7 +138,7 @@ func (s *session) showPlan(p savedPlan, found map[string]*runner.Surveyed, fc fo
 	if s.app.json() {
 		return json.NewEncoder(s.app.out).Encode(p)
 	}
-	s.planText(paper(s.app.out), p.Plan, found, fc, true)
+	s.planText(paper(s.app.out), p.Plan, before, found, fc, true)
 	for _, f := range together(p.Findings) {
 		if !f.Refuse {
 			fmt.Fprintln(paper(s.app.out), "note: "+f.String())

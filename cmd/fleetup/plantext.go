@@ -17,6 +17,7 @@ import (
 type planTold struct {
 	s        *session
 	w        io.Writer
+	before   runner.Progress // of the unfinished run; zero where there is none
 	found    map[string]*runner.Surveyed
 	took     map[string]runner.Spent
 	nodes    map[string]runner.PlanNode
@@ -30,8 +31,9 @@ type planTold struct {
 
 // planText prints the stages, every node in the order in which it will be taken, what differs there and, with commands,
 // what would run; then what bounds the run, and how long it takes.
-func (s *session) planText(w io.Writer, plan runner.Plan, found map[string]*runner.Surveyed, fc forecast, commands bool) {
-	t := &planTold{s: s, w: w, found: found, took: fc.took, commands: commands, nodes: map[string]runner.PlanNode{}, first: alikes{}}
+// before is the unfinished run that it goes on with.
+func (s *session) planText(w io.Writer, plan runner.Plan, before runner.Progress, found map[string]*runner.Surveyed, fc forecast, commands bool) {
+	t := &planTold{s: s, w: w, before: before, found: found, took: fc.took, commands: commands, nodes: map[string]runner.PlanNode{}, first: alikes{}}
 	for _, n := range plan.Nodes {
 		t.nodes[n.Name] = n
 	}
@@ -60,7 +62,7 @@ func (t *planTold) stage(k, of int, stage runner.Stage) {
 	idle := t.idle(stage)
 	note := stageNote(stage)
 	if idle {
-		note = ": nothing to do"
+		note = ": nothing to do" + t.stillSoaks(stage)
 	}
 	switch {
 	case t.nothing:
@@ -82,6 +84,19 @@ func (t *planTold) idle(stage runner.Stage) bool {
 	return !slices.ContainsFunc(stage.Nodes, func(name string) bool {
 		return t.nodes[name].Spare || t.due(name)
 	})
+}
+
+// stillSoaks says that a stage with nothing left to do soaks all the same: the unfinished run has changed it, and not yet let it soak.
+func (t *planTold) stillSoaks(stage runner.Stage) string {
+	run := cmp.Or(t.before.Run, t.s.cluster.run)
+	changed := slices.ContainsFunc(stage.Nodes, func(name string) bool {
+		n, _ := t.s.cluster.Node(name)
+		return worked(n, run, t.before.Nodes[name])
+	})
+	if stage.Soak == 0 || !changed || slices.Contains(t.before.Soaked, stage.Name) {
+		return ""
+	}
+	return ", soaks for " + short(stage.Soak)
 }
 
 // due reports whether something is to be done on a node, or may be.

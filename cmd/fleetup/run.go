@@ -276,7 +276,7 @@ func (s *session) ask(ctx context.Context, plan runner.Plan, found map[string]*r
 	if !s.app.terminal() || s.app.flags.yes {
 		return nil
 	}
-	s.planText(paper(s.app.err), plan, found, s.forecast(plan, found), false)
+	s.planText(paper(s.app.err), plan, rec.progress, found, s.forecast(plan, found), false)
 	return s.app.confirm(ctx, "go ahead")
 }
 
