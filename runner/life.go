@@ -94,7 +94,7 @@ func (l *life) well(message string) error {
 
 func (l *life) phases(ctx context.Context) error {
 	for _, p := range orders[l.order] {
-		if l.light && !p.light || l.onHold && !takesOff[p.name] || takesOff[p.name] && !l.wantsHold() {
+		if l.passes(p) {
 			continue
 		}
 		if err := l.enter(p.name); err != nil {
@@ -105,6 +105,12 @@ func (l *life) phases(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// passes reports whether a phase of the order isn't for this node, or not as it stands.
+func (l *life) passes(p phase) bool {
+	return l.light && !p.light || l.onHold && !takesOff[p.name] || takesOff[p.name] && !l.wantsHold() ||
+		p.name == phaseReturn && !l.r.spare(l.w.Node)
 }
 
 // enter journals that a phase begins, before its effects.

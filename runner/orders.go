@@ -8,6 +8,9 @@ import (
 // phaseUncordon is the name of the phase that gives a node back, which the journal is asked for.
 const phaseUncordon = "uncordon"
 
+// phaseReturn is the one by which a spare that went back is given back, in place of being opened.
+const phaseReturn = "return"
+
 // phaseVerifyAgain is the one that a node which was given back already comes to from its check.
 const phaseVerifyAgain = "verify again"
 
@@ -67,7 +70,8 @@ var orders = map[string][]phase{
 		{"reboot", (*life).reboot, false},
 		{"start", (*life).start, false},
 		{"verify", (*life).verify, true},
-		{phaseUncordon, (*life).letBack, false},
+		{phaseReturn, (*life).giveSpareBack, false},
+		{phaseUncordon, (*life).uncordon, false},
 		{"forget", (*life).forget, true},
 		{phaseVerifyAgain, (*life).verifyAgain, false},
 	},

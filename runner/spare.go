@@ -154,12 +154,8 @@ func (l *life) awaitOff(ctx context.Context) error {
 	}
 }
 
-// letBack gives a node that went back to its work. A spare is given back as it was found instead: it was lent for what it runs no
-// more.
-func (l *life) letBack(ctx context.Context) error {
-	if !l.r.spare(l.w.Node) {
-		return l.uncordon(ctx)
-	}
+// giveSpareBack ends the way back of a spare: it is given back as it was found, for it was lent for what it runs no more.
+func (l *life) giveSpareBack(ctx context.Context) error {
 	for _, do := range []func(context.Context) error{l.forget, l.spareOff, l.givenBackSpare} {
 		if err := do(ctx); err != nil {
 			return err
