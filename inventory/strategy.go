@@ -24,6 +24,9 @@ func (r *reader) strategy(root *table) Strategy {
 			*field = v
 		}
 	}
+	if _, given := t.get("kind"); given { // one that is unknown contradicts nothing
+		s.Kind = ""
+	}
 	choose("kind", &s.Kind, rolling, canary, blueGreen)
 	choose("on_failure", &s.OnFailure, "stop", "quarantine", "rollback")
 	choose("cordoned", &s.Cordoned, "skip", "upgrade")
@@ -98,6 +101,9 @@ func (r *reader) contradictions(s Strategy, hosts []Host) {
 
 // kinds refuses keys that this kind of strategy would leave unread.
 func (r *reader) kinds(s Strategy) {
+	if s.Kind == "" {
+		return
+	}
 	refuse := func(name string, set bool, format string, args ...any) {
 		if set {
 			r.problem(child("strategy", name), format, args...)

@@ -15,6 +15,7 @@ func TestContradictions(t *testing.T) {
 		{`waves = ["1", "100%"]`, oneHost, `fleet.toml:2: strategy.waves: goes with kind = "canary", not "rolling"`},
 		{`pools = ["blue", "green"]`, twoPools, `fleet.toml:2: strategy.pools: goes with kind = "blue-green", not "rolling"`},
 		{`soak = "10m"`, oneHost, `fleet.toml:2: strategy.soak: goes with kind = "canary" or "blue-green"`},
+		{"kind = \"canari\"\nwaves = [\"1\", \"100%\"]\nsoak = \"1m\"", oneHost, `fleet.toml:2: strategy.kind: unknown value "canari"; did you mean "canary"?`},
 		{`kind = "canary"`, oneHost, `fleet.toml:2: strategy.kind: "canary" needs waves`},
 		{`kind = "blue-green"`, twoPools, `fleet.toml:2: strategy.kind: "blue-green" needs pools`},
 		{"kind = \"canary\"\nwaves = [\"1\", \"100%\"]\nmin_pods = 2", oneHost, `fleet.toml:4: strategy.min_pods: needs a soak`},
