@@ -114,7 +114,11 @@ func (s *scene) shut() bool {
 		}
 	}
 	waits := s.observed.Wait && !w.next.IsZero()
-	ever := !waits || s.everFits()
+	var least time.Duration
+	if waits {
+		least = s.quickest()
+	}
+	ever := !waits || s.plan.Windows.Fits(w.next, least)
 	if !waits || !ever || s.used() {
 		if s.giveBackSpares(); len(s.Start) > 0 {
 			return true
@@ -126,7 +130,8 @@ func (s *scene) shut() bool {
 		s.again(w.next)
 		return true
 	case waits:
-		why = fmt.Sprintf("%s left, and no window is long enough for any of them", count(s.left(), "node", "nodes"))
+		why = fmt.Sprintf("%s left, and no window is long enough for any of them, as the quickest takes about %s: make one longer",
+			count(s.left(), "node", "nodes"), brief(max(least, time.Minute).Round(time.Minute)))
 	case w.open:
 		why = fmt.Sprintf("%s left, and none fits before the window closes at %s; %s", count(s.left(), "node", "nodes"), stamp(w.until), opening(w.next))
 	}
@@ -148,9 +153,9 @@ func (s *scene) used() bool {
 	return done > lent
 }
 
-// everFits reports whether a window comes that is long enough for a node which could start now, and where that is a spare, for
-// one that it is lent for: it would be woken and given back for ever else.
-func (s *scene) everFits() bool {
+// quickest is how long a window has to be for a node which could start now, and where that is a spare, for one that it is lent
+// for: it would be woken and given back for ever else.
+func (s *scene) quickest() time.Duration {
 	stage := s.plan.Stages[s.stage]
 	least := time.Duration(-1)
 	for i := range s.nodes {
@@ -162,7 +167,7 @@ func (s *scene) everFits() bool {
 			least = takes
 		}
 	}
-	return s.plan.Windows.Fits(s.window.next, least)
+	return least
 }
 
 // opening says when the next window does.

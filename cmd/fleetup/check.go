@@ -57,7 +57,7 @@ func (a *app) check(ctx context.Context, path string, onlyNew, looks bool) error
 	}
 	if len(ahead.turns) > 0 { // which knows better than a look at this moment
 		findings = slices.DeleteFunc(findings, func(f runner.Finding) bool { return strings.HasPrefix(f.Why, runner.WouldWait) })
-		findings = append(findings, ahead.findings()...)
+		findings = append(findings, unsaid(ahead.findings(), findings)...)
 		findings = append(findings, s.unforeseen(ctx)...)
 	}
 	shown, known := findings, 0
@@ -126,6 +126,15 @@ func (s *session) unforeseen(ctx context.Context) (all []runner.Finding) {
 		all = append(all, runner.Finding{What: "forecast", Why: plural(n, "HorizontalPodAutoscaler") + ": the pods that are more or fewer by then aren't foreseen"})
 	}
 	return all
+}
+
+// unsaid are those of more that the refusals of a node don't say already, in the same words.
+func unsaid(more, findings []runner.Finding) []runner.Finding {
+	return slices.DeleteFunc(more, func(m runner.Finding) bool {
+		return slices.ContainsFunc(findings, func(f runner.Finding) bool {
+			return f.Refuse && f.Node == m.Node && m.Node != "" && strings.HasSuffix(m.Why, ": "+f.Why)
+		})
+	})
 }
 
 // refusals counts what stands against a run.
