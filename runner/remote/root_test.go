@@ -125,6 +125,46 @@ func TestSudoWantsAPasswordAndThereIsNone(t *testing.T) {
 	mustContain(t, err.Error(), "a password is required", "sudo_password", "NOPASSWD")
 }
 
+// TestSudoRefuses: what sudo says where no password helps is told as it says it, with who was refused where; a password that can't be
+// fetched is no wrong one, so that the next attempt may still do.
+func TestSudoRefuses(t *testing.T) {
+	b := newBench(t)
+	s := b.machine("n1:22")
+	s.program("id", "echo 1000")
+	s.program("sudo", `[ "$1" = -n ] && { echo "sudo: a password is required" >&2; exit 1; }; printf %s "$3" >&2; read x; echo "ops is not in the sudoers file." >&2; exit 1`)
+	_, err := b.host(Login{Name: "n1", User: "ops", SudoPassword: password("right")}).Run(t.Context(), "true")
+	var denied *SudoError
+	if !errors.As(err, &denied) {
+		t.Fatal(err)
+	}
+	mustContain(t, err.Error(), "host n1: sudo as ops: ", "ops is not in the sudoers file.")
+	if strings.Contains(err.Error(), "right") || strings.Contains(err.Error(), "wrong") {
+		t.Errorf("the password is in it, or is called wrong: %v", err)
+	}
+
+	b = newBench(t)
+	_, count := b.sudoMachine("WANT=right")
+	sealed := true
+	h := b.host(Login{Name: "n1", User: "ops", SudoPassword: func(context.Context) (string, error) {
+		if sealed {
+			return "", errors.New("the vault is sealed")
+		}
+		return "right\n", nil // as a file ends
+	}})
+	_, err = h.Run(t.Context(), "true")
+	if errors.As(err, &denied) || err == nil {
+		t.Fatalf("a vault that is sealed: %v", err)
+	}
+	mustContain(t, err.Error(), "sudo password: the vault is sealed")
+	if text, _ := os.ReadFile(count); len(text) > 0 {
+		t.Errorf("sudo was given %q", text)
+	}
+	sealed = false
+	if out, err := h.Run(t.Context(), "echo $FAKE_ROOT"); err != nil || out != "1\n" {
+		t.Errorf("once it is open: %q, %v", out, err)
+	}
+}
+
 func TestSudoNeverAndAlways(t *testing.T) {
 	b := newBench(t)
 	s, _ := b.sudoMachine("NOPASSWD=1")
