@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -46,7 +45,8 @@ func sameFinding(f finding.Finding) string {
 }
 
 // news are the findings that the last regular check of this kind didn't have, and how many it had; all that have a name are kept
-// for the next one.
+// for the next one. Of findings of one name, as of two disks of a machine, nobody can tell the new one: where they are more than
+// last time all of them are told.
 func news[T any](a *app, f *inventory.Fleet, kind string, findings []T, name func(T) string) (fresh []T, known int, err error) {
 	dir, err := a.stateDir(f.Name)
 	if err != nil {
@@ -55,16 +55,23 @@ func news[T any](a *app, f *inventory.Fleet, kind string, findings []T, name fun
 	file := filepath.Join(dir, "last-"+kind+".json")
 	last := a.lastTime(file)
 	now := lastTime{Version: lastVersion, Time: time.Now().UTC()}
+	more := map[string]int{}
+	for _, x := range findings {
+		if id := name(x); id != "" {
+			now.Known = append(now.Known, id)
+			more[id]++
+		}
+	}
+	for _, id := range last.Known {
+		more[id]--
+	}
 	for _, x := range findings {
 		switch id := name(x); {
 		case id == "":
-			continue
-		case slices.Contains(last.Known, id):
-			known++
-			now.Known = append(now.Known, id)
-		default:
+		case more[id] > 0:
 			fresh = append(fresh, x)
-			now.Known = append(now.Known, id)
+		default:
+			known++
 		}
 	}
 	text, err := json.Marshal(now)
