@@ -3,6 +3,7 @@ package remote
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"fmt"
 	"io/fs"
 	"os"
@@ -13,7 +14,8 @@ import (
 	"time"
 )
 
-const canary = "canary-7f3a9c51"
+// canary is this process's own: the watch sees every process of the machine, those of another run of these tests too.
+var canary = "canary-" + rand.Text()
 
 // watchProcesses looks at the argument list and the environment of every process there is, again and again, until
 // stop, which returns how often it looked and where the canary was. await is for scripts: it waits until all processes
