@@ -103,6 +103,25 @@ func (s *state) asking(p *pod) *asking {
 
 // fits says why a node doesn't take the pod; "" where it does. The order is that of the scheduler's plugins.
 func (a *asking) fits(n *node) string {
+	if why := a.never(n); why != "" {
+		return why
+	}
+	if why := a.hasRoom(n); why != "" {
+		return why
+	}
+	for _, c := range a.spread {
+		if why := c.keepsOff(n); why != "" {
+			return why
+		}
+	}
+	return a.rules.keepsOff(n)
+}
+
+// alone says that no rule of the pod, and of no other one, is about which pods are where.
+func (a *asking) alone() bool { return len(a.spread)+len(a.rules.with)+len(a.rules.not) == 0 }
+
+// never says why a node doesn't take the pod whatever else is there.
+func (a *asking) never(n *node) string {
 	if n.closed && !a.toleratesClosed() {
 		return "node(s) were unschedulable"
 	}
@@ -112,6 +131,11 @@ func (a *asking) fits(n *node) string {
 	if ok, err := a.required.Match(n.Node); !ok || err != nil {
 		return "node(s) didn't match Pod's node affinity/selector"
 	}
+	return ""
+}
+
+// hasRoom says what the node hasn't left for the pod.
+func (a *asking) hasRoom(n *node) string {
 	if ports(a.p, n) {
 		return "node(s) didn't have free ports for the requested pod ports"
 	}
@@ -126,12 +150,7 @@ func (a *asking) fits(n *node) string {
 			return "node(s) didn't match PersistentVolume's node affinity"
 		}
 	}
-	for _, c := range a.spread {
-		if why := c.keepsOff(n); why != "" {
-			return why
-		}
-	}
-	return a.rules.keepsOff(n)
+	return ""
 }
 
 func keepsOff(t *corev1.Taint) bool { return t.Effect != corev1.TaintEffectPreferNoSchedule }

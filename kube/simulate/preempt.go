@@ -53,16 +53,20 @@ func (s *state) preempt(p *pod) (best *candidate) {
 	if p.Spec.PreemptionPolicy != nil && *p.Spec.PreemptionPolicy == corev1.PreemptNever {
 		return nil
 	}
-	found := 0
+	if priority(p) <= s.least {
+		return nil
+	}
+	found, a := 0, s.asking(p)
 	for _, n := range s.nodes {
-		c := s.candidate(p, n)
+		c := s.candidate(a, n)
 		if c == nil {
 			continue
 		}
 		if best == nil || c.compare(best) < 0 {
 			best = c
 		}
-		if found++; found == enough {
+		// Of more nodes than are compared chance decides which: then one that none hurts less on will do.
+		if found++; found == enough || len(s.nodes) > enough && best.violates == 0 && len(best.victims) == 1 && priority(best.victims[0]) == s.least {
 			break
 		}
 	}
@@ -71,7 +75,15 @@ func (s *state) preempt(p *pod) (best *candidate) {
 
 // candidate says which pods of a node would end for p: none more than have to, those first that no budget keeps, the least
 // important first. nil: p fits there by no means.
-func (s *state) candidate(p *pod, n *node) *candidate {
+func (s *state) candidate(a *asking, n *node) *candidate {
+	p := a.p
+	if a.never(n) != "" {
+		return nil
+	}
+	fits := func() bool { return a.hasRoom(n) == "" }
+	if !a.alone() { // who else is there matters
+		fits = func() bool { return s.asking(p).fits(n) == "" }
+	}
 	var lower []*pod
 	for o := range n.pods {
 		if priority(o) < priority(p) {
@@ -91,13 +103,13 @@ func (s *state) candidate(p *pod, n *node) *candidate {
 			s.put(v, n)
 		}
 	}()
-	if s.asking(p).fits(n) != "" {
+	if !fits() {
 		c.victims = lower
 		return nil
 	}
 	kept, others := s.keptByBudgets(lower)
 	for i, v := range slices.Concat(kept, others) {
-		if s.put(v, n); s.asking(p).fits(n) == "" {
+		if s.put(v, n); fits() {
 			continue
 		}
 		s.take(v)
@@ -145,7 +157,10 @@ func (c *candidate) compare(o *candidate) int {
 }
 
 func moreImportant(a, b *pod) int {
-	return cmp.Or(cmp.Compare(priority(b), priority(a)), began(a).Compare(began(b)), cmp.Compare(a.key(), b.key()))
+	if c := cmp.Or(cmp.Compare(priority(b), priority(a)), began(a).Compare(began(b))); c != 0 {
+		return c
+	}
+	return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
 }
 
 // began is when a pod was started; zero: nobody knows.

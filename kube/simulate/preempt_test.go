@@ -1,10 +1,14 @@
 package simulate_test
 
 import (
+	"fmt"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/fleetup/fleetup/kube/simulate"
@@ -76,6 +80,42 @@ func TestPreemption(t *testing.T) {
 				t.Errorf("foreseen:\n%s\nwant:\n%s", got, c.want)
 			}
 		})
+	}
+}
+
+// Of more nodes than are compared one on which a single unimportant pod ends is enough; two of them are not.
+func TestPreemptionAmongManyNodes(t *testing.T) {
+	const many = 150
+	c := nodes(many).pods("web", "2", "n1", important(10))
+	for i := 2; i <= many; i++ {
+		c.pods(fmt.Sprintf("batch-%d", i), "1", fmt.Sprintf("n%d n%d", i, i))
+	}
+	c.Pods = slices.DeleteFunc(c.Pods, func(p *corev1.Pod) bool { return p.Spec.NodeName == "n120" && p.Name == "batch-120-2" })
+	for _, d := range simulate.Run(c.World, oneByOne("n1")) {
+		if len(d.Displaced) != 1 || d.Displaced[0].Pod != "shop/batch-120-1" {
+			t.Errorf("%+v", d)
+		}
+	}
+}
+
+// BenchmarkPreemption plays a run over a thousand full nodes, ten at a time, on which each other pod may displace the rest.
+func BenchmarkPreemption(b *testing.B) {
+	c := nodes(1000)
+	var turns []simulate.Turn
+	for i, n := range c.Nodes {
+		n.Status.Allocatable = corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("3"), corev1.ResourcePods: resource.MustParse("110")}
+		app := fmt.Sprintf("app-%d", i)
+		c.pods(app, "100m", strings.Repeat(n.Name+" ", 15), important(10)).pods(app+"-batch", "100m", strings.Repeat(n.Name+" ", 15))
+		turns = append(turns, simulate.Turn{Node: n.Name, At: time.Duration(i/10) * 5 * time.Minute, Takes: 5 * time.Minute})
+	}
+	for b.Loop() {
+		displaced := 0
+		for _, d := range simulate.Run(c.World, turns) {
+			displaced += len(d.Displaced)
+		}
+		if displaced == 0 {
+			b.Fatal("nothing was displaced")
+		}
 	}
 }
 

@@ -92,6 +92,7 @@ type state struct {
 	rotation int
 	quotas   map[string][]*quota
 	unmade   []*pod
+	least    int32 // priority of all pods
 }
 
 func newState(w World) *state {
@@ -108,6 +109,11 @@ func newState(w World) *state {
 		}
 	}
 	slices.SortFunc(s.pods, func(a, b *pod) int { return cmp.Compare(a.key(), b.key()) })
+	for i, p := range s.pods {
+		if i == 0 || priority(p) < s.least {
+			s.least = priority(p)
+		}
+	}
 	for _, b := range w.Budgets {
 		if selector, err := metav1.LabelSelectorAsSelector(b.Spec.Selector); err == nil {
 			failed := meta.FindStatusCondition(b.Status.Conditions, policyv1.DisruptionAllowedCondition)
