@@ -288,16 +288,21 @@ func (l *life) awaitPower(ctx context.Context, want string, d time.Duration) err
 }
 
 // outOfService tells Kubernetes that the machine is off, so that volumes and pods which it still counts there are freed.
-// That is right only for one that is surely off: a machine that still wrote to a volume would ruin it.
+// That is right only for one that is surely off: a machine that still wrote to a volume would ruin it. What the state says
+// may be ahead of the taint, which is set again.
 func (l *life) outOfService(ctx context.Context) error {
-	if !l.swap.OutOfService || l.state[factOutOfService] != "" {
+	if !l.swap.OutOfService {
 		return nil
 	}
-	if l.state[factSwapOff] == "unverified" {
+	if l.state[factSwapOff] == "unverified" || l.w.Power == nil {
 		return errors.New("node.kubernetes.io/out-of-service is set only on a machine whose BMC says that it is off, and this one has none")
 	}
-	if state, err := l.w.Power.State(ctx); err != nil || state != PowerOff {
-		return fmt.Errorf("node.kubernetes.io/out-of-service isn't set: the power is %q (%w)", state, err)
+	state, err := l.w.Power.State(ctx)
+	if err != nil {
+		return fmt.Errorf("node.kubernetes.io/out-of-service is only for a machine that is off, and whether it is isn't known: %w", err)
+	}
+	if state != PowerOff {
+		return fmt.Errorf("node.kubernetes.io/out-of-service is only for a machine that is off, and its BMC says that it is %s", state)
 	}
 	if err := l.note(ctx, map[string]string{factOutOfService: "set"}); err != nil {
 		return err
