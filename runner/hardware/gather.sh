@@ -25,7 +25,7 @@ for d in /sys/class/net/*; do
 	if [ -e "$d/device/physfn" ]; then continue; fi # a card's virtual function
 	part "nic $n"
 	printf 'bus: %s\n' "$(readlink -f "$d/device" 2>/dev/null)"
-	for f in address carrier speed; do printf '%s: %s\n' "$f" "$(cat "$d/$f" 2>/dev/null)"; done
+	for f in address carrier speed phys_port_name; do printf '%s: %s\n' "$f" "$(cat "$d/$f" 2>/dev/null)"; done
 	ask "permanent $n" 5 ethtool -P "$n"
 	ask "driver $n" 5 ethtool -i "$n"
 done

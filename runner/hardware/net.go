@@ -20,13 +20,20 @@ func pciOf(path string) string {
 	return found
 }
 
-// parseNIC reads a port's files of /sys/class/net. Without a link the kernel says -1, or nothing, as speed.
+// representor is what a card in switchdev mode calls the near end of a virtual function: "pf0vf3", of a subfunction: "pf0sf88".
+var representor = regexp.MustCompile(`^(c[0-9]+)?pf[0-9]+(vf|sf)[0-9]+$`)
+
+// parseNIC reads a port's files of /sys/class/net. Without a link the kernel says -1, or nothing, as speed. Nil: it is a virtual
+// function's representor, which comes and goes with that.
 func parseNIC(name, out string) *NIC {
 	f := map[string]string{}
 	for line := range strings.Lines(out) {
 		if k, v, ok := strings.Cut(line, ": "); ok {
 			f[strings.TrimSpace(k)] = strings.TrimSpace(v)
 		}
+	}
+	if representor.MatchString(f["phys_port_name"]) {
+		return nil
 	}
 	n := &NIC{Name: name, MAC: mac(f["address"]), Bus: pciOf(f["bus"]), Link: f["carrier"] == "1"}
 	if n.Link {

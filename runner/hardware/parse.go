@@ -80,7 +80,9 @@ func (b *builder) nic(name string, f func(*NIC)) {
 func (b *builder) finish() {
 	d := b.d
 	for _, n := range b.nics {
-		d.NICs = append(d.NICs, *n)
+		if n != nil {
+			d.NICs = append(d.NICs, *n)
+		}
 	}
 	for i := range d.Disks {
 		d.Disks[i].Bus = b.bus[d.Disks[i].Name]

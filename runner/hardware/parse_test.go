@@ -185,6 +185,11 @@ func TestVirtualFunctions(t *testing.T) {
 			t.Errorf("%s: %+v", name, d.PCI)
 		}
 	}
+	const nic = "\nbus: /sys/devices/pci0000:30/0000:30:02.0/0000:31:00.0\naddress: 9e:00:11:22:33:44\ncarrier: 1\nspeed: 25000\nphys_port_name: "
+	d := Parse(parts.Mark + "nic ens1np0" + nic + "p0\n" + parts.Mark + "nic eth3" + nic + "pf0vf3\n" + parts.Mark + "permanent eth3\nPermanent address: not set\n" + parts.Mark + "nic ens1c1" + nic + "c1pf0sf88\n")
+	if len(d.NICs) != 1 || d.NICs[0].Name != "ens1np0" {
+		t.Errorf("representors: %+v", d.NICs)
+	}
 }
 
 // TestNVMeBySmartctl: without nvme-cli smartctl (7.3, JSON) alone tells of a worn disk, whose status is still that it passed; with it
