@@ -3,6 +3,7 @@ package runner
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"strings"
 	"testing"
@@ -242,6 +243,46 @@ func TestRollBackWithinTheRun(t *testing.T) {
 		}
 		if end, p := f.process(nil); end.Exit != 0 || w.see("n1").version != "2" || p.Nodes["n1"].State != Done {
 			t.Errorf("again: %+v, %+v", end, p.Nodes["n1"])
+		}
+	})
+}
+
+// TestSpareThatGoesBackIsGivenBack: wherever the process ends, a spare whose new kubelet doesn't come up is at the end as its owner
+// left it, closed and nobody's.
+func TestSpareThatGoesBackIsGivenBack(t *testing.T) {
+	run := func(t *testing.T, kill int) (map[string]string, int) {
+		w := newFakeWorld("n1", "s1")
+		w.nodes["s1"].cordoned = true
+		w.after = func(node, effect string) {
+			w.nodes[node].crashes = node == "s1" && w.nodes[node].version == "2"
+		}
+		f := newFleet(t, w, w.work("n1", w.kubeletStep("n1", "2")), w.work("s1", w.kubeletStep("s1", "2")))
+		f.plan.OnFailure, f.plan.MaxFailures = "rollback", 1
+		f.plan.Nodes[1].Spare = true
+		spares := []string{"s1"}
+		f.plan.Stages = append(lent(spares), Stage{Name: "nodes", Order: OrderUpgrade, Nodes: []string{"n1"}},
+			Stage{Name: "give the spares back", Order: OrderReturn, Nodes: spares, Always: true})
+		_, events := f.processUntil(kill)
+		if kill > 0 {
+			f.process(nil)
+		}
+		ends := map[string]string{}
+		for _, name := range w.names() {
+			n := w.see(name)
+			ends[name] = fmt.Sprintf("version %s, cordoned %v, run %q, failed %q", n.version, n.cordoned, n.run, n.failed)
+		}
+		return ends, events
+	}
+	bubble(t, func(t *testing.T) {
+		want := map[string]string{"n1": `version 2, cordoned false, run "", failed ""`, "s1": `version 1, cordoned true, run "", failed ""`}
+		ends, points := run(t, 0)
+		if d := cmp.Diff(want, ends); d != "" {
+			t.Fatalf("undisturbed: %s", d)
+		}
+		for kill := 1; kill < points; kill++ {
+			if d := cmp.Diff(want, first(run(t, kill))); d != "" {
+				t.Errorf("killed at event %d: %s", kill, d)
+			}
 		}
 	})
 }
