@@ -201,8 +201,12 @@ func stands(h inventory.Host, nodes map[string]kube.Node, p runner.Progress, liv
 	}
 	if np, ok := p.Nodes[h.Node]; ok && (!p.Finished || nodes == nil) {
 		s.Run = string(np.State)
-		if np.Back != "" && np.State == runner.Failed {
+		switch {
+		case np.Back == "":
+		case np.State == runner.Failed:
 			s.Run += ": went back"
+		case np.State == runner.Waiting && np.Order == runner.OrderRollBack:
+			s.Run = "went back"
 		}
 		if np.State == runner.Running {
 			s.Run = midway(np, nodes == nil || live)

@@ -118,13 +118,19 @@ type known struct {
 	url, suite string
 }
 
-// candidates are the versions that the lists know of a package, the newest first.
+// candidates are the versions that the lists know of a package, the newest first. A list whose source is another one by now is
+// there still, and isn't read, as apt reads only those of its sources.
 func (m *Machine) candidates(name string) []known {
 	var out []known
+	used := map[string]bool{}
+	for _, s := range m.sources(nil) {
+		used[listFile(s)] = true
+	}
 	files, _ := m.FS.ReadDir(vfs.Cred{}, listsDir)
 	for _, info := range files {
-		data, err := m.ReadFile(path.Join(listsDir, info.Name()))
-		if err != nil || !strings.HasSuffix(info.Name(), "_Packages") {
+		list := path.Join(listsDir, info.Name())
+		data, err := m.ReadFile(list)
+		if err != nil || !used[list] || !strings.HasSuffix(info.Name(), "_Packages") {
 			continue
 		}
 		first, rest, _ := strings.Cut(string(data), "\n")
