@@ -130,6 +130,15 @@ func foreseenText(drains []simulate.Drain) string {
 	return b.String()
 }
 
+// What a quota's scopes are about is kept of each pod.
+func TestWorldKnowsWhatScopesAreAbout(t *testing.T) {
+	deadline := int64(60)
+	p := &corev1.Pod{Spec: corev1.PodSpec{ActiveDeadlineSeconds: &deadline, PriorityClassName: "high"}, Status: corev1.PodStatus{QOSClass: corev1.PodQOSBurstable}}
+	if trimPod(p); p.Spec.ActiveDeadlineSeconds == nil || p.Spec.PriorityClassName != "high" || p.Status.QOSClass != corev1.PodQOSBurstable {
+		t.Errorf("%+v", p)
+	}
+}
+
 // TestLookAhead: quotas and what nodes can attach are part of a forecast where they can be read, and what can't is named.
 func TestLookAhead(t *testing.T) {
 	inWorld(t, func(w *world) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -45,6 +46,7 @@ func (a *app) check(ctx context.Context, path string, onlyNew, looks bool) error
 		return err
 	}
 	findings = append(findings, s.underWay(ctx)...)
+	findings = append(findings, s.down()...)
 	findings = append(findings, s.askGates(ctx)...)
 	ill, err := s.health(ctx, found)
 	if err != nil {
@@ -97,6 +99,22 @@ func (s *session) underWay(ctx context.Context) []runner.Finding {
 	}
 	return []runner.Finding{{What: "lease", Why: fmt.Sprintf("run %s of %s on %s is under way: its nodes are seen in the middle of it, and another run would end with exit 4",
 		l.Holder.Run, l.Holder.User, l.Holder.Where())}}
+}
+
+// down tells of nodes of the cluster that are down before anything is begun, but for spares, which may be off.
+func (s *session) down() (all []runner.Finding) {
+	nodes := s.cluster.Nodes()
+	for _, h := range s.fleet.Hosts {
+		if h.Spare {
+			delete(nodes, h.Node)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(nodes)) {
+		if n := nodes[name]; !n.Ready && s.inFlight(name) == "" {
+			all = append(all, runner.Finding{Node: name, What: "node", Why: "is NotReady, and counts as down against every limit: " + n.ReadyReason})
+		}
+	}
+	return all
 }
 
 // ahead is the run played ahead; the error is why no plan can be made.
