@@ -127,7 +127,7 @@ func TestEventLogs(t *testing.T) {
 				w.Header()[k] = v
 			}
 			w.WriteHeader(told.Code)
-			w.Write([]byte(strings.ReplaceAll(told.Body.String(), `"Id":"Sel"`, `"Id":"`+name+`"`))) //nolint:errcheck // the client has gone
+			w.Write([]byte(strings.ReplaceAll(told.Body.String(), `"Id":"Sel"`, `"Id":"`+name+`"`)))
 		})
 		log, err := open(t, c).(bmc.Log).Log(t.Context(), 1)
 		if err != nil || len(log) != 1 || log[0].Text != "The system inlet temperature is greater than the upper warning threshold." {
