@@ -54,9 +54,9 @@ func (l *life) powerFound(ctx context.Context) string {
 	return PowerOff
 }
 
-// spareOn switches a spare on that was off. Without a BMC there is no way to.
+// spareOn switches a spare on that was off. Without a BMC there is no way to, and somebody may have done it by hand.
 func (l *life) spareOn(ctx context.Context) error {
-	if l.state[factPower] != PowerOff {
+	if l.state[factPower] != PowerOff || l.w.Power == nil {
 		return nil
 	}
 	if err := l.held(ctx); err != nil {
