@@ -324,24 +324,6 @@ func (l *Lease) write(object *coordinationv1.Lease, edit func(*coordinationv1.Le
 	return nil
 }
 
-func (l *Lease) toSay() map[string]string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return maps.Clone(l.unsaid)
-}
-
-// say writes annotations; "" takes one off. Where ctx ends before that is done, the next write does it, the last of which is
-// Release: what a run has to say outlives an API server that was away at its end.
-func (l *Lease) say(ctx context.Context, what map[string]string) error {
-	l.mu.Lock()
-	if l.unsaid == nil {
-		l.unsaid = map[string]string{}
-	}
-	maps.Copy(l.unsaid, what)
-	l.mu.Unlock()
-	return l.c.persist(ctx, l.c.leaseName(), func(ctx context.Context) error { return l.change(ctx, nil) })
-}
-
 func (l *Lease) last() *coordinationv1.Lease {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -366,21 +348,6 @@ func epochOf(l *coordinationv1.Lease) int64 {
 	return int64(*l.Spec.LeaseTransitions)
 }
 
-// Halt writes why the run halted; "" takes it off. It stays when the lease runs out or is taken over.
-func (l *Lease) Halt(ctx context.Context, why string) error {
-	return l.say(ctx, map[string]string{AnnotationHalt: why})
-}
-
-// Begin writes which run the lease is held for, where that turned out to be another than Acquire was told.
-func (l *Lease) Begin(ctx context.Context, run string) error {
-	return l.say(ctx, map[string]string{AnnotationRun: run})
-}
-
-// Finish writes that no run is unfinished: its id and its halt go. Release it afterwards.
-func (l *Lease) Finish(ctx context.Context) error {
-	return l.say(ctx, map[string]string{AnnotationRun: "", AnnotationHalt: ""})
-}
-
 // Release ends the renewing and gives the lease up: the next run need not wait. The Lease itself stays, with its epoch.
 func (l *Lease) Release(ctx context.Context) error {
 	l.stop()
@@ -395,11 +362,4 @@ func (l *Lease) Release(ctx context.Context) error {
 		return nil // it isn't ours to give up any more
 	}
 	return err
-}
-
-func annotate(o *coordinationv1.Lease, key, value string) {
-	if o.Annotations == nil {
-		o.Annotations = map[string]string{}
-	}
-	set(o.Annotations, key, value)
 }
