@@ -41,7 +41,7 @@ func Compare(before, after Document) []Difference {
 	all = append(all, compareCPUs(before.CPUs, after.CPUs)...)
 	all = append(all, compareMemory(before.Memory, after.Memory)...)
 	all = append(all, compareDisks(before.Disks, after.Disks)...)
-	all = append(all, compareNICs(before.NICs, after.NICs)...)
+	all = append(all, compareNICs(before.NICs, after.NICs, before.ownMACs() && after.ownMACs())...)
 	return append(all, comparePCI(before.PCI, after.PCI)...)
 }
 
@@ -88,8 +88,27 @@ func mode(uefi bool) string {
 	return "BIOS"
 }
 
+// byKernel reports whether the kernel named the sockets: where there is no dmidecode, which calls them and what is in them
+// otherwise.
+func byKernel(cpus []CPU) bool {
+	return len(cpus) > 0 && !slices.ContainsFunc(cpus, func(c CPU) bool { return !strings.HasPrefix(c.Socket, kernelSocket) })
+}
+
+// compareCPUs holds only the number of sockets against each other where the kernel named those of one document alone, which
+// says of one that it knows no number, too (Arm).
 func compareCPUs(before, after []CPU) []Difference {
 	var all []Difference
+	if kernel := byKernel(after); kernel != byKernel(before) && len(before)*len(after) > 0 {
+		if kernel && len(after) == 1 || !kernel && len(before) == 1 {
+			return nil
+		}
+		d := Difference{Kind: "cpu", Name: "cpu", Change: missing}
+		if len(after) > len(before) {
+			d.Change = added
+		}
+		d.Text = fmt.Sprintf("a processor is %s (%d now, %d before)", d.Change, len(after), len(before))
+		return slices.Repeat([]Difference{d}, int(abs(int64(len(after)-len(before)))))
+	}
 	both, gone, come := pairs(before, after, func(c CPU) string { return c.Socket })
 	for _, c := range gone {
 		all = append(all, Difference{Kind: "cpu", Name: c.Socket, Change: missing, Text: fmt.Sprintf("%s (%s) is missing", c.Socket, c.Model)})
@@ -212,17 +231,26 @@ func (d Disk) String() string {
 	return fmt.Sprintf("%s (%s%s)", d.Name, strings.Join(words, ", "), serial(d.Serial))
 }
 
-// compareNICs matches ports by their MAC addresses, then by where they are plugged, then by name: another MAC in the
-// same place is another card.
-func compareNICs(before, after []NIC) []Difference {
+// ownMACs reports whether a port's MAC is the card's own, which ethtool knows: without it those of a bond have the bond's.
+func (d Document) ownMACs() bool {
+	return !slices.ContainsFunc(d.Gaps, func(gap string) bool { return strings.HasPrefix(gap, "ethtool ") })
+}
+
+// compareNICs matches ports by their MAC addresses, where they are their own, then by where they are plugged, then by name:
+// another MAC in the same place is another card.
+func compareNICs(before, after []NIC, own bool) []Difference {
 	var all []Difference
-	both, gone, come := pairs(before, after, func(n NIC) string { return n.MAC }, func(n NIC) string { return n.Bus }, func(n NIC) string { return n.Name })
+	keys := []func(NIC) string{func(n NIC) string { return n.Bus }, func(n NIC) string { return n.Name }}
+	if own {
+		keys = slices.Insert(keys, 0, func(n NIC) string { return n.MAC })
+	}
+	both, gone, come := pairs(before, after, keys...)
 	for _, n := range gone {
 		all = append(all, n.difference(missing, n.String()+" isn't seen"))
 	}
 	for _, p := range both {
 		b, a := p[0], p[1]
-		if a.MAC != b.MAC {
+		if own && a.MAC != b.MAC {
 			all = append(all, a.difference(different, fmt.Sprintf("%s has MAC %s, had %s", a.Name, a.MAC, b.MAC), b.MAC, b.Name))
 		}
 		if a.Name != b.Name {

@@ -5,6 +5,9 @@ import (
 	"strings"
 )
 
+// kernelSocket begins a socket's name where the kernel gave it.
+const kernelSocket = "socket "
+
 // parseCPUInfo reads /proc/cpuinfo: a socket for each "physical id", or one where the kernel knows none (VMs, Arm).
 func parseCPUInfo(text string) []CPU {
 	var order []string
@@ -17,7 +20,7 @@ func parseCPUInfo(text string) []CPU {
 			return
 		}
 		if sockets[current] == nil {
-			sockets[current] = &CPU{Socket: "socket " + current, Model: model}
+			sockets[current] = &CPU{Socket: kernelSocket + current, Model: model}
 			order = append(order, current)
 		}
 		sockets[current].Threads++
