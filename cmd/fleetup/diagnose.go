@@ -55,7 +55,7 @@ func (a *app) diagnose(ctx context.Context, path string, nodes []string, o diagn
 	}
 	var b *bundled
 	if o.bundle != "" { // first: a file that can't be written is said before a fleet is asked
-		if b, err = a.newBundle(f, o.bundle); err != nil {
+		if b, err = a.newBundle(f, o.bundle, o.thresholds); err != nil {
 			return err
 		}
 		defer b.discard()

@@ -22,15 +22,16 @@ type bundled struct {
 	app  *app
 	path string
 	w    *bundle.Writer
+	own  string // a file with thresholds of one's own; ""
 }
 
 // newBundle begins one. discard ends it, unless collect has put it in its place.
-func (a *app) newBundle(f *inventory.Fleet, path string) (*bundled, error) {
+func (a *app) newBundle(f *inventory.Fleet, path, own string) (*bundled, error) {
 	w, err := bundle.Create(path, fmt.Sprintf("fleetup-%s-%s", f.Name, time.Now().UTC().Format("20060102-150405")))
 	if err != nil {
 		return nil, exitWith(exitFailed, err)
 	}
-	return &bundled{a, path, w}, nil
+	return &bundled{a, path, w, own}, nil
 }
 
 func (b *bundled) discard() { b.w.Discard() }
@@ -45,7 +46,7 @@ const collectedAtOnce = 16
 
 // collect adds what was found, and machines' raw outputs, and puts the bundle in its place. A machine that can't tell is a note in it.
 func (b *bundled) collect(ctx context.Context, n *remote.Net, hosts []inventory.Host, d diagnosis) error {
-	if err := addKnown(b.w, d); err != nil {
+	if err := addKnown(b.w, d, b.own); err != nil {
 		return exitWith(exitFailed, err)
 	}
 	dir, err := os.MkdirTemp(filepath.Dir(b.path), ".bundle-") // raw outputs lie beside the file, not in a folder that all share
@@ -76,8 +77,8 @@ func (b *bundled) collect(ctx context.Context, n *remote.Net, hosts []inventory.
 	return nil
 }
 
-// addKnown adds what is known already: findings, numbers, what the cluster said.
-func addKnown(w *bundle.Writer, d diagnosis) error {
+// addKnown adds what is known already: findings, numbers, what the cluster said, and the thresholds, with one's own if there are some.
+func addKnown(w *bundle.Writer, d diagnosis, own string) error {
 	list := d.findings()
 	finding.Sort(list)
 	for _, file := range []struct {
@@ -90,6 +91,15 @@ func addKnown(w *bundle.Writer, d diagnosis) error {
 		text, err := json.MarshalIndent(file.what, "", " ")
 		if err == nil {
 			err = w.Add(file.name, string(text)+"\n")
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if own != "" {
+		text, err := os.ReadFile(own)
+		if err == nil {
+			err = w.Add("thresholds-own.toml", string(text))
 		}
 		if err != nil {
 			return err
