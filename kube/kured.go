@@ -209,11 +209,12 @@ func (c *Cluster) setKuredLock(ctx context.Context, k kuredSet, lock string) err
 	return nil
 }
 
-// FreeKured gives kured's lock back where run has it. Safe to repeat.
-func (c *Cluster) FreeKured(ctx context.Context, run string) error {
+// FreeKured gives kured's lock back where any run has it: whoever calls holds the lease, so no other is at work. Safe to repeat.
+func (c *Cluster) FreeKured(ctx context.Context) error {
 	for _, k := range c.kureds() {
 		err := c.persist(ctx, "kured's lock", func(ctx context.Context) error {
-			if lock, _ := c.kuredLockOf(k); !slices.Equal(kuredHolders(lock), []string{kuredHolder(run)}) {
+			lock, _ := c.kuredLockOf(k)
+			if h := kuredHolders(lock); len(h) != 1 || !strings.HasPrefix(h[0], kuredHolderPrefix) {
 				return nil
 			}
 			return c.setKuredLock(ctx, k, "")

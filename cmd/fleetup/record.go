@@ -215,11 +215,7 @@ func (r *record) unlock() {
 	default:
 		_ = r.lease.Finish(ctx)
 	}
-	if len(r.s.unselected(r.run))+len(r.s.claimedBy(r.run)) == 0 { // what is still claimed is kept from kured
-		if err := r.s.cluster.FreeKured(ctx, r.run); err != nil {
-			fmt.Fprintf(r.s.app.err, "note: %v; it stays the run's until the next one ends\n", err)
-		}
-	}
+	r.s.leaveKured(ctx, r.run)
 	if err := r.lease.Release(ctx); err != nil {
 		fmt.Fprintf(r.s.app.err, "note: the lease could not be released, it runs out by itself: %v\n", err)
 	}

@@ -241,6 +241,7 @@ func (w *swapping) lock(ctx context.Context) error {
 func (w *swapping) unlock() {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
+	w.s.leaveKured(ctx, w.run)
 	if err := w.lease.Release(ctx); err != nil {
 		fmt.Fprintf(w.s.app.err, "note: the lease could not be released, it runs out by itself: %v\n", err)
 	}

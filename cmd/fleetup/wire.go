@@ -82,10 +82,11 @@ func (c *cluster) Claim(ctx context.Context, node, run string, facts map[string]
 	if err := c.HoldKured(ctx, node, run, nil); err != nil {
 		return nil, err
 	}
-	if err := c.SkipRemediation(ctx, node, true); err != nil {
+	state, err := c.Cluster.Claim(ctx, node, run, facts)
+	if err != nil {
 		return nil, err
 	}
-	return c.Cluster.Claim(ctx, node, run, facts)
+	return state, c.SkipRemediation(ctx, node, true) // after: what a process that is killed leaves on the Machine, the claim tells of
 }
 
 // Release implements runner.Claims. What keeps MachineHealthChecks off goes first: nobody comes back for a node that is
