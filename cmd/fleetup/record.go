@@ -27,6 +27,7 @@ type record struct {
 	adopted    bool           // known from the cluster, not from a journal here
 	over       bool           // the Lease names a run that the journal here has seen the end of
 	unattended bool           // a job's run: halted, it stays so until somebody resumes it
+	waits      bool           // the command is run, which can wait for the lease
 	back       bool           // the command rolls back: another unfinished run isn't gone on with
 	left       string         // rolling back: the unfinished run that is left behind for it
 	own        string         // rolling back: the id that was made up for it
@@ -129,7 +130,7 @@ func (r *record) lock(ctx context.Context, wait bool) error {
 		}
 		var held *kube.HeldError
 		if !wait || !errors.As(err, &held) {
-			return lockError(err)
+			return lockError(err, r.waits)
 		}
 		if held.Holder != said { // once: a job waits for hours
 			fmt.Fprintf(r.s.app.err, "waiting: %v\n", err)

@@ -105,6 +105,7 @@ func (a *app) run(ctx context.Context, path string, rf runFlags) error {
 	defer stop()
 	return a.working(ctx, path, true, func(ctx context.Context, rec *record, stop <-chan struct{}) error {
 		rec.s.cluster.allow(rf.allowed)
+		rec.waits = true
 		return rec.underLease(ctx, rf.waitLock, func() error {
 			if runner.IsRollback(rec.run) {
 				return exitWith(exitFailed, fmt.Errorf("run %s is a rollback and isn't finished: `fleetup rollback INVENTORY` goes on with it, `fleetup abort INVENTORY` ends it", rec.run))
@@ -323,11 +324,15 @@ func realSignals(got chan<- os.Signal) (stop func()) {
 
 var errSignal = errors.New("asked to end at once")
 
-// lockError explains who holds the lease.
-func lockError(err error) error {
+// lockError explains who holds the lease. waits says that the command is run, which alone can wait for it.
+func lockError(err error, waits bool) error {
 	var held *kube.HeldError
-	if errors.As(err, &held) {
-		return exitWith(exitHeld, fmt.Errorf("another run holds the lease: %w\nCtrl-C ends it there, `fleetup pause INVENTORY` holds it from here, `fleetup run INVENTORY --wait-lock` waits for it", err))
+	if !errors.As(err, &held) {
+		return exitWith(exitFailed, err)
 	}
-	return exitWith(exitFailed, err)
+	hint := "try again once it has ended"
+	if waits {
+		hint = "`fleetup run INVENTORY --wait-lock` waits for it"
+	}
+	return exitWith(exitHeld, fmt.Errorf("another run holds the lease: %w\nCtrl-C ends it there, `fleetup pause INVENTORY` holds it from here, %s", err, hint))
 }

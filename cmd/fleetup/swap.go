@@ -230,7 +230,7 @@ func (w *swapping) lock(ctx context.Context) error {
 	rec := record{s: s} // of no run
 	var err error
 	if w.lease, err = s.cluster.Acquire(ctx, rec.holder(), gone); err != nil {
-		return lockError(err)
+		return lockError(err, false)
 	}
 	if took := w.lease.Took(); took != "" {
 		fmt.Fprintln(paper(s.app.err), "note: "+took)
