@@ -7,6 +7,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
+	helpers "k8s.io/component-helpers/resource"
 )
 
 // What the patches ask for where nobody has said anything: a beginning, for people to change.
@@ -107,20 +108,10 @@ func (w *world) containers(rule string, ask func(load *workload, c corev1.Contai
 	return hits
 }
 
-// requested is what the scheduler counts for a pod: its containers together, or the largest of its init containers.
+// requested is what the scheduler counts for a pod: its containers and sidecars together, or what its init containers take on
+// the way there, or what it says of the pod as a whole.
 func requested(s corev1.PodSpec, name corev1.ResourceName) int64 {
-	var sum, most int64
-	for _, c := range s.Containers {
-		sum += milli(c.Resources.Requests, name)
-	}
-	for _, c := range s.InitContainers {
-		if c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways {
-			sum += milli(c.Resources.Requests, name) // a sidecar
-			continue
-		}
-		most = max(most, milli(c.Resources.Requests, name))
-	}
-	return max(sum, most) + milli(s.Overhead, name)
+	return milli(helpers.PodRequests(&corev1.Pod{Spec: s}, helpers.PodResourcesOptions{}), name)
 }
 
 // milli is a quantity in thousandths for CPU and in bytes for all else.
@@ -173,10 +164,7 @@ func overcommitted(w *world) (hits []hit) {
 }
 
 func limitOf(s corev1.PodSpec) (bytes int64) {
-	for _, c := range s.Containers {
-		bytes += milli(c.Resources.Limits, corev1.ResourceMemory)
-	}
-	return bytes
+	return milli(helpers.PodLimits(&corev1.Pod{Spec: s}, helpers.PodResourcesOptions{}), corev1.ResourceMemory)
 }
 
 // nearer limits each container's memory at twice its request, where it is above that.
