@@ -34,6 +34,6 @@ func (w World) askCommand(s Spec) func(context.Context, []string, []string) (str
 		if err != nil {
 			return "", fmt.Errorf("its output: %w", err)
 		}
-		return show(v), nil
+		return written(v), nil
 	}
 }

@@ -42,10 +42,12 @@ func (s Spec) judgeNumbers(reading, baseline string) error {
 	}
 	least, most := slices.Min(values), slices.Max(values)
 	if s.Min != nil && least < *s.Min {
-		return fmt.Errorf("%s is less than min = %s", show(least), show(*s.Min))
+		is, bound := apart(least, *s.Min)
+		return fmt.Errorf("%s is less than min = %s", is, bound)
 	}
 	if s.Max != nil && most > *s.Max {
-		return fmt.Errorf("%s is more than max = %s", show(most), show(*s.Max))
+		is, bound := apart(most, *s.Max)
+		return fmt.Errorf("%s is more than max = %s", is, bound)
 	}
 	if s.MaxIncrease == nil {
 		return nil
@@ -56,8 +58,8 @@ func (s Spec) judgeNumbers(reading, baseline string) error {
 	}
 	was := slices.Max(before)
 	if bound := was + math.Abs(was)**s.MaxIncrease; most > bound {
-		return fmt.Errorf("%s is more than %s, which is max_increase = \"%s%%\" over the %s of before the run",
-			show(most), show(bound), show(100**s.MaxIncrease), show(was))
+		is, bound := apart(most, bound)
+		return fmt.Errorf("%s is more than %s, which is max_increase = \"%s%%\" over the %s of before the run", is, bound, show(100**s.MaxIncrease), show(was))
 	}
 	return nil
 }
@@ -106,11 +108,24 @@ func (s Spec) judgeURL(reading string) error {
 }
 
 // show writes a number for people: whole ones whole, others to six digits.
-func show(v float64) string {
+func show(v float64) string { return digits(v, 6) }
+
+// apart shows two numbers, with more digits where they are close.
+func apart(a, b float64) (string, string) {
+	if math.Abs(a-b) < math.Abs(b)/1e4 {
+		return written(a), written(b)
+	}
+	return show(a), show(b)
+}
+
+// written writes a reading: to more digits than any bound has, for it is held against them.
+func written(v float64) string { return digits(v, 12) }
+
+func digits(v float64, n int) string {
 	if v == math.Trunc(v) && math.Abs(v) < 1e15 {
 		return strconv.FormatFloat(v, 'f', 0, 64)
 	}
-	return strconv.FormatFloat(v, 'g', 6, 64)
+	return strconv.FormatFloat(v, 'g', n, 64)
 }
 
 // cut keeps what others wrote from filling a line.

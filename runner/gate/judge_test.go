@@ -61,3 +61,30 @@ func TestJudge(t *testing.T) {
 		})
 	}
 }
+
+// TestReadingIsExact: a reading is held against the bounds as it was answered, not as people are shown it, and what looks the
+// same is told apart.
+func TestReadingIsExact(t *testing.T) {
+	for _, tc := range []struct {
+		value    string
+		min, max float64
+		why      string
+	}{
+		{"1234567.8", 0, 1234569, ""},
+		{"1234569.5", 0, 1234569, "1234569.5 is more than max = 1234569"},
+		{"0.9999996", 0.9999999, 1, "0.9999996 is less than min = 0.9999999"},
+		{"0.016666666666666666", 0.5, 1, "0.0166667 is less than min = 0.5"},
+	} {
+		reading, err := sample([]byte(`{"status":"success","data":{"resultType":"scalar","result":[1700000000,"` + tc.value + `"]}}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		why := ""
+		if err := (Spec{Min: &tc.min, Max: &tc.max}).judgeNumbers(reading, ""); err != nil {
+			why = err.Error()
+		}
+		if why != tc.why {
+			t.Errorf("%s is read as %s: %q, want %q", tc.value, reading, why, tc.why)
+		}
+	}
+}

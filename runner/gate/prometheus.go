@@ -140,7 +140,7 @@ func sample(body []byte) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return show(v), nil
+	return written(v), nil
 }
 
 // pair is the time and value of the one sample.
