@@ -49,6 +49,9 @@ func helpCommand() *cobra.Command {
 					return deeper[0].Help()
 				}
 			}
+			if err == nil && found.HasParent() && found.HasSubCommands() { // which knows its own best
+				return found.RunE(found, rest)
+			}
 			return unknownCommand(c.Root(), strings.Join(args, " "))
 		},
 	}
