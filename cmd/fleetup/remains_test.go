@@ -129,3 +129,25 @@ var besideJob = job{nodes: 3, args: []string{"run", "--limit", "n2,n3", "--set",
 
 // TestFault01KillSweepBesideAnotherInventory: wherever the run is killed, what the Lease says of the other inventory's stays.
 func TestFault01KillSweepBesideAnotherInventory(t *testing.T) { besideJob.sweep(t, 16) }
+
+// A halt that somebody lifted is none any more, also for who asks before the run goes on.
+func TestStatusAfterResume(t *testing.T) {
+	inYard(t, 2, lostUpgrade, func(s *yard) {
+		s.Machines["n1"].BreakKubelet("1.37.2")
+		s.says(1, "halted: node n1 failed", "run", "--unattended", s.inventory)
+		s.says(0, ": halted: node n1 failed", "status", s.inventory)
+		s.says(0, "resumed", "resume", s.inventory)
+		s.says(0, ": unfinished\n", "status", s.inventory)
+	})
+}
+
+// A run that can't take its lease, as the API server is away at that moment, says so.
+func TestFault09RunWaitsForItsLease(t *testing.T) {
+	inYard(t, 2, lostUpgrade, func(s *yard) {
+		from := time.Now()
+		s.API.Fail(func(r *http.Request) (int, time.Duration, bool) {
+			return http.StatusServiceUnavailable, 0, r.Method != http.MethodGet && strings.Contains(r.URL.Path, "/leases") && time.Since(from) < time.Minute
+		})
+		s.says(0, "note: lease kube-system/fleetup waits for the API server, which doesn't answer: ", "run", s.inventory)
+	})
+}

@@ -172,6 +172,10 @@ func (st *standing) lease(ctx context.Context, k *kube.Cluster, name string) {
 		return
 	}
 	l = l.Of(name)
+	lifted := l.Halt == "" && l.Holder.Identity == "" && l.Holder.Run == st.Run // a process that was killed may not have come to write it there
+	if lifted && st.State == "halted" {
+		st.State, st.Why = "unfinished", ""
+	}
 	if l.Holder.Run != "" {
 		st.Run = l.Holder.Run
 		if st.State == "none" || st.State == "finished" {
