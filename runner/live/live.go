@@ -183,23 +183,25 @@ func (s *Server) follow(w http.ResponseWriter, r *http.Request) {
 		_, err := fmt.Fprintf(w, "%s\n\n", text)
 		return err == nil && out.Flush() == nil
 	}
-	for ok := say("data: changed"); ok; {
+	for {
 		s.mu.Lock()
-		changed := s.changed
+		changed := s.changed // before it is said: what happens meanwhile is news to the page
 		s.mu.Unlock()
-		idle := time.NewTimer(seldom)
+		if !say("data: changed") {
+			return
+		}
 		select {
 		case <-r.Context().Done():
-			ok = false
+			return
 		case <-s.over:
 			say("event: over\ndata: over")
-			ok = false
+			return
 		case <-changed:
-			ok = wait(r.Context(), s.over, often) && say("data: changed")
-		case <-idle.C:
-			ok = say("data: changed") // the clock goes on, if nothing else
+			if !wait(r.Context(), s.over, often) {
+				return
+			}
+		case <-time.After(seldom): // the clock goes on, if nothing else
 		}
-		idle.Stop()
 	}
 }
 

@@ -8,10 +8,13 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -225,6 +228,37 @@ func TestEvents(t *testing.T) {
 	if got := next(); got != "event: over" {
 		t.Errorf("at the end %q", got)
 	}
+}
+
+// page is one that is told of changes; what happens in the run happens while it is told.
+type page struct {
+	*httptest.ResponseRecorder
+	told func()
+}
+
+func (p page) Write(b []byte) (int, error) {
+	p.told()
+	return p.ResponseRecorder.Write(b)
+}
+
+// TestChangeWhileAPageIsTold: it may have drawn what was before, so it is told again.
+func TestChangeWhileAPageIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := New()
+		ctx, cancel := context.WithCancel(t.Context())
+		var at []time.Duration
+		begin := time.Now()
+		s.follow(page{httptest.NewRecorder(), func() {
+			if at = append(at, time.Since(begin)); len(at) == 1 {
+				s.Event(night()[0])
+			} else {
+				cancel()
+			}
+		}}, httptest.NewRequest(http.MethodGet, "/events", nil).WithContext(ctx))
+		if want := []time.Duration{0, often}; !slices.Equal(at, want) {
+			t.Errorf("told at %v, want %v", at, want)
+		}
+	})
 }
 
 func TestListen(t *testing.T) {
