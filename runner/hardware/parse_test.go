@@ -18,13 +18,13 @@ import (
 var update = flag.Bool("update", false, "write the golden files anew")
 
 // samples are what the script prints on machines of several kinds. qemu-nvme is what the vm tests' machine printed (see
-// testdata/lab, FLEETUP_CAPTURE), with all the tools of Debian 12. The captured ones hold what dmidecode, smartctl and the kernel
-// said on real machines, each part from one, as public projects keep it for their own tests: dmidecode's of a Supermicro X9DBL,
-// a Synology RS3614xs+ and a Gigabyte X399 from u-root (BSD-3-Clause, cmds/exp/dmidecode), smartctl's of disks behind MegaRAID,
-// USB, SAS and NVMe from telegraf (MIT, plugins/inputs/smartctl), /proc from ghw (Apache-2.0, testdata/snapshots); lsblk's lines are
-// ours. The others were written after the tools' formats: a Dell server on Debian with a bond and a worn disk, an HPE server on
-// Red Hat 8 whose lsblk writes strings and whose second socket is empty, a Supermicro server with NVMe and a dying disk, and a
-// virtual machine with hardly a tool.
+// testdata/lab, FLEETUP_CAPTURE), with all the tools of Debian 12. The captured ones hold what was said on real machines, each
+// part on one of them: dmidecode's of a Supermicro X9DBL, a Synology RS3614xs+ and a Gigabyte X399, as u-root has them
+// (BSD-3-Clause, cmds/exp/dmidecode), smartctl's of disks behind MegaRAID, USB, SAS and NVMe, as telegraf does (MIT,
+// plugins/inputs/smartctl), /proc as ghw does (Apache-2.0, testdata/snapshots), and ethtool -i's of ixgbe, igb and i40e out of
+// people's reports; lsblk's lines and the addresses are ours. The others were written after the tools' formats: a Dell server on
+// Debian with a bond and a worn disk, an HPE server on Red Hat 8 whose lsblk writes strings and whose second socket is empty, a
+// Supermicro server with NVMe and a dying disk, and a virtual machine with hardly a tool.
 func samples(t testing.TB) map[string]string {
 	t.Helper()
 	files, err := filepath.Glob("testdata/*.txt")
