@@ -45,9 +45,10 @@ func (a *app) abort(ctx context.Context, path string) error {
 	})
 }
 
-// nothingToAbort ends an abort that finds no run; one whose end the Lease doesn't know yet is told to it.
+// nothingToAbort ends an abort that finds no run; one whose end the Lease doesn't know yet is told to it, and what a process that
+// ended before it gave the Lease up has left is tidied up.
 func (r *record) nothingToAbort(ctx context.Context) error {
-	if r.over {
+	if r.over || r.stale {
 		if err := r.underLease(ctx, false, func() error { return nil }); err != nil {
 			return err
 		}

@@ -26,6 +26,7 @@ type record struct {
 	first      []runner.Event // what was journaled before the runner took over
 	adopted    bool           // known from the cluster, not from a journal here
 	over       bool           // the Lease names a run that the journal here has seen the end of
+	stale      bool           // a process that is gone holds the Lease, for no run
 	unattended bool           // a job's run: halted, it stays so until somebody resumes it
 	waits      bool           // the command is run, which can wait for the lease
 	back       bool           // the command rolls back: another unfinished run isn't gone on with
@@ -48,6 +49,7 @@ func (s *session) record(ctx context.Context) (*record, error) {
 	if err != nil {
 		return nil, exitWith(exitFailed, fmt.Errorf("cluster: %w", err))
 	}
+	r.stale = lease.Holder.Identity != "" && lease.Holder.Run == "" && !underWay(lease)
 	return r, r.find(lease.Of(s.fleet.Name).Holder)
 }
 
