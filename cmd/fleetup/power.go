@@ -93,17 +93,9 @@ type powered struct {
 }
 
 func (a *app) switchPower(ctx context.Context, o powerOrder, path string, nodes []string, opts powerOptions) error {
-	f, _, err := a.load(path, needs{})
-	if err != nil {
-		return err
-	}
-	hosts, err := selectNamed(f, nodes...)
-	if err != nil {
-		return err
-	}
 	ctx, release := a.interruptible(ctx)
 	defer release()
-	switches, err := a.switches(hosts, func(h inventory.Host, b bmc.Starter) error { return o.unfit(h, b, opts) })
+	f, hosts, switches, err := a.switches(path, nodes, func(h inventory.Host, b bmc.Starter) error { return o.unfit(h, b, opts) })
 	if err != nil {
 		return err
 	}
@@ -153,8 +145,17 @@ func hostNames(hosts []inventory.Host) []string {
 	return names
 }
 
-// switches opens every host's BMC, and refuses those that can't do what is asked before anything is switched.
-func (a *app) switches(hosts []inventory.Host, unfit func(inventory.Host, bmc.Starter) error) ([]bmc.Starter, error) {
+// switches opens the BMCs of an inventory's nodes, one for each host, and refuses those that can't do what is asked before anything
+// is switched.
+func (a *app) switches(path string, nodes []string, unfit func(inventory.Host, bmc.Starter) error) (*inventory.Fleet, []inventory.Host, []bmc.Starter, error) {
+	f, _, err := a.load(path, needs{})
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	hosts, err := selectNamed(f, nodes...)
+	if err != nil {
+		return nil, nil, nil, err
+	}
 	found := make([]bmc.Starter, len(hosts))
 	var wrong []error
 	for i, h := range hosts {
@@ -171,7 +172,7 @@ func (a *app) switches(hosts []inventory.Host, unfit func(inventory.Host, bmc.St
 		}
 		found[i] = b
 	}
-	return found, exitWith(exitUsage, errors.Join(wrong...))
+	return f, hosts, found, exitWith(exitUsage, errors.Join(wrong...))
 }
 
 // atWork refuses machines that still run workloads: pods that a drain would have to move.

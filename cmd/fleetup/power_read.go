@@ -50,17 +50,9 @@ func (a *app) powerQuestionCommand(q powerQuestion) *cobra.Command {
 }
 
 func (a *app) askPower(ctx context.Context, q powerQuestion, path string, nodes []string, last int) error {
-	f, _, err := a.load(path, needs{})
-	if err != nil {
-		return err
-	}
-	hosts, err := selectNamed(f, nodes...)
-	if err != nil {
-		return err
-	}
 	ctx, release := a.interruptible(ctx)
 	defer release()
-	bmcs, err := a.switches(hosts, func(h inventory.Host, b bmc.Starter) error {
+	_, hosts, bmcs, err := a.switches(path, nodes, func(h inventory.Host, b bmc.Starter) error {
 		if !q.can(b) {
 			return fmt.Errorf("%s: only a BMC of type redfish or ipmi tells its %s, and this one is of type %s", h.Name, q.name, h.BMC.Type)
 		}
