@@ -84,6 +84,7 @@ for d in /sys/block/*; do
 	n=${d##*/}
 	[ -e "$d/device" ] || continue
 	case $n in
+	nvme*c*n*) continue ;; # a way to a disk that has several: no node to ask
 	nvme*) ask "nvme $n" 5 nvme smart-log -o json "/dev/$n" ;;
 	esac
 	ask "smartctl $n" 5 smartctl -n standby -j -i -H -A "/dev/$n"

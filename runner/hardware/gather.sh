@@ -15,6 +15,7 @@ for d in /sys/block/*; do
 	part "bus $n"
 	readlink -f "$d/device" 2>/dev/null
 	case $n in
+	nvme*c*n*) continue ;; # a way to a disk that has several: no node to ask
 	nvme*) ask "nvme $n" 10 nvme smart-log -o json "/dev/$n" ;;
 	esac
 	ask "smartctl $n" 15 smartctl -j -i -H -A -l error "/dev/$n"

@@ -49,7 +49,7 @@ var readers = map[string]func(*builder, parts.Part){
 	"dmi":       func(b *builder, p parts.Part) { b.dmi = fields(p.Text) },
 	"dmidecode": func(b *builder, p parts.Part) { parseDMI(p.Text, b.d) },
 	"lsblk":     func(b *builder, p parts.Part) { b.d.Disks = parseLsblk(p.Text) },
-	"bus":       func(b *builder, p parts.Part) { b.bus[p.Of] = pciOf(p.Text) },
+	"bus":       func(b *builder, p parts.Part) { b.place(p.Of, pciOf(p.Text)) },
 	"smartctl":  func(b *builder, p parts.Part) { b.disk(p.Of, func(d *Disk) { parseSmartctl(p.Text, d) }) },
 	"nvme":      func(b *builder, p parts.Part) { b.disk(p.Of, func(d *Disk) { parseNVMe(p.Text, d) }) },
 	"nic":       func(b *builder, p parts.Part) { b.nics[p.Of] = parseNIC(p.Of, p.Text) },
@@ -68,6 +68,15 @@ func (b *builder) disk(name string, f func(*Disk)) {
 			f(&b.d.Disks[i])
 		}
 	}
+}
+
+// way is a way to an NVMe disk that the kernel may reach by several: nvme10c65n1 is one to nvme10n1, which hangs on no bus itself.
+var way = regexp.MustCompile(`^(nvme[0-9]+)c[0-9]+(n[0-9]+)$`)
+
+// place notes on which bus a disk, or the first way to it, is.
+func (b *builder) place(disk, bus string) {
+	disk = way.ReplaceAllString(disk, "$1$2")
+	b.bus[disk] = cmp.Or(b.bus[disk], bus)
 }
 
 func (b *builder) nic(name string, f func(*NIC)) {
