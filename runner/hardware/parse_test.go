@@ -18,13 +18,26 @@ import (
 var update = flag.Bool("update", false, "write the golden files anew")
 
 // samples are what the script prints on machines of several kinds. qemu-nvme is what the vm tests' machine printed (see
-// testdata/lab, FLEETUP_CAPTURE), with all the tools of Debian 12. The captured ones hold what was said on real machines, each
-// part on one of them: dmidecode's of a Supermicro X9DBL, a Synology RS3614xs+ and a Gigabyte X399, as u-root has them
-// (BSD-3-Clause, cmds/exp/dmidecode), smartctl's of disks behind MegaRAID, USB, SAS and NVMe, as telegraf does (MIT,
-// plugins/inputs/smartctl), /proc as ghw does (Apache-2.0, testdata/snapshots), and ethtool -i's of ixgbe, igb and i40e out of
-// people's reports; lsblk's lines and the addresses are ours. The others were written after the tools' formats: a Dell server on
-// Debian with a bond and a worn disk, an HPE server on Red Hat 8 whose lsblk writes strings and whose second socket is empty, a
-// Supermicro server with NVMe and a dying disk, and a virtual machine with hardly a tool.
+// testdata/lab, FLEETUP_CAPTURE). The captured ones hold what was said on real machines, each part on one of them:
+//
+//   - dmidecode of a Supermicro X9DBL, a Synology RS3614xs+ and a Gigabyte X399: u-root, cmds/exp/dmidecode (BSD-3-Clause)
+//   - smartctl of disks behind MegaRAID, USB, SAS and NVMe: telegraf, plugins/inputs/smartctl (MIT)
+//   - /proc: ghw, testdata/snapshots (Apache-2.0); ethtool -i of ixgbe, igb and i40e: people's reports
+//   - lsblk of a Dell server with 8 TB disks, the first of them, without what --paths and the partitions added: dell/csi-baremetal,
+//     pkg/mocks/commands.go (Apache-2.0); of a disk that HP builds into workstations, likewise: microsoft/trident (MIT); of a PC with
+//     LVM: lsblk 2.38.1 on the /sys that util-linux has, tests/ts/lsblk/dumps/simple-lvm (GPL-2.0-or-later)
+//   - nvme smart-log by nvme-cli 1.x, of a Hynix disk: opencomputeproject/ocp-diag-autoval-ssd (MIT), and with 0.0 for 0; by 2.x:
+//     crusoecloud/nvme_exporter, main.go
+//   - lspci of an ASUS X99, without -D and cut by them: jr0d/mercury (Rackspace, Apache-2.0); of a Framework 13, the first functions:
+//     mkoreneff/iommu_info_generate, issue 8; of an ASUS P6T6 and a Fujitsu P8010: lspci 3.9.0 on the registers that pciutils has,
+//     tests/tree-* (GPL-2.0-or-later); of a server's network cards and a Lenovo laptop: lspci 3.9.0 on the /sys that procfs and
+//     node_exporter have (Apache-2.0), as are the links and what DMI says of a Dell R6515
+//   - links of a Framework 13 and a Lenovo P620: fwupd, plugins/nvme and plugins/pci-psp (LGPL-2.1-or-later)
+//
+// The addresses of network cards, the Hynix disk's line of lsblk and those of X9DBL, RS3614xs+ and X399 are ours. The others were
+// written after the tools' formats: a Dell server on Debian with a bond and a worn disk, an HPE server on Red Hat 8 whose lsblk
+// writes strings and whose second socket is empty, a Supermicro server with NVMe and a dying disk, and a virtual machine with hardly
+// a tool.
 func samples(t testing.TB) map[string]string {
 	t.Helper()
 	files, err := filepath.Glob("testdata/*.txt")

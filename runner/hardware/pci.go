@@ -9,7 +9,7 @@ import (
 // named is "Ethernet controller [0200]": a name and its number.
 var named = regexp.MustCompile(`^(.*) \[([0-9a-f]{4})\]$`)
 
-// parseLspci reads `lspci -D -vmm -nn`: a block a function.
+// parseLspci reads `lspci -D -vmm -nn`: a block a function. Without -D an address of the first domain comes without it.
 func parseLspci(out string) []PCI {
 	var all []PCI
 	for block := range strings.SplitSeq(strings.ReplaceAll(out, "\r", ""), "\n\n") {
@@ -19,26 +19,35 @@ func parseLspci(out string) []PCI {
 				f[k] = strings.TrimSpace(v)
 			}
 		}
+		at := f["Slot"]
+		if strings.Count(at, ":") == 1 {
+			at = "0000:" + at
+		}
 		_, class := apart(f["Class"])
 		vendor, vid := apart(f["Vendor"])
 		device, did := apart(f["Device"])
-		if !address.MatchString(f["Slot"]) || class == "" {
+		if !address.MatchString(at) || class == "" {
 			continue
 		}
 		_, svid := apart(f["SVendor"])
 		_, sdid := apart(f["SDevice"])
 		all = append(all, PCI{
-			Address: f["Slot"], Slot: f["PhySlot"], Class: class, ID: pciID(vid, did, svid, sdid), Name: strings.TrimSpace(vendor + " " + device),
+			Address: at, Slot: f["PhySlot"], Class: class, ID: pciID(vid, did, svid, sdid), Name: strings.TrimSpace(vendor + " " + device),
 		})
 	}
 	return all
 }
 
+// apart is a name and its number. What lspci has no name for it calls "Device", or "Vendor", alike: the number tells them apart.
 func apart(s string) (name, id string) {
-	if m := named.FindStringSubmatch(s); m != nil {
-		return m[1], m[2]
+	m := named.FindStringSubmatch(s)
+	switch {
+	case m == nil:
+		return s, ""
+	case m[1] == "Device", m[1] == "Vendor":
+		return m[1] + " " + m[2], m[2]
 	}
-	return s, ""
+	return m[1], m[2]
 }
 
 // pciID is vendor, device and what they are in: the same card in another server has another subsystem.
@@ -49,6 +58,10 @@ func pciID(vendor, device, subVendor, subDevice string) string {
 	}
 	return id
 }
+
+// noLanes is the width that a function tells which sleeps or has fallen off its bus: all bits of the field are set then. A link has at
+// most 32 lanes (PCI Express 5.0, 7.5.3.8).
+const noLanes = 63
 
 // parsePCILinks reads what /sys says of each function: what lspci says, without names, and the links that it negotiated.
 // Virtual functions are apart, by address: a card makes them when it is told to, as Kubernetes' SR-IOV operator does once
@@ -75,7 +88,7 @@ func parsePCILinks(out string) (all []PCI, vfs map[string]bool) {
 			class = class[:4] // without the programming interface
 		}
 		p := PCI{Address: at, Class: class, ID: pciID(f["vendor"], f["device"], f["sv"], f["sd"])}
-		if w := number(f["width"]); w > 0 && w < 64 {
+		if w := number(f["width"]); w > 0 && w < noLanes {
 			p.Width, p.Speed = w, strings.TrimSuffix(strings.TrimSpace(speed), " PCIe")
 		}
 		all = append(all, p)
