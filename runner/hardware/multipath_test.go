@@ -38,8 +38,17 @@ timeout() { shift; "$@"; }
 	if err != nil {
 		t.Fatal(err)
 	}
+	d := Parse(string(out))
+	one := Document{Disks: d.Disks[:1], PCI: []PCI{{Address: d.Disks[0].Bus, ID: "1e0f:0014", Class: "0108"}}}
+	want, err := ParseExpect("disk +1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v := Judge(Document{}, one, Compare(Document{}, one), []Expectation{want}); !v.Good() {
+		t.Errorf("%s came with its function: %+v", d.Disks[0].Name, v)
+	}
 	got := map[string]string{}
-	for _, d := range Parse(string(out)).Disks {
+	for _, d := range d.Disks {
 		got[d.Name] = d.Bus + " " + d.Health
 	}
 	if diff := cmp.Diff(map[string]string{"nvme10n1": "0000:b7:00.0 ok", "nvme8n1": "0000:b8:00.0 ok", "nvme4n1": " ok"}, got); diff != "" {

@@ -48,7 +48,7 @@ var readers = map[string]func(*builder, parts.Part){
 	"efi":       func(b *builder, p parts.Part) { b.d.System.UEFI = strings.TrimSpace(p.Text) == "yes" },
 	"dmi":       func(b *builder, p parts.Part) { b.dmi = fields(p.Text) },
 	"dmidecode": func(b *builder, p parts.Part) { parseDMI(p.Text, b.d) },
-	"lsblk":     func(b *builder, p parts.Part) { b.d.Disks = parseLsblk(p.Text) },
+	"lsblk":     func(b *builder, p parts.Part) { b.disks(p) },
 	"bus":       func(b *builder, p parts.Part) { b.place(p.Of, pciOf(p.Text)) },
 	"smartctl":  func(b *builder, p parts.Part) { b.disk(p.Of, func(d *Disk) { parseSmartctl(p.Text, d) }) },
 	"nvme":      func(b *builder, p parts.Part) { b.disk(p.Of, func(d *Disk) { parseNVMe(p.Text, d) }) },
@@ -60,6 +60,14 @@ var readers = map[string]func(*builder, parts.Part){
 	"ipmitool":  func(b *builder, p parts.Part) { b.d.System.BMCFirmware = fields(p.Text)["Firmware Revision"] },
 	"edac":      func(b *builder, p parts.Part) { b.d.Memory.Corrected, b.d.Memory.Uncorrected = parseEDAC(p.Text) },
 	"kernellog": func(b *builder, p parts.Part) { b.d.Memory.Errors = broken(lines(p.Text)) },
+}
+
+// disks reads what lsblk says, which is nothing at all where it knows no JSON.
+func (b *builder) disks(p parts.Part) {
+	b.d.Disks = parseLsblk(p.Text)
+	if p.Why() == "" && jsonIn(p.Text) == "" {
+		b.d.Gaps = append(b.d.Gaps, "lsblk told of no disks: util-linux before 2.27 can't")
+	}
 }
 
 func (b *builder) disk(name string, f func(*Disk)) {

@@ -275,6 +275,18 @@ func TestOtherMakes(t *testing.T) {
 	}
 }
 
+// TestLsblkThatCannot: CentOS 7's (util-linux 2.23) knows no -J and prints nothing but an error. That is said, for nobody looked at the
+// disks then; a machine without any is another matter.
+func TestLsblkThatCannot(t *testing.T) {
+	for out, want := range map[string]string{
+		"\n": "lsblk told of no disks: util-linux before 2.27 can't", `{"blockdevices": [` + "\n\n   ]\n}\n": "", "!lsblk took longer than 10 s\n": "lsblk took longer than 10 s",
+	} {
+		if got := strings.Join(Parse(parts.Mark+"lsblk\n"+out).Gaps, ", "); got != want {
+			t.Errorf("%q: %q, not %q", out, got, want)
+		}
+	}
+}
+
 func TestSize(t *testing.T) {
 	for s, want := range map[string]int64{
 		"32 GB": 32 << 30, "32768 MB": 32 << 30, "512GiB": 512 << 30, "1TiB": 1 << 40, "65523068 kB": 65523068 << 10, "": 0, "No Module Installed": 0,
