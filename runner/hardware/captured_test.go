@@ -48,6 +48,15 @@ func TestCaptured(t *testing.T) {
 		"captured-asus-p6t6": {
 			PCI{Address: "0000:00:00.0", Class: "0600", ID: "8086:3405/1043:836b", Name: "Intel Corporation 5520/5500/X58 I/O Hub to ESI Port"},
 		},
+		"captured-ibm-pseries": { // five domains
+			PCI{Address: "0001:01:01.1", Class: "0100", ID: "1000:0021/1000:1000", Name: "Broadcom / LSI 53c1010 66MHz  Ultra3 SCSI Adapter"},
+			PCI{Address: "0004:01:01.0", Class: "0200", ID: "8086:1229/1014:01ff", Name: "Intel Corporation 82557/8/9/0/1 Ethernet Pro 100"},
+		},
+		"captured-server-cards": { // of an Arm server, one of Google's, and two Intel ones
+			PCI{Address: "0000:01:00.0", Class: "0200", ID: "8086:10c9/8086:a03c", Name: "Intel Corporation 82576 Gigabit Network Connection"},
+			PCI{Address: "0000:03:00.0", Class: "0200", ID: "15b3:1007/1ae0:0034", Name: "Mellanox Technologies MT27520 Family [ConnectX-3 Pro]"},
+			PCI{Address: "0002:01:00.0", Class: "0200", ID: "177d:a01e/177d:a11e", Name: "Cavium, Inc. THUNDERX Network Interface Controller"},
+		},
 		"captured-fujitsu-p8010": {
 			PCI{Address: "0000:00:02.0", Class: "0300", ID: "8086:2a02/10cf:13fe", Name: "Intel Corporation Mobile GM965/GL960 Integrated Graphics Controller (primary)"},
 		},
@@ -69,6 +78,7 @@ func TestCaptured(t *testing.T) {
 	}
 	for name, want := range map[string][2]int{ // how many disks and PCI functions
 		"captured-dell-r6515": {7, 2}, "captured-kingston-lvm": {3, 0}, "captured-asus-x99": {1, 6}, "captured-framework-13": {0, 6}, "captured-asus-p6t6": {0, 53}, "captured-fujitsu-p8010": {0, 22},
+		"captured-ibm-pseries": {0, 31}, "captured-server-cards": {0, 5},
 	} {
 		if d := Parse(all[name]); len(d.Disks) != want[0] || len(d.PCI) != want[1] {
 			t.Errorf("%s: %d disks and %d functions, not %v", name, len(d.Disks), len(d.PCI), want)

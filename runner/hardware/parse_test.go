@@ -29,8 +29,8 @@ var update = flag.Bool("update", false, "write the golden files anew")
 //   - nvme smart-log by nvme-cli 1.x, of a Hynix disk: opencomputeproject/ocp-diag-autoval-ssd (MIT), and with 0.0 for 0; by 2.x:
 //     crusoecloud/nvme_exporter, main.go
 //   - lspci of an ASUS X99, without -D and cut by them: jr0d/mercury (Rackspace, Apache-2.0); of a Framework 13, the first functions:
-//     mkoreneff/iommu_info_generate, issue 8; of an ASUS P6T6 and a Fujitsu P8010: lspci 3.9.0 on the registers that pciutils has,
-//     tests/tree-* (GPL-2.0-or-later); of a server's network cards and a Lenovo laptop: lspci 3.9.0 on the /sys that procfs and
+//     mkoreneff/iommu_info_generate, issue 8; of an ASUS P6T6, a Fujitsu P8010, an IBM pSeries and cards of servers: lspci 3.9.0 on
+//     the registers that pciutils has, tests/ (GPL-2.0-or-later); of a server's network cards and a Lenovo laptop: lspci 3.9.0 on the /sys that procfs and
 //     node_exporter have (Apache-2.0), as are the links and what DMI says of a Dell R6515
 //   - links of a Framework 13 and a Lenovo P620: fwupd, plugins/nvme and plugins/pci-psp (LGPL-2.1-or-later)
 //
