@@ -4,10 +4,12 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+
+	"github.com/fleetup/fleetup/runner/hardware"
 )
 
 // parseDisks compares two readings of /proc/diskstats (Documentation/admin-guide/iostats.rst), took seconds apart.
-// Partitions, loops and what did nothing at all since the boot are left out.
+// Partitions, loops and what did nothing at all since the boot are left out. What ways to one disk did is the disk's: the busiest is told.
 func parseDisks(first, second string, took float64) []Disk {
 	before := map[string][]string{}
 	for line := range strings.Lines(first) {
@@ -23,11 +25,15 @@ func parseDisks(first, second string, took float64) []Disk {
 			continue
 		}
 		rose := func(n int) float64 { return max(decimal(column(f, n))-decimal(column(old, n)), 0) }
-		d := Disk{Name: name, Util: min(100*rose(12)/(1000*took), 100), Read: 512 * rose(5) / took, Write: 512 * rose(9) / took}
+		d := Disk{Name: hardware.DiskOf(name), Util: min(100*rose(12)/(1000*took), 100), Read: 512 * rose(5) / took, Write: 512 * rose(9) / took}
 		if n := rose(3) + rose(7); n > 0 {
 			d.Await = (rose(6) + rose(10)) / n
 		}
-		all = append(all, d)
+		if i := slices.IndexFunc(all, func(o Disk) bool { return o.Name == d.Name }); i < 0 {
+			all = append(all, d)
+		} else if d.Util > all[i].Util {
+			all[i] = d
+		}
 	}
 	return all
 }

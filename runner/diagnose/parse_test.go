@@ -68,6 +68,23 @@ func TestParse(t *testing.T) {
 	}
 }
 
+// TestDisksWithWays: what an NVMe disk with two ports does is counted for each way to it, and by newer kernels for the disk, too. It is
+// told once, of the disk, which is what has a name under /dev. The second reading is a server's with Linux 5 (netdata's issue 5744).
+func TestDisksWithWays(t *testing.T) {
+	const first = "   0       0 nvme3c33n1 582 0 16148 59 67791 258573 17172216 57210 0 84 36052 0 0 0 0\n 259      13 nvme3n1 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0\n"
+	const second = "   0       0 nvme3c33n1 682 0 16148 59 67891 258573 17174264 58210 0 584 36052 0 0 0 0\n 259      13 nvme3n1 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0\n"
+	want := []Disk{{Name: "nvme3n1", Util: 50, Await: 5, Write: 1048576}}
+	both := func(text string) string {
+		way, _, _ := strings.Cut(text, "\n")
+		return way + "\n" + strings.Replace(way, "nvme3c33n1", "nvme3n1", 1) + "\n"
+	}
+	for name, texts := range map[string][2]string{"for the way": {first, second}, "for both": {both(first), both(second)}} {
+		if diff := cmp.Diff(want, parseDisks(texts[0], texts[1], 1)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
 func TestParseFileSystems(t *testing.T) {
 	want := []FileSystem{
 		{Mount: "/", Device: "/dev/sda1", Type: "ext4", Size: 100000 << 10, Free: 3000 << 10, Used: 100 * 92000.0 / 95000, Inodes: 90},

@@ -81,9 +81,12 @@ func (b *builder) disk(name string, f func(*Disk)) {
 // way is a way to an NVMe disk that the kernel may reach by several: nvme10c65n1 is one to nvme10n1, which hangs on no bus itself.
 var way = regexp.MustCompile(`^(nvme[0-9]+)c[0-9]+(n[0-9]+)$`)
 
+// DiskOf is the disk that a name of the kernel's stands for: that to which it is a way, or itself.
+func DiskOf(name string) string { return way.ReplaceAllString(name, "$1$2") }
+
 // place notes on which bus a disk, or the first way to it, is.
 func (b *builder) place(disk, bus string) {
-	disk = way.ReplaceAllString(disk, "$1$2")
+	disk = DiskOf(disk)
 	b.bus[disk] = cmp.Or(b.bus[disk], bus)
 }
 
