@@ -161,8 +161,6 @@ type nvmeLog struct {
 	PercentageUsed  int             `json:"percentage_used"`
 	PercentUsed     int             `json:"percent_used"` // nvme-cli's name for it
 	MediaErrors     text            `json:"media_errors"` // nvme-cli writes numbers of 128 bits as strings
-	AvailSpare      int             `json:"avail_spare"`
-	SpareThresh     int             `json:"spare_thresh"`
 }
 
 // parseNVMe adds what `nvme smart-log -o json` says.
