@@ -8,7 +8,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
-	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/types"
 )
 
 // lateAfter is how long a pod that has no place counts as one that is about to be ready (kube, startingFor): for so long the
@@ -55,13 +55,13 @@ func (s *state) rounds(drains []*drain, now time.Duration) {
 func (s *state) ask(d *drain) {
 	d.stuck = nil
 	for _, p := range d.node.list() {
-		r := s.Rules(p.Pod, d.node.Name)
+		r := s.rulesOf(p, d.node)
 		d.patience = max(d.patience, r.Patience)
 		why, surges := "", false
 		switch {
 		case r.Stays:
 		case r.Refused != "":
-			why = "cannot delete " + r.Refused + ": " + p.key()
+			why = "cannot delete " + r.Refused + ": " + p.name
 		default:
 			if why, surges = s.lastEndpoint(p, r, false); why == "" && !surges {
 				why = s.overBudget(p, r)
@@ -72,7 +72,7 @@ func (s *state) ask(d *drain) {
 		}
 	}
 	if len(d.stuck) == 0 {
-		d.dry, d.node.closed, d.node.coming = false, true, false
+		d.dry, d.node.closed, d.node.coming, d.node.left = false, true, false, map[types.UID]bool{}
 	}
 }
 
@@ -80,8 +80,8 @@ func (s *state) ask(d *drain) {
 func (s *state) round(d *drain, now time.Duration) (went int) {
 	d.stuck = nil
 	for _, p := range d.node.list() {
-		r := s.Rules(p.Pod, d.node.Name)
-		if r.Stays || p.back == d.node {
+		r := s.rulesOf(p, d.node)
+		if r.Stays || p.back == d.node || p.on != d.node { // it was displaced meanwhile, for one that came here
 			continue
 		}
 		if why := s.leave(d, p, r, now); why != "" {
@@ -96,7 +96,7 @@ func (s *state) round(d *drain, now time.Duration) (went int) {
 
 // leave lets a pod go, or says why it can't.
 func (s *state) leave(d *drain, p *pod, r Rules, now time.Duration) (why string) {
-	if why, surges := s.lastEndpoint(p, r, len(s.guards(p)) == 0); why != "" {
+	if why, surges := s.lastEndpoint(p, r, len(p.guards) == 0); why != "" {
 		return why
 	} else if surges {
 		return s.replaceFirst(d, p, now)
@@ -120,12 +120,12 @@ func (s *state) depart(d *drain, p *pod, now time.Duration) {
 		p.gone = true
 		return
 	}
-	p.moved = true
-	s.settle(d.result, p, from, now)
+	p.moved, from.left[p.owner] = true, true
+	s.settle(d.result, p, now)
 }
 
 // settle finds the pod that comes in place of another one a node, or notes that it has none.
-func (s *state) settle(d *Drain, p *pod, from *node, now time.Duration) {
+func (s *state) settle(d *Drain, p *pod, now time.Duration) {
 	p.anew = true
 	why := s.refused(p)
 	if p.unmade = why != ""; p.unmade {
@@ -136,13 +136,18 @@ func (s *state) settle(d *Drain, p *pod, from *node, now time.Duration) {
 	}
 	if why != "" {
 		p.lacked = &homelessness{d, len(d.Homeless), now}
-		d.Homeless = append(d.Homeless, Homeless{Pod: p.key(), Why: why})
+		d.Homeless = append(d.Homeless, Homeless{Pod: p.name, Why: why})
 		return
 	}
-	if p.on == from {
-		p.back = from
-	}
+	p.landed()
 	s.starting = append(s.starting, p)
+}
+
+// landed notes that the pod has a place: where a drain has evicted one of its controller's before, it is left there (kube, isBack).
+func (p *pod) landed() {
+	if p.on.left[p.owner] {
+		p.back = p.on
+	}
 }
 
 // homelessness is which drain made the pod homeless, and since when.
@@ -159,30 +164,20 @@ func (s *state) well(p *pod, by int) {
 	if !wasReady {
 		return
 	}
-	for _, b := range s.guards(p) {
+	for _, b := range p.guards {
 		b.healthy += by
 	}
 }
 
-func (s *state) guards(p *pod) (list []*budget) {
-	for _, b := range s.budgets[p.Namespace] {
-		if b.selector.Matches(labels.Set(p.Labels)) {
-			list = append(list, b)
-		}
-	}
-	return list
-}
-
 // overBudget says why the eviction API would refuse the pod (registry/core/pod/storage/eviction.go).
 func (s *state) overBudget(p *pod, r Rules) string {
-	guards := s.guards(p)
 	switch {
 	case r.Past || ending(p.Pod) || p.Status.Phase == corev1.PodPending && !p.anew:
 		return ""
-	case len(guards) > 1:
-		return fmt.Sprintf("pod %s has more than one budget (%s), which the eviction API refuses", p.key(), names(guards))
+	case len(p.guards) > 1:
+		return fmt.Sprintf("pod %s has more than one budget (%s), which the eviction API refuses", p.name, names(p.guards))
 	}
-	for _, b := range guards {
+	for _, b := range p.guards {
 		if b.frozen || b.healthy <= b.desired() && !b.passes(p) {
 			return b.arithmetic()
 		}

@@ -18,7 +18,7 @@ func (s *state) lastEndpoint(p *pod, r Rules, alone bool) (why string, surges bo
 		switch {
 		case others == 0 && r.Last == "allow":
 		case others == 0 && homeless != nil:
-			return last + " until " + homeless.key() + " finds a node", false
+			return last + " until " + homeless.name + " finds a node", false
 		case others == 0 && r.Last == "surge" && r.Rigid == "":
 			surges = true
 		case others == 0 && r.Accepted != nil && r.Accepted(v.name):
@@ -27,7 +27,7 @@ func (s *state) lastEndpoint(p *pod, r Rules, alone bool) (why string, surges bo
 		case others == 0:
 			return last + ", and has none while it moves: " + r.Rigid + v.wayOut(), false
 		case alone && homeless != nil && !surges:
-			why = fmt.Sprintf("one pod of Service %s at a time, and %s has no node", v.name, homeless.key())
+			why = fmt.Sprintf("one pod of Service %s at a time, and %s has no node", v.name, homeless.name)
 		}
 	}
 	if surges {
@@ -57,7 +57,7 @@ func (s *state) endpoints(v *service, p *pod) (others int, homeless *pod) {
 					homeless = other
 				}
 			}
-		case other.on == p.on && s.Rules(other.Pod, p.on.Name).Stays: // it goes down with its node
+		case other.on == p.on && s.rulesOf(other, p.on).Stays: // it goes down with its node
 		default:
 			others++
 		}
@@ -70,18 +70,22 @@ func (s *state) replaceFirst(d *drain, p *pod, now time.Duration) (why string) {
 	from := p.on
 	if why = s.refused(p); why == "" {
 		p.on = nil // it still takes room
+		p.counted(from, -1)
 		if why = s.home(d.result, p, now); why != "" {
 			p.on = from
 		}
+		p.counted(from, 1)
 	}
 	if why != "" {
-		return fmt.Sprintf("the last endpoint of its Service, %s, has to be made anew before it goes, and has nowhere to go: %s", p.key(), why)
+		return fmt.Sprintf("the last endpoint of its Service, %s, has to be made anew before it goes, and has nowhere to go: %s", p.name, why)
 	}
 	to := p.on
 	p.on = from
 	s.take(p)
 	p.on, to.pods[p] = to, true
-	p.moved, p.anew = true, true
+	delete(s.adrift, p)
+	p.moved, p.anew, from.left[p.owner] = true, true, true
+	p.landed()
 	return ""
 }
 
@@ -94,8 +98,8 @@ func (s *state) giveUp(drains []*drain) (changed bool) {
 	if !patient {
 		return false
 	}
-	for _, p := range s.pods {
-		if p.anew && p.on == nil && !p.gone && !p.late && !p.unmade {
+	for _, p := range s.without() {
+		if p.anew && !p.late {
 			p.late, changed = true, true
 		}
 	}

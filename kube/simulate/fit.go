@@ -3,13 +3,11 @@ package simulate
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	helpers "k8s.io/component-helpers/scheduling/corev1"
-	"k8s.io/component-helpers/scheduling/corev1/nodeaffinity"
 	"k8s.io/klog/v2"
 )
 
@@ -21,11 +19,12 @@ func (s *state) place(p *pod) (why string) {
 	a := s.asking(p)
 	var best *node
 	var most float64
-	reasons, found := map[string]int{}, 0
+	var reasons reasons
+	found := 0
 	for i := range s.nodes {
 		n := s.nodes[(i+s.rotation)%len(s.nodes)]
 		if reason := a.fits(n); reason != "" {
-			reasons[reason]++
+			reasons.add(reason)
 			continue
 		}
 		score := a.score(n)
@@ -38,18 +37,35 @@ func (s *state) place(p *pod) (why string) {
 		}
 	}
 	if best == nil {
-		return unavailable(len(s.nodes), reasons)
+		return reasons.unavailable(len(s.nodes))
 	}
 	s.put(p, best)
 	return ""
 }
 
-func unavailable(nodes int, reasons map[string]int) string {
-	words := slices.SortedFunc(maps.Keys(reasons), func(a, b string) int {
-		return cmp.Or(cmp.Compare(reasons[b], reasons[a]), cmp.Compare(a, b))
-	})
-	for i, reason := range words {
-		words[i] = fmt.Sprintf("%d %s", reasons[reason], reason)
+// reasons are why nodes don't take a pod, and how many each keeps. They are few, however many nodes there are.
+type reasons []reason
+
+type reason struct {
+	why   string
+	nodes int
+}
+
+func (r *reasons) add(why string) {
+	for i := range *r {
+		if (*r)[i].why == why {
+			(*r)[i].nodes++
+			return
+		}
+	}
+	*r = append(*r, reason{why, 1})
+}
+
+func (r reasons) unavailable(nodes int) string {
+	var words []string
+	slices.SortFunc(r, func(a, b reason) int { return cmp.Or(cmp.Compare(b.nodes, a.nodes), cmp.Compare(a.why, b.why)) })
+	for _, reason := range r {
+		words = append(words, fmt.Sprintf("%d %s", reason.nodes, reason.why))
 	}
 	return strings.TrimSuffix(fmt.Sprintf("0/%d nodes are available: %s", nodes, strings.Join(words, ", ")), ": ")
 }
@@ -59,7 +75,7 @@ func unavailable(nodes int, reasons map[string]int) string {
 func Elsewhere(w World, key string) (why string) {
 	s := newState(w)
 	for _, p := range s.pods {
-		if p.key() != key || p.on == nil {
+		if p.name != key || p.on == nil {
 			continue
 		}
 		own := p.on
@@ -70,34 +86,21 @@ func Elsewhere(w World, key string) (why string) {
 	return ""
 }
 
-// asking is a pod that looks for a node, with what is the same for all nodes.
+// asking is a pod that looks for a node, with what hangs on where others are now, and is the same for all nodes.
 type asking struct {
-	s        *state
-	p        *pod
-	required nodeaffinity.RequiredNodeAffinity
-	likes    *nodeaffinity.PreferredSchedulingTerms
-	volumes  []*nodeaffinity.LazyErrorNodeSelector
-	spread   []spread
-	rules    togetherness
-	siblings map[*node]int
+	s *state
+	p *pod
+	*wishes
+	spread []spread
+	rules  togetherness
 }
 
 func (s *state) asking(p *pod) *asking {
-	a := &asking{s: s, p: p, required: nodeaffinity.GetRequiredNodeAffinity(p.Pod), siblings: map[*node]int{}}
-	if at := p.Spec.Affinity; at != nil && at.NodeAffinity != nil {
-		a.likes, _ = nodeaffinity.NewPreferredSchedulingTerms(at.NodeAffinity.PreferredDuringSchedulingIgnoredDuringExecution)
+	a := &asking{s: s, p: p, wishes: s.wishesOf(p)}
+	for _, c := range a.spreads {
+		a.spread = append(a.spread, c.count(s.nodes, p))
 	}
-	for _, claim := range p.claims {
-		if where := s.Volumes[claim]; where != nil && where.Required != nil {
-			a.volumes = append(a.volumes, nodeaffinity.NewLazyErrorNodeSelector(where.Required))
-		}
-	}
-	a.spread, a.rules = s.spreads(p), s.together(p)
-	for _, other := range s.of[p.owner] {
-		if other.on != nil && !p.bare() {
-			a.siblings[other.on]++
-		}
-	}
+	a.rules = a.together()
 	return a
 }
 
@@ -122,13 +125,13 @@ func (a *asking) alone() bool { return len(a.spread)+len(a.rules.with)+len(a.rul
 
 // never says why a node doesn't take the pod whatever else is there.
 func (a *asking) never(n *node) string {
-	if n.closed && !a.toleratesClosed() {
+	if n.closed && !a.p.through {
 		return "node(s) were unschedulable"
 	}
 	if t, untolerated := helpers.FindMatchingUntoleratedTaint(klog.Logger{}, n.taints, a.p.Spec.Tolerations, keepsOff, false); untolerated && (!n.closed || !passing(t.Key)) {
-		return fmt.Sprintf("node(s) had untolerated taint(s) {%s: %s}", t.Key, t.Value)
+		return a.s.shared.untolerated(t)
 	}
-	if ok, err := a.required.Match(n.Node); !ok || err != nil {
+	if !a.wanted.of(n) {
 		return "node(s) didn't match Pod's node affinity/selector"
 	}
 	return ""
@@ -161,10 +164,10 @@ func passing(key string) bool {
 }
 
 // toleratesClosed says that neither the cordon nor the taint of a run keeps the pod off a node.
-func (a *asking) toleratesClosed() bool {
+func toleratesClosed(p *corev1.Pod) bool {
 	for _, key := range []string{corev1.TaintNodeUnschedulable, "fleetup.io/maintenance"} {
 		t := corev1.Taint{Key: key, Effect: corev1.TaintEffectNoSchedule}
-		if !helpers.TolerationsTolerateTaint(klog.Logger{}, a.p.Spec.Tolerations, &t, false) {
+		if !helpers.TolerationsTolerateTaint(klog.Logger{}, p.Spec.Tolerations, &t, false) {
 			return false
 		}
 	}
@@ -173,27 +176,19 @@ func (a *asking) toleratesClosed() bool {
 
 // lacks names what the node hasn't enough of, by name the first.
 func (a *asking) lacks(n *node) string {
-	short := ""
-	for name, asked := range a.p.asks {
-		if asked == 0 || asked <= n.free[name] {
-			continue
-		}
-		why := "Insufficient " + string(name)
-		if name == corev1.ResourcePods {
-			why = "Too many pods"
-		}
-		if short == "" || why < short {
-			short = why
+	for _, ask := range a.p.asks {
+		if ask.amount > n.free[ask.kind] {
+			return a.s.kinds.short[ask.kind]
 		}
 	}
-	return short
+	return ""
 }
 
 // ports reports whether a port of the host that the pod wants is taken.
 func ports(p *pod, n *node) bool {
-	for _, port := range hostPorts(p) {
+	for _, port := range p.ports {
 		for other := range n.pods {
-			for _, taken := range hostPorts(other) {
+			for _, taken := range other.ports {
 				anywhere := port.HostIP == taken.HostIP || wild(port.HostIP) || wild(taken.HostIP)
 				if port.HostPort == taken.HostPort && cmp.Or(port.Protocol, corev1.ProtocolTCP) == cmp.Or(taken.Protocol, corev1.ProtocolTCP) && anywhere {
 					return true
@@ -206,7 +201,7 @@ func ports(p *pod, n *node) bool {
 
 func wild(ip string) bool { return ip == "" || ip == "0.0.0.0" }
 
-func hostPorts(p *pod) (list []corev1.ContainerPort) {
+func hostPorts(p *corev1.Pod) (list []corev1.ContainerPort) {
 	for _, c := range p.Spec.Containers {
 		for _, port := range c.Ports {
 			if port.HostPort > 0 {
@@ -235,7 +230,7 @@ func (a *asking) score(n *node) float64 {
 	if a.likes != nil {
 		score += weighAffinity * float64(min(a.likes.Score(n.Node), 100))
 	}
-	score += weighSpread * 100 / float64(1+a.siblings[n])
+	score += weighSpread * 100 / float64(1+a.siblings.on[n])
 	return score + a.room(n)
 }
 
@@ -248,15 +243,10 @@ const (
 // room is the mean share of cpu and memory that stays free, 0 to 100 (NodeResourcesFit, LeastAllocated).
 func (a *asking) room(n *node) float64 {
 	sum, kinds := 0.0, 0
-	for name, counts := range a.p.counts {
-		quantity := n.Status.Allocatable[name]
-		has := quantity.Value()
-		if name == corev1.ResourceCPU {
-			has = quantity.MilliValue()
-		}
-		if has > 0 {
+	for i, counts := range a.p.counts {
+		if has := n.has[i]; has > 0 {
 			kinds++
-			sum += 100 * float64(max(n.scored[name]-counts, 0)) / float64(has)
+			sum += 100 * float64(max(n.scored[i]-counts, 0)) / float64(has)
 		}
 	}
 	if kinds == 0 {

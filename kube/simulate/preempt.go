@@ -20,7 +20,7 @@ func (s *state) home(d *Drain, p *pod, now time.Duration) (why string) {
 		return why
 	}
 	for _, v := range best.victims {
-		d.Displaced = append(d.Displaced, Displaced{Pod: v.key(), By: p.key(), Last: s.lastOf(v)})
+		d.Displaced = append(d.Displaced, Displaced{Pod: v.name, By: p.name, Last: s.lastOf(v)})
 		if v.ready {
 			s.well(v, -1)
 		}
@@ -29,13 +29,13 @@ func (s *state) home(d *Drain, p *pod, now time.Duration) (why string) {
 	}
 	s.put(p, best.node)
 	for _, v := range best.victims {
-		if v.bare() || ending(v.Pod) || s.Rules(v.Pod, best.Name).Stays { // a DaemonSet's next one waits there for room
+		if v.bare() || ending(v.Pod) || s.rulesOf(v, best.node).Stays { // a DaemonSet's next one waits there for room
 			v.gone = true
 			continue
 		}
 		// A run waits for pods that come in place of those that it has evicted, and of others of their controllers (kube, stranded).
 		v.moved = v.moved || slices.ContainsFunc(s.of[v.owner], func(o *pod) bool { return o.moved })
-		s.settle(d, v, nil, now)
+		s.settle(d, v, now)
 	}
 	return ""
 }
@@ -53,7 +53,7 @@ func (s *state) preempt(p *pod) (best *candidate) {
 	if p.Spec.PreemptionPolicy != nil && *p.Spec.PreemptionPolicy == corev1.PreemptNever {
 		return nil
 	}
-	if priority(p) <= s.least {
+	if p.priority <= s.least {
 		return nil
 	}
 	found, a := 0, s.asking(p)
@@ -66,7 +66,7 @@ func (s *state) preempt(p *pod) (best *candidate) {
 			best = c
 		}
 		// Of more nodes than are compared chance decides which: then one that none hurts less on will do.
-		if found++; found == enough || len(s.nodes) > enough && best.violates == 0 && len(best.victims) == 1 && priority(best.victims[0]) == s.least {
+		if found++; found == enough || len(s.nodes) > enough && best.violates == 0 && len(best.victims) == 1 && best.victims[0].priority == s.least {
 			break
 		}
 	}
@@ -77,7 +77,7 @@ func (s *state) preempt(p *pod) (best *candidate) {
 // important first. nil: p fits there by no means.
 func (s *state) candidate(a *asking, n *node) *candidate {
 	p := a.p
-	if a.never(n) != "" {
+	if !n.outranked(p) || a.never(n) != "" {
 		return nil
 	}
 	fits := func() bool { return a.hasRoom(n) == "" }
@@ -86,12 +86,9 @@ func (s *state) candidate(a *asking, n *node) *candidate {
 	}
 	var lower []*pod
 	for o := range n.pods {
-		if priority(o) < priority(p) {
+		if o.priority < p.priority {
 			lower = append(lower, o)
 		}
-	}
-	if len(lower) == 0 {
-		return nil
 	}
 	slices.SortFunc(lower, moreImportant)
 	for _, v := range lower {
@@ -122,12 +119,22 @@ func (s *state) candidate(a *asking, n *node) *candidate {
 	return c
 }
 
+// outranked reports whether some pod of the node is less important than p.
+func (n *node) outranked(p *pod) bool {
+	for rank := range n.ranks {
+		if rank < p.priority {
+			return true
+		}
+	}
+	return false
+}
+
 // keptByBudgets are those, one after another, whose eviction a budget would refuse, and the others.
 func (s *state) keptByBudgets(list []*pod) (kept, others []*pod) {
 	left := map[*budget]int{}
 	for _, p := range list {
 		violates := false
-		for _, b := range s.guards(p) {
+		for _, b := range p.guards {
 			if _, counted := left[b]; !counted && !b.frozen {
 				left[b] = max(b.healthy-b.desired(), 0)
 			}
@@ -148,16 +155,16 @@ func (s *state) keptByBudgets(list []*pod) (kept, others []*pod) {
 func (c *candidate) compare(o *candidate) int {
 	sum := func(list []*pod) (all int64) {
 		for _, p := range list {
-			all += int64(priority(p)) + math.MaxInt32 + 1
+			all += int64(p.priority) + math.MaxInt32 + 1
 		}
 		return all
 	}
-	return cmp.Or(cmp.Compare(c.violates, o.violates), cmp.Compare(priority(c.victims[0]), priority(o.victims[0])),
+	return cmp.Or(cmp.Compare(c.violates, o.violates), cmp.Compare(c.victims[0].priority, o.victims[0].priority),
 		cmp.Compare(sum(c.victims), sum(o.victims)), cmp.Compare(len(c.victims), len(o.victims)), began(o.victims[0]).Compare(began(c.victims[0])))
 }
 
 func moreImportant(a, b *pod) int {
-	if c := cmp.Or(cmp.Compare(priority(b), priority(a)), began(a).Compare(began(b))); c != 0 {
+	if c := cmp.Or(cmp.Compare(b.priority, a.priority), began(a).Compare(began(b))); c != 0 {
 		return c
 	}
 	return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
@@ -171,7 +178,7 @@ func began(p *pod) (at time.Time) {
 	return at
 }
 
-func priority(p *pod) int32 {
+func priority(p *corev1.Pod) int32 {
 	if p.Spec.Priority == nil {
 		return 0
 	}

@@ -23,6 +23,12 @@ func polite(p *corev1.Pod) {
 	p.Spec.PreemptionPolicy = &never
 }
 
+func tolerateAll(p *corev1.Pod) {
+	p.Spec.Tolerations = []corev1.Toleration{{Operator: corev1.TolerationOpExists}}
+}
+
+func fourCPUs(n *corev1.Node) { n.Status.Allocatable[corev1.ResourceCPU] = resource.MustParse("4") }
+
 func since(minutes int) func(*corev1.Pod) {
 	return func(p *corev1.Pod) {
 		at := metav1.NewTime(time.Date(2026, 11, 21, 1, minutes, 0, 0, time.UTC))
@@ -71,6 +77,9 @@ func TestPreemption(t *testing.T) {
 		{"a last endpoint that is made anew first", nodes(2).pods("web", "1500m", "n1", important(10)).service("web").pods("batch", "1500m", "n2").
 			rules(func(r *simulate.Rules) { r.Last = "surge" }), oneByOne("n1"),
 			"n1: 1 moves, shop/web-1 displaces shop/batch-1, shop/batch-1 homeless for 5m0s: " + full},
+		{"one that is about to leave its node, for one that tolerates the cordon", nodes(2).node("n1", fourCPUs).node("n2", fourCPUs).
+			pods("first", "2", "n1", important(20), picky(corev1.LabelHostname, "n2")).pods("loyal", "2", "n1").pods("operator", "3", "n2", important(10), tolerateAll).pods("other", "1", "n2"), oneByOne("n1"),
+			"n1: 2 moves in 2 rounds, shop/first-1 displaces shop/operator-1, shop/operator-1 displaces shop/loyal-1, shop/loyal-1 homeless: " + full},
 		{"anti-affinity", nodes(2).pods("web", "100m", "n1", important(10), apart(corev1.LabelHostname)).pods("other", "100m", "n2", func(p *corev1.Pod) { p.Labels["app"] = "web" }), oneByOne("n1"),
 			"n1: 1 moves, shop/web-1 displaces shop/other-1, shop/other-1 homeless for 5m0s: " +
 				"0/2 nodes are available: 1 node(s) didn't satisfy existing pods anti-affinity rules, 1 node(s) were unschedulable"},

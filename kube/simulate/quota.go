@@ -15,7 +15,7 @@ import (
 // Source: https://kubernetes.io/docs/concepts/policy/resource-quotas/
 type quota struct {
 	*corev1.ResourceQuota
-	hard, used amounts
+	hard, used map[corev1.ResourceName]int64
 }
 
 // limit notes the quotas. One that its controller hasn't counted yet is counted by the pods that there are.
@@ -24,7 +24,7 @@ func (s *state) limit() {
 	for _, q := range s.Quotas {
 		counted := &quota{q, quotaAmounts(q.Status.Hard), quotaAmounts(q.Status.Used)}
 		if len(q.Status.Hard) == 0 {
-			counted.hard, counted.used = quotaAmounts(q.Spec.Hard), amounts{}
+			counted.hard, counted.used = quotaAmounts(q.Spec.Hard), map[corev1.ResourceName]int64{}
 			for _, p := range s.in[q.Namespace] {
 				counted.charge(p, 1)
 			}
@@ -45,15 +45,12 @@ func asked(name corev1.ResourceName) corev1.ResourceName {
 	}
 }
 
-func quotaAmounts(list corev1.ResourceList) amounts {
-	a := amounts{}
+func quotaAmounts(list corev1.ResourceList) map[corev1.ResourceName]int64 {
+	all := map[corev1.ResourceName]int64{}
 	for name, q := range list {
-		a[name] = q.Value()
-		if asked(name) == corev1.ResourceCPU {
-			a[name] = q.MilliValue()
-		}
+		all[name] = amount(asked(name), q)
 	}
-	return a
+	return all
 }
 
 // refused says why no pod like p can be made; "" where one can.
@@ -63,7 +60,7 @@ func (s *state) refused(p *pod) string {
 			continue
 		}
 		for _, name := range slices.Sorted(maps.Keys(q.hard)) {
-			if asks := p.asks[asked(name)]; asks > 0 && q.used[name]+asks > q.hard[name] {
+			if asks := p.asksFor(asked(name)); asks > 0 && q.used[name]+asks > q.hard[name] {
 				limit := q.Spec.Hard[name]
 				return fmt.Sprintf("quota %s/%s refuses it: it allows %s %s", q.Namespace, q.Name, &limit, name)
 			}
@@ -84,7 +81,7 @@ func (q *quota) charge(p *pod, by int64) {
 		return
 	}
 	for name := range q.hard {
-		q.used[name] += by * p.asks[asked(name)]
+		q.used[name] += by * p.asksFor(asked(name))
 	}
 }
 
@@ -182,26 +179,11 @@ func (s *state) remake(now time.Duration) (made bool) {
 			p.lacked.of.Homeless[p.lacked.at].Why = why
 			continue
 		}
+		p.landed()
 		p.found(now)
 		s.starting = append(s.starting, p)
 	}
 	return made
-}
-
-// attached counts the volumes of each driver that the pods of a node use.
-func (s *state) attached(n *node) map[string]map[string]bool {
-	all := map[string]map[string]bool{}
-	for p := range n.pods {
-		for _, claim := range p.claims {
-			if driver := s.Drivers[claim]; driver != "" {
-				if all[driver] == nil {
-					all[driver] = map[string]bool{}
-				}
-				all[driver][claim] = true
-			}
-		}
-	}
-	return all
 }
 
 // tooManyVolumes reports whether a node can't attach all that the pod uses.
@@ -210,17 +192,17 @@ func (s *state) tooManyVolumes(p *pod, n *node) bool {
 	if len(limits) == 0 || len(p.claims) == 0 {
 		return false
 	}
-	attached := s.attached(n)
-	for _, claim := range p.claims {
+	more := map[string]int{} // by driver
+	for i, claim := range p.claims {
 		driver := s.Drivers[claim]
 		most, limited := limits[driver]
 		if !limited {
 			continue
 		}
-		if attached[driver] == nil {
-			attached[driver] = map[string]bool{}
+		if n.attached[driver][claim] == 0 && !slices.Contains(p.claims[:i], claim) {
+			more[driver]++
 		}
-		if attached[driver][claim] = true; len(attached[driver]) > most {
+		if len(n.attached[driver])+more[driver] > most {
 			return true
 		}
 	}

@@ -11,6 +11,14 @@ import (
 // another node to come back ends so much later; one that stays blocked for longer than its drain is patient is given back. While a
 // pod that the run has moved finds no node, no further turn begins, as in a real run.
 func Run(w World, turns []Turn) []Drain {
+	r := newRun(w, turns)
+	for len(r.events) > 0 {
+		r.next()
+	}
+	return r.drains()
+}
+
+func newRun(w World, turns []Turn) *run {
 	r := &run{state: newState(w)}
 	for _, t := range turns {
 		d := &drain{turn: t, node: r.byName[t.Node]}
@@ -19,9 +27,11 @@ func Run(w World, turns []Turn) []Drain {
 			d.node.coming = true
 		}
 	}
-	for len(r.events) > 0 {
-		r.next()
-	}
+	return r
+}
+
+// drains are how they all went, once nothing happens any more.
+func (r *run) drains() []Drain {
 	for _, d := range r.held {
 		d.result = &Drain{Node: d.turn.Node, Begins: d.turn.At, Held: r.homeless()}
 		r.results = append(r.results, d.result)
@@ -158,13 +168,8 @@ func (r *run) opened(d *drain) {
 
 // comeBack finds places for pods that had none, now that a node is open: the most important first.
 func (r *run) comeBack() {
-	var list []*pod
-	for _, p := range r.pods {
-		if p.on == nil && !p.gone && !p.unmade {
-			list = append(list, p)
-		}
-	}
-	slices.SortStableFunc(list, func(a, b *pod) int { return cmp.Compare(priority(b), priority(a)) })
+	list := r.without()
+	slices.SortStableFunc(list, func(a, b *pod) int { return cmp.Compare(b.priority, a.priority) })
 	for _, p := range list {
 		if r.place(p) != "" {
 			continue
@@ -172,6 +177,7 @@ func (r *run) comeBack() {
 		if p.anew {
 			r.well(p, 1)
 		}
+		p.landed()
 		p.found(r.now)
 	}
 }
@@ -186,9 +192,9 @@ func (p *pod) found(now time.Duration) {
 
 // homeless names a pod that the run has moved and that has no node; "" where there is none.
 func (r *run) homeless() string {
-	for _, p := range r.pods {
-		if p.moved && p.on == nil && !p.gone && !p.unmade {
-			return fmt.Sprintf("pod %s has nowhere to go: %s", p.key(), p.lackedWhy())
+	for _, p := range r.without() {
+		if p.moved {
+			return fmt.Sprintf("pod %s has nowhere to go: %s", p.name, p.lackedWhy())
 		}
 	}
 	return ""

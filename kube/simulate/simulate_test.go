@@ -271,6 +271,12 @@ func TestRun(t *testing.T) {
 		{"nothing begins while a pod has no place", nodes(2).pods("web", "500m", "n1", picky(corev1.LabelHostname, "n9")), oneByOne("n1", "n2"),
 			"n1: 1 moves, shop/web-1 homeless: 0/2 nodes are available: 1 node(s) didn't match Pod's node affinity/selector, 1 node(s) were unschedulable\n" +
 				"n2: held: pod shop/web-1 has nowhere to go: 0/2 nodes are available: 1 node(s) didn't match Pod's node affinity/selector, 1 node(s) were unschedulable"},
+		{"one that tolerates the cordon is left where it comes back to", nodes(2).pods("operator", "1500m", "n1", tolerateAll).pods("web", "1500m", "n2"), oneByOne("n1"),
+			"n1: 1 moves"},
+		{"also by way of another node that is drained", nodes(3).pods("operator", "1500m", "n2", tolerateAll).pods("web", "1500m", "n3"), atOnce("n1", "n2"),
+			"n1: 1 moves\nn2: 1 moves"},
+		{"and with its last endpoint", nodes(3).pods("operator", "1500m", "n1", tolerateAll).pods("web", "1500m", "n3").service("operator").
+			rules(func(r *simulate.Rules) { r.Last = "surge" }), atOnce("n1", "n2"), "n1: 1 moves\nn2: 1 moves"},
 		{"DaemonSets stay", nodes(2).pods("agent", "100m", "n1 n2"), oneByOne("n1"), "n1: 0 moves"},
 		{"a pod that nothing makes anew is gone", nodes(2).pods("one", "1500m", "n1 n2", bare), oneByOne("n1", "n2"), "n1: 1 moves\nn2: 1 moves"},
 		{"anti-affinity", nodes(3).pods("web", "100m", "n1 n2 n3", apart(corev1.LabelHostname)), oneByOne("n1"),

@@ -8,12 +8,49 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	helpers "k8s.io/component-helpers/scheduling/corev1"
-	"k8s.io/component-helpers/scheduling/corev1/nodeaffinity"
 	"k8s.io/klog/v2"
 )
 
-// spread is one topologySpreadConstraint with DoNotSchedule, counted.
+// spreading is one topologySpreadConstraint with DoNotSchedule of pods that are alike.
 // Source: https://kubernetes.io/docs/concepts/scheduling-eviction/topology-spread-constraints/
+type spreading struct {
+	key      string
+	skew     int
+	least    int // domains that there have to be
+	matching *crowd
+	counts   places
+	taints   bool // that aren't tolerated keep a node from being counted
+	self     bool // such a pod counts itself
+}
+
+func (s *state) spreadings(p *pod) []*spreading {
+	var all []*spreading
+	for _, c := range p.Spec.TopologySpreadConstraints {
+		if c.WhenUnsatisfiable == corev1.DoNotSchedule {
+			all = append(all, s.spreading(p, c))
+		}
+	}
+	return all
+}
+
+func (s *state) spreading(p *pod, c corev1.TopologySpreadConstraint) *spreading {
+	selector := withKeys(c.LabelSelector, c.MatchLabelKeys, p.Labels)
+	out := &spreading{key: c.TopologyKey, skew: int(c.MaxSkew), self: selector.Matches(labels.Set(p.Labels))}
+	if c.MinDomains != nil {
+		out.least = int(*c.MinDomains)
+	}
+	if c.NodeAffinityPolicy == nil || *c.NodeAffinityPolicy == corev1.NodeInclusionPolicyHonor {
+		out.counts = s.wanted(p.Pod)
+	}
+	out.taints = c.NodeTaintsPolicy != nil && *c.NodeTaintsPolicy == corev1.NodeInclusionPolicyHonor
+	name := crowdOfSpread + written(p.Namespace, c.LabelSelector, valuesOf(c.MatchLabelKeys, p.Labels))
+	out.matching = s.crowd(name, s.in[p.Namespace], func(o *pod) bool {
+		return !ending(o.Pod) && selector.Matches(labels.Set(o.Labels))
+	})
+	return out
+}
+
+// spread is a constraint, counted.
 type spread struct {
 	key   string
 	skew  int
@@ -22,58 +59,34 @@ type spread struct {
 	has   map[string]int // matching pods by domain
 }
 
-func (s *state) spreads(p *pod) []spread {
-	var all []spread
-	for _, c := range p.Spec.TopologySpreadConstraints {
-		if c.WhenUnsatisfiable == corev1.DoNotSchedule {
-			all = append(all, s.count(p, c))
-		}
-	}
-	return all
-}
-
 // count counts the pods of a constraint in each domain. A closed node's domain is one of them unless the constraint honours
 // taints.
-func (s *state) count(p *pod, c corev1.TopologySpreadConstraint) spread {
-	selector := withKeys(c.LabelSelector, c.MatchLabelKeys, p.Labels)
-	out := spread{key: c.TopologyKey, skew: int(c.MaxSkew), has: map[string]int{}, least: math.MaxInt}
-	if selector.Matches(labels.Set(p.Labels)) {
+func (c *spreading) count(nodes []*node, p *pod) spread {
+	out := spread{key: c.key, skew: c.skew, has: map[string]int{}, least: math.MaxInt}
+	if c.self {
 		out.self = 1
 	}
-	wanted := nodeaffinity.GetRequiredNodeAffinity(p.Pod)
-	counts := map[*node]bool{}
-	for _, n := range s.nodes {
-		domain, there := n.Labels[c.TopologyKey]
-		if !there || !s.eligible(p, n, c, wanted) {
-			continue
-		}
-		counts[n] = true
-		out.has[domain] += 0
-	}
-	for _, other := range s.in[p.Namespace] {
-		if other != p && other.on != nil && counts[other.on] && !ending(other.Pod) && selector.Matches(labels.Set(other.Labels)) {
-			out.has[other.on.Labels[c.TopologyKey]]++
+	for _, n := range nodes {
+		if domain, there := n.Labels[c.key]; there && c.eligible(p, n) {
+			out.has[domain] += c.matching.on[n]
 		}
 	}
 	for _, n := range out.has {
 		out.least = min(out.least, n)
 	}
-	if c.MinDomains != nil && len(out.has) < int(*c.MinDomains) {
+	if len(out.has) < c.least {
 		out.least = 0
 	}
 	return out
 }
 
-func (s *state) eligible(p *pod, n *node, c corev1.TopologySpreadConstraint, wanted nodeaffinity.RequiredNodeAffinity) bool {
-	if c.NodeAffinityPolicy == nil || *c.NodeAffinityPolicy == corev1.NodeInclusionPolicyHonor {
-		if ok, err := wanted.Match(n.Node); !ok || err != nil {
-			return false
-		}
+func (c *spreading) eligible(p *pod, n *node) bool {
+	if !c.counts.of(n) {
+		return false
 	}
-	if c.NodeTaintsPolicy != nil && *c.NodeTaintsPolicy == corev1.NodeInclusionPolicyHonor {
-		if _, untolerated := helpers.FindMatchingUntoleratedTaint(klog.Logger{}, n.taints, p.Spec.Tolerations, keepsOff, false); untolerated || n.closed {
-			return false
-		}
+	if c.taints {
+		_, untolerated := helpers.FindMatchingUntoleratedTaint(klog.Logger{}, n.taints, p.Spec.Tolerations, keepsOff, false)
+		return !untolerated && !n.closed
 	}
 	return true
 }
@@ -103,38 +116,26 @@ type domains struct {
 	ours   bool // of the pod's own rules, rather than of one that is there
 }
 
-func (s *state) together(p *pod) (t togetherness) {
-	if a := p.Spec.Affinity; a != nil && a.PodAffinity != nil {
-		t.with = s.beside(p, a.PodAffinity.RequiredDuringSchedulingIgnoredDuringExecution)
+func (a *asking) together() (t togetherness) {
+	t.with = a.beside()
+	for _, term := range a.not {
+		t.not = append(t.not, term.domains(true))
 	}
-	if a := p.Spec.Affinity; a != nil && a.PodAntiAffinity != nil {
-		for _, term := range a.PodAntiAffinity.RequiredDuringSchedulingIgnoredDuringExecution {
-			t.not = append(t.not, where(term, s.matching(p, term)))
-		}
-	}
-	for _, other := range s.apart {
-		if other == p || other.on == nil {
-			continue
-		}
-		for _, term := range other.Spec.Affinity.PodAntiAffinity.RequiredDuringSchedulingIgnoredDuringExecution {
-			if matches(other.Pod, term, p.Pod) {
-				d := where(term, []*pod{other})
-				d.ours = false
-				t.not = append(t.not, d)
-			}
+	for _, term := range a.avoiding {
+		if len(term.crowd.on) > 0 {
+			t.not = append(t.not, term.domains(false))
 		}
 	}
 	return t
 }
 
 // beside are the domains in which each term has a pod. A pod that would match all of its own terms may be the first.
-func (s *state) beside(p *pod, terms []corev1.PodAffinityTerm) (all []domains) {
+func (a *asking) beside() (all []domains) {
 	some, self := false, true
-	for _, term := range terms {
-		found := s.matching(p, term)
-		some = some || len(found) > 0
-		self = self && matches(p.Pod, term, p.Pod)
-		all = append(all, where(term, found))
+	for _, term := range a.with {
+		some = some || len(term.crowd.on) > 0
+		self = self && term.self
+		all = append(all, term.domains(true))
 	}
 	if !some && self {
 		return nil
@@ -142,42 +143,43 @@ func (s *state) beside(p *pod, terms []corev1.PodAffinityTerm) (all []domains) {
 	return all
 }
 
-// matching are the pods with a place that a term of p is about.
-func (s *state) matching(p *pod, term corev1.PodAffinityTerm) (found []*pod) {
-	among := s.in[p.Namespace]
-	if len(term.Namespaces) > 0 || term.NamespaceSelector != nil {
-		among = s.pods
-	}
-	for _, other := range among {
-		if other != p && other.on != nil && matches(p.Pod, term, other.Pod) {
-			found = append(found, other)
-		}
-	}
-	return found
-}
-
-// where are the domains of pods that have a place.
-func where(term corev1.PodAffinityTerm, pods []*pod) domains {
-	d := domains{key: term.TopologyKey, values: map[string]bool{}, ours: true}
-	for _, p := range pods {
-		if value, there := p.on.Labels[term.TopologyKey]; there {
+// domains are those in which a term has a pod; ours: it is of the pod's own rules.
+func (t term) domains(ours bool) domains {
+	d := domains{key: t.key, values: map[string]bool{}, ours: ours}
+	for n := range t.crowd.on {
+		if value, there := n.Labels[t.key]; there {
 			d.values[value] = true
 		}
 	}
 	return d
 }
 
-// matches says that a term of p is about other. Of a namespace only its name is known, which is also its one label that
-// every namespace has.
-func matches(p *corev1.Pod, term corev1.PodAffinityTerm, other *corev1.Pod) bool {
-	inside := slices.Contains(term.Namespaces, other.Namespace)
+// about says which pods a rule is about. Of a namespace only its name is known, which is also its one label that every namespace
+// has.
+type about struct {
+	name       string // equal for rules that are about the same pods
+	own        string // namespace; "": others count alone
+	namespaces []string
+	selected   labels.Selector // of namespaces; nil: none
+	selector   labels.Selector
+}
+
+// aboutWhom is whom a term of p is about.
+func aboutWhom(p *corev1.Pod, term corev1.PodAffinityTerm) about {
+	out := about{namespaces: term.Namespaces, selector: withKeys(term.LabelSelector, term.MatchLabelKeys, p.Labels)}
 	if term.NamespaceSelector != nil {
-		s, err := metav1.LabelSelectorAsSelector(term.NamespaceSelector)
-		inside = inside || err == nil && s.Matches(labels.Set{corev1.LabelMetadataName: other.Namespace})
+		out.selected, _ = metav1.LabelSelectorAsSelector(term.NamespaceSelector)
 	} else if len(term.Namespaces) == 0 {
-		inside = p.Namespace == other.Namespace
+		out.own = p.Namespace
 	}
-	return inside && withKeys(term.LabelSelector, term.MatchLabelKeys, p.Labels).Matches(labels.Set(other.Labels))
+	out.name = written(out.own, term.Namespaces, term.NamespaceSelector, term.LabelSelector, valuesOf(term.MatchLabelKeys, p.Labels))
+	return out
+}
+
+func (a about) matches(p *pod) bool {
+	inside := a.own != "" && p.Namespace == a.own || slices.Contains(a.namespaces, p.Namespace) ||
+		a.selected != nil && a.selected.Matches(labels.Set{corev1.LabelMetadataName: p.Namespace})
+	return inside && a.selector.Matches(labels.Set(p.Labels))
 }
 
 // withKeys is a selector that also wants the same value of each key.
@@ -186,14 +188,19 @@ func withKeys(s *metav1.LabelSelector, keys []string, of map[string]string) labe
 	if err != nil {
 		return labels.Nothing()
 	}
+	more, _ := valuesOf(keys, of).AsSelector().Requirements()
+	return selector.Add(more...)
+}
+
+// valuesOf are the labels of the keys.
+func valuesOf(keys []string, of map[string]string) labels.Set {
 	same := labels.Set{}
 	for _, key := range keys {
 		if value, there := of[key]; there {
 			same[key] = value
 		}
 	}
-	more, _ := same.AsSelector().Requirements()
-	return selector.Add(more...)
+	return same
 }
 
 func (t togetherness) keepsOff(n *node) string {

@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
+	apiresource "k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
@@ -17,39 +18,53 @@ import (
 // node is a node as it changes.
 type node struct {
 	*corev1.Node
-	closed bool
-	coming bool           // its turn is still to come: pods rather go elsewhere, as the run asks them to
-	taints []corev1.Taint // without those that come and go with a closed or silent node, once it has been opened
-	free   amounts
-	scored amounts // what is free as the scheduler's scores count it: pods that ask for nothing count as small ones
-	pods   map[*pod]bool
+	number   int // among all, by name
+	closed   bool
+	coming   bool           // its turn is still to come: pods rather go elsewhere, as the run asks them to
+	taints   []corev1.Taint // without those that come and go with a closed or silent node, once it has been opened
+	free     []int64        // by resource (kinds)
+	has      scored         // in all
+	scored   scored         // what is free as the scheduler's scores count it: pods that ask for nothing count as small ones
+	pods     map[*pod]bool
+	left     map[types.UID]bool        // owners of pods that the drain under way has evicted
+	ranks    map[int32]int             // how many of its pods are of a priority
+	attached map[string]map[string]int // by driver, the claims of its volumes that pods use, and how many use each
 }
 
 // pod is a pod, or those that come in place of it one after another.
 type pod struct {
 	*corev1.Pod
-	on     *node // nil: it has no place
-	ready  bool
-	asks   amounts
-	counts amounts   // as asks, with at least a little cpu and memory
-	owner  types.UID // of its controller; "": nothing makes another one
-	moved  bool      // the run has moved it, or another one of its controller's before it was displaced
-	anew   bool      // it came in place of another one, wherever that went
-	back   *node     // the closed node that it came back to, which leaves it alone
-	late   bool      // nobody waits for it any more
-	gone   bool
-	lacked *homelessness
-	serves []*service
-	claims []string // "namespace/name"
-	unmade bool     // a quota refuses it: there is no such pod
+	number   int    // among all, by name
+	name     string // "namespace/name"
+	on       *node  // nil: it has no place
+	ready    bool
+	asks     []ask
+	counts   scored // as asks, with at least a little cpu and memory
+	priority int32
+	ports    []corev1.ContainerPort // of its node
+	through  bool                   // neither a cordon nor the taint of a run keeps it off a node
+	owner    types.UID              // of its controller; "": nothing makes another one
+	moved    bool                   // the run has moved it, or another one of its controller's before it was displaced
+	anew     bool                   // it came in place of another one, wherever that went
+	back     *node                  // the closed node that it came back to, which leaves it alone
+	late     bool                   // nobody waits for it any more
+	gone     bool
+	lacked   *homelessness
+	serves   []*service
+	guards   []*budget
+	claims   []string // "namespace/name"
+	unmade   bool     // a quota refuses it: there is no such pod
+	wishes   *wishes  // nil: it hasn't looked for a node yet
+	crowds   []*crowd // that it is one of
+	rules    Rules    // of the node ruled
+	ruled    *node
 }
 
 // budget is a budget and how many of its pods are well.
 type budget struct {
 	*policyv1.PodDisruptionBudget
-	selector labels.Selector
-	healthy  int
-	frozen   bool // the controller can't work it out, so that it allows nothing
+	healthy int
+	frozen  bool // the controller can't work it out, so that it allows nothing
 }
 
 // service is a Service and its pods, wherever they are.
@@ -58,25 +73,66 @@ type service struct {
 	pods []*pod
 }
 
-// amounts are millicores of cpu, and whole units of all else.
-type amounts map[corev1.ResourceName]int64
+// amount is millicores of cpu, and whole units of all else.
+func amount(name corev1.ResourceName, q apiresource.Quantity) int64 {
+	if name == corev1.ResourceCPU {
+		return q.MilliValue()
+	}
+	return q.Value()
+}
 
-func amountsOf(list corev1.ResourceList) amounts {
-	a := amounts{}
-	for name, q := range list {
-		a[name] = q.Value()
-		if name == corev1.ResourceCPU {
-			a[name] = q.MilliValue()
+// kinds are the resources that pods ask for, numbered, and what is said of a node that hasn't enough of one. Rooms are compared by
+// number: a run over a thousand nodes does it some ten million times.
+type kinds struct {
+	numbers map[corev1.ResourceName]int
+	short   []string
+}
+
+func (k *kinds) number(name corev1.ResourceName) int {
+	n, known := k.numbers[name]
+	if !known {
+		n = len(k.short)
+		k.numbers[name] = n
+		if name == corev1.ResourcePods {
+			k.short = append(k.short, "Too many pods")
+		} else {
+			k.short = append(k.short, "Insufficient "+string(name))
 		}
 	}
-	return a
+	return n
 }
 
-func asksOf(p *corev1.Pod) amounts {
-	a := amountsOf(resource.PodRequests(p, resource.PodResourcesOptions{}))
-	a[corev1.ResourcePods] = 1
-	return a
+// ask is what a pod asks for of one resource; more than nothing.
+type ask struct {
+	name   corev1.ResourceName
+	kind   int
+	amount int64
 }
+
+// asksOf lists them in the order of what is said of nodes that haven't enough: only the first is told.
+func (k *kinds) asksOf(p *corev1.Pod) []ask {
+	list := []ask{{corev1.ResourcePods, k.number(corev1.ResourcePods), 1}}
+	for name, q := range resource.PodRequests(p, resource.PodResourcesOptions{}) {
+		if n := amount(name, q); n != 0 {
+			list = append(list, ask{name, k.number(name), n})
+		}
+	}
+	slices.SortFunc(list, func(a, b ask) int { return cmp.Compare(k.short[a.kind], k.short[b.kind]) })
+	return list
+}
+
+// asksFor is how much of a resource the pod asks for.
+func (p *pod) asksFor(name corev1.ResourceName) int64 {
+	for _, a := range p.asks {
+		if a.name == name {
+			return a.amount
+		}
+	}
+	return 0
+}
+
+// scored are the millicores of cpu and the bytes of memory that the scheduler's scores look at.
+type scored [2]int64
 
 // state is the world as the run changes it.
 type state struct {
@@ -86,44 +142,71 @@ type state struct {
 	pods     []*pod
 	in       map[string][]*pod    // by namespace
 	of       map[types.UID][]*pod // by their owner
-	apart    []*pod               // those that keep others away
-	budgets  map[string][]*budget
-	starting []*pod // that have a place, and are ready once this round is over
+	adrift   map[*pod]bool        // that have no place, or are gone
+	starting []*pod               // that have a place, and are ready once this round is over
 	rotation int
 	quotas   map[string][]*quota
 	unmade   []*pod
 	least    int32 // priority of all pods
+	kinds    kinds
+	shared   shared
 }
 
 func newState(w World) *state {
-	s := &state{World: w, byName: map[string]*node{}, in: map[string][]*pod{}, of: map[types.UID][]*pod{}, budgets: map[string][]*budget{}}
+	s := &state{World: w, byName: map[string]*node{}, in: map[string][]*pod{}, of: map[types.UID][]*pod{}, adrift: map[*pod]bool{},
+		kinds: kinds{numbers: map[corev1.ResourceName]int{}}, shared: newShared()}
+	for _, p := range w.Pods {
+		if !finished(p) {
+			s.pods = append(s.pods, s.newPod(p))
+		}
+	}
+	slices.SortFunc(s.pods, func(a, b *pod) int { return cmp.Compare(a.name, b.name) })
 	for _, n := range w.Nodes {
-		s.byName[n.Name] = &node{Node: n, closed: n.Spec.Unschedulable, taints: n.Spec.Taints, pods: map[*pod]bool{},
-			free: amountsOf(n.Status.Allocatable), scored: amountsOf(n.Status.Allocatable)}
+		s.byName[n.Name] = s.newNode(n)
 		s.nodes = append(s.nodes, s.byName[n.Name])
 	}
 	slices.SortFunc(s.nodes, func(a, b *node) int { return cmp.Compare(a.Name, b.Name) })
-	for _, p := range w.Pods {
-		if !finished(p) {
-			s.add(newPod(p))
-		}
+	for i, n := range s.nodes {
+		n.number = i
 	}
-	slices.SortFunc(s.pods, func(a, b *pod) int { return cmp.Compare(a.key(), b.key()) })
 	for i, p := range s.pods {
-		if i == 0 || priority(p) < s.least {
-			s.least = priority(p)
+		if p.number = i; i == 0 || p.priority < s.least {
+			s.least = p.priority
 		}
+		s.add(p)
 	}
-	for _, b := range w.Budgets {
-		if selector, err := metav1.LabelSelectorAsSelector(b.Spec.Selector); err == nil {
-			failed := meta.FindStatusCondition(b.Status.Conditions, policyv1.DisruptionAllowedCondition)
-			s.budgets[b.Namespace] = append(s.budgets[b.Namespace], &budget{b, selector, int(b.Status.CurrentHealthy),
-				failed != nil && failed.Reason == policyv1.SyncFailedReason})
-		}
-	}
+	s.guard(w.Budgets)
 	s.join(w.Services)
 	s.limit()
 	return s
+}
+
+func (s *state) newNode(n *corev1.Node) *node {
+	out := &node{Node: n, closed: n.Spec.Unschedulable, taints: n.Spec.Taints, pods: map[*pod]bool{}, ranks: map[int32]int{},
+		attached: map[string]map[string]int{}, free: make([]int64, len(s.kinds.short))}
+	for name, kind := range s.kinds.numbers {
+		out.free[kind] = amount(name, n.Status.Allocatable[name])
+	}
+	out.has = scored{amount(corev1.ResourceCPU, *n.Status.Allocatable.Cpu()), amount(corev1.ResourceMemory, *n.Status.Allocatable.Memory())}
+	out.scored = out.has
+	return out
+}
+
+// guard finds the budgets of each pod.
+func (s *state) guard(budgets []*policyv1.PodDisruptionBudget) {
+	for _, b := range budgets {
+		selector, err := metav1.LabelSelectorAsSelector(b.Spec.Selector)
+		if err != nil {
+			continue
+		}
+		failed := meta.FindStatusCondition(b.Status.Conditions, policyv1.DisruptionAllowedCondition)
+		guard := &budget{b, int(b.Status.CurrentHealthy), failed != nil && failed.Reason == policyv1.SyncFailedReason}
+		for _, p := range s.in[b.Namespace] {
+			if selector.Matches(labels.Set(p.Labels)) {
+				p.guards = append(p.guards, guard)
+			}
+		}
+	}
 }
 
 // join finds the pods of each Service. A Service is looked for by one of its labels, so that a thousand of them in a namespace
@@ -156,9 +239,10 @@ func (s *state) join(services []*corev1.Service) {
 	}
 }
 
-func newPod(p *corev1.Pod) *pod {
-	out := &pod{Pod: p, ready: isReady(p), asks: asksOf(p), claims: claimsOf(p)}
-	out.counts = amounts{corev1.ResourceCPU: cmp.Or(out.asks[corev1.ResourceCPU], smallCPU), corev1.ResourceMemory: cmp.Or(out.asks[corev1.ResourceMemory], smallMemory)}
+func (s *state) newPod(p *corev1.Pod) *pod {
+	out := &pod{Pod: p, name: p.Namespace + "/" + p.Name, ready: isReady(p), asks: s.kinds.asksOf(p), priority: priority(p),
+		ports: hostPorts(p), through: toleratesClosed(p), claims: claimsOf(p)}
+	out.counts = scored{cmp.Or(out.asksFor(corev1.ResourceCPU), smallCPU), cmp.Or(out.asksFor(corev1.ResourceMemory), smallMemory)}
 	if owner := metav1.GetControllerOfNoCopy(p); owner != nil {
 		out.owner = owner.UID
 	}
@@ -167,13 +251,9 @@ func newPod(p *corev1.Pod) *pod {
 
 func (s *state) add(p *pod) {
 	s.of[p.owner] = append(s.of[p.owner], p)
-	s.pods = append(s.pods, p)
 	s.in[p.Namespace] = append(s.in[p.Namespace], p)
-	if a := p.Spec.Affinity; a != nil && a.PodAntiAffinity != nil && len(a.PodAntiAffinity.RequiredDuringSchedulingIgnoredDuringExecution) > 0 {
-		s.apart = append(s.apart, p)
-	}
-	if n := s.byName[p.Spec.NodeName]; n != nil {
-		s.put(p, n)
+	if s.adrift[p] = true; s.byName[p.Spec.NodeName] != nil {
+		s.put(p, s.byName[p.Spec.NodeName])
 	} else {
 		p.gone = p.Spec.NodeName != "" // with its node
 	}
@@ -181,24 +261,66 @@ func (s *state) add(p *pod) {
 
 func (s *state) put(p *pod, n *node) {
 	p.on = n
-	n.pods[p] = true
-	for name, amount := range p.asks {
-		n.free[name] -= amount
-	}
-	for name, amount := range p.counts {
-		n.scored[name] -= amount
-	}
+	delete(s.adrift, p)
+	s.occupy(p, n, 1)
 }
 
 func (s *state) take(p *pod) {
-	delete(p.on.pods, p)
-	for name, amount := range p.asks {
-		p.on.free[name] += amount
-	}
-	for name, amount := range p.counts {
-		p.on.scored[name] += amount
-	}
+	s.occupy(p, p.on, -1)
 	p.on = nil
+	s.adrift[p] = true
+}
+
+// occupy has the node count the pod, by 1, or no longer, by -1.
+func (s *state) occupy(p *pod, n *node, by int) {
+	if by > 0 {
+		n.pods[p] = true
+	} else {
+		delete(n.pods, p)
+	}
+	for _, a := range p.asks {
+		n.free[a.kind] -= int64(by) * a.amount
+	}
+	for i, amount := range p.counts {
+		n.scored[i] -= int64(by) * amount
+	}
+	tally(n.ranks, p.priority, by)
+	for _, claim := range p.claims {
+		if driver := s.Drivers[claim]; driver != "" {
+			if n.attached[driver] == nil {
+				n.attached[driver] = map[string]int{}
+			}
+			tally(n.attached[driver], claim, by)
+		}
+	}
+	p.counted(n, by)
+}
+
+// tally counts, and forgets what there is none of.
+func tally[K comparable](counts map[K]int, key K, by int) {
+	if counts[key] += by; counts[key] == 0 {
+		delete(counts, key)
+	}
+}
+
+// without are the pods that have no place, by name.
+func (s *state) without() []*pod {
+	var list []*pod
+	for p := range s.adrift {
+		if p.on == nil && !p.gone && !p.unmade {
+			list = append(list, p)
+		}
+	}
+	slices.SortFunc(list, byNumber)
+	return list
+}
+
+// rulesOf are those of the pod on a node. They are asked for once: nothing that they hang on changes while a run is played.
+func (s *state) rulesOf(p *pod, n *node) Rules {
+	if p.ruled != n {
+		p.rules, p.ruled = s.Rules(p.Pod, n.Name), n
+	}
+	return p.rules
 }
 
 // list is a node's pods by name.
@@ -207,17 +329,17 @@ func (n *node) list() []*pod {
 	for p := range n.pods {
 		list = append(list, p)
 	}
-	slices.SortFunc(list, func(a, b *pod) int { return cmp.Compare(a.key(), b.key()) })
+	slices.SortFunc(list, byNumber)
 	return list
 }
 
+func byNumber(a, b *pod) int { return cmp.Compare(a.number, b.number) }
+
 // open gives a node back to the scheduler. What stood on it only because it was closed, silent or worked on is gone.
 func (n *node) open() {
-	n.closed = false
+	n.closed, n.left = false, nil
 	n.taints = slices.DeleteFunc(slices.Clone(n.taints), func(t corev1.Taint) bool { return passing(t.Key) })
 }
-
-func (p *pod) key() string { return p.Namespace + "/" + p.Name }
 
 // bare: nothing makes another one.
 func (p *pod) bare() bool { return p.owner == "" }
