@@ -136,7 +136,9 @@ func TestKubelets(t *testing.T) {
 		"good":   {with(func(*Kubelet) {}), nil},
 		"little": {with(func(k *Kubelet) { k.KubeReserved = map[string]string{"cpu": "1", "memory": "300Mi"} }), []string{"info kube-reserved node n1: kubeReserved sets 300 MiB of memory; for 110 pods rather 1465"}},
 		"no cpu": {with(func(k *Kubelet) { k.KubeReserved = map[string]string{"memory": "2Gi"} }), []string{"info kube-reserved node n1: kubeReserved sets no cpu"}},
-		"default on 512 GiB": {with(func(k *Kubelet) { k.EvictionHard = hardDefaults }),
+		"default on 512 GiB": {with(func(k *Kubelet) {
+			k.EvictionHard = map[string]string{"memory.available": "100Mi", "nodefs.available": "10%", "nodefs.inodesFree": "5%"}
+		}),
 			[]string{"info eviction-hard node n1: memory.available<100Mi is little for 512 GiB: memory is filled faster than the kubelet looks (10 s)"}},
 		"zero": {with(func(k *Kubelet) {
 			k.EvictionHard = map[string]string{"memory.available": "1Gi", "nodefs.available": "0%", "nodefs.inodesFree": "5%"}

@@ -8,7 +8,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
-	"sigs.k8s.io/yaml"
+
+	"github.com/fleetup/fleetup/playbooks/kubeletconfig"
 )
 
 // Kubelet is the part of a kubelet's live configuration that decides whether its node survives pressure. The names are
@@ -21,6 +22,7 @@ type Kubelet struct {
 	EvictionSoftGracePeriod map[string]string `json:"evictionSoftGracePeriod,omitempty"`
 	MergeDefaults           bool              `json:"mergeDefaultEvictionSettings,omitempty"`
 	MaxPods                 int               `json:"maxPods,omitempty"`
+	PodsPerCore             int               `json:"podsPerCore,omitempty"` // 0: as many as maxPods
 }
 
 // ParseConfigz reads what a kubelet answers to /configz.
@@ -34,34 +36,25 @@ func ParseConfigz(body []byte) (Kubelet, error) {
 	return *answer.Config, nil
 }
 
-// ParseKubeletFiles reads configuration files, the main one first and then its drop-ins in their order: what a later one
-// sets counts, key by key, as the kubelet merges them. What the main file doesn't set has the kubelet's defaults.
-func ParseKubeletFiles(files ...[]byte) (Kubelet, error) {
-	k := Kubelet{MaxPods: 110}
-	for i, f := range files {
-		if err := yaml.Unmarshal(f, &k); err != nil {
-			return Kubelet{}, fmt.Errorf("kubelet configuration: %w", err)
-		}
-		if i == 0 && (k.EvictionHard == nil || k.MergeDefaults) {
-			k.EvictionHard = withDefaults(k.EvictionHard)
-		}
+// ParseKubeletFiles reads the files of a kubelet that doesn't answer, as it would merge them.
+func ParseKubeletFiles(main []byte, dropins ...[]byte) (Kubelet, error) {
+	merged, err := kubeletconfig.Merge(main, dropins...)
+	if err != nil {
+		return Kubelet{}, err
 	}
-	return k, nil
+	body, err := json.Marshal(map[string]any{"kubeletconfig": merged})
+	if err != nil {
+		return Kubelet{}, err
+	}
+	return ParseConfigz(body)
 }
 
-// hardDefaults are the kubelet's own on Linux (pkg/kubelet/apis/config/v1beta1/defaults_linux.go). They hold only where
-// evictionHard isn't set at all, or with mergeDefaultEvictionSettings.
-var hardDefaults = map[string]string{"memory.available": "100Mi", "nodefs.available": "10%", "nodefs.inodesFree": "5%", "imagefs.available": "15%", "imagefs.inodesFree": "5%"}
-
-func withDefaults(hard map[string]string) map[string]string {
-	all := map[string]string{}
-	for signal, threshold := range hardDefaults {
-		all[signal] = threshold
+// pods are how many the kubelet takes.
+func (k Kubelet) pods(n *corev1.Node) int {
+	if cores := n.Status.Capacity.Cpu().Value(); k.PodsPerCore > 0 {
+		return min(k.MaxPods, int(cores)*k.PodsPerCore)
 	}
-	for signal, threshold := range hard {
-		all[signal] = threshold
-	}
-	return all
+	return k.MaxPods
 }
 
 // advice is what a node of a size should keep for itself.
@@ -112,6 +105,7 @@ func (w *world) kubelets(rule string, ask func(n *corev1.Node, k Kubelet, a advi
 		if !told || accepted(n.Annotations, rule) {
 			continue
 		}
+		k.MaxPods = k.pods(n)
 		a := adviceFor(n, max(k.MaxPods, 1))
 		h := ask(n, k, a)
 		if h.evidence == "" {

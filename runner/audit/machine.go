@@ -6,11 +6,11 @@ import (
 	_ "embed" // the script
 	"encoding/base64"
 	"encoding/pem"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/fleetup/fleetup/playbooks/kubeletconfig"
 	"github.com/fleetup/fleetup/runner/parts"
 )
 
@@ -32,13 +32,11 @@ func Look(ctx context.Context, run func(ctx context.Context, script string) (str
 	return m, k, nil
 }
 
-// reserving are the flags that outrank the kubelet's files: with them the files alone say nothing sure.
-var reserving = regexp.MustCompile(`--(kube-reserved|system-reserved|eviction-[a-z-]+|max-pods)\b`)
-
 func parseMachine(out string) (Machine, *Kubelet) {
 	m := Machine{Alike: map[string]string{}, Firmware: map[string]string{}}
-	var files [][]byte
-	flags := false
+	var commandLine string
+	var main []byte
+	var dropins [][]byte
 	for _, p := range parts.Split(out) {
 		body := strings.TrimSpace(p.Text)
 		switch p.Name {
@@ -71,15 +69,17 @@ func parseMachine(out string) (Machine, *Kubelet) {
 				}
 			}
 		case "flags":
-			flags = reserving.MatchString(body)
+			commandLine = body
 		case "kubelet":
-			files = append(files, []byte(body))
+			main = []byte(body)
+		case "dropin":
+			dropins = append(dropins, []byte(body))
 		}
 	}
-	if len(files) == 0 || flags {
+	if len(main)+len(dropins) == 0 || len(kubeletconfig.Outranking(commandLine)) > 0 {
 		return m, nil
 	}
-	k, err := ParseKubeletFiles(files...)
+	k, err := ParseKubeletFiles(main, dropins...)
 	if err != nil {
 		return m, nil
 	}

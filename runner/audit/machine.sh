@@ -27,13 +27,33 @@ for f in /etc/kubernetes/*.conf; do # by which controllers and people log in
 	part kubeconfig "$f"
 	sed -n 's/^ *client-certificate-data: *//p' "$f"
 done
+# The kubelet's command line: of its process, or, where none runs, of what its unit would make of it.
+kubelet_flags() {
+	pid=$(systemctl show -p MainPID --value kubelet.service 2>/dev/null)
+	if [ "${pid:-0}" != 0 ] && [ -r "/proc/$pid/cmdline" ]; then
+		tr '\0' ' ' <"/proc/$pid/cmdline"
+		return
+	fi
+	for f in /lib/systemd/system/kubelet.service /lib/systemd/system/kubelet.service.d/*.conf /etc/systemd/system/kubelet.service /etc/systemd/system/kubelet.service.d/*.conf; do
+		[ -r "$f" ] && sed -n -e '/^Environment=/p' -e '/^ExecStart=/p' "$f"
+	done
+	for f in /var/lib/kubelet/kubeadm-flags.env /etc/default/kubelet /etc/sysconfig/kubelet; do
+		[ -r "$f" ] && grep -v '^[ \t]*#' "$f"
+	done
+}
+flags=$(kubelet_flags)
 part flags
-for f in /var/lib/kubelet/kubeadm-flags.env /etc/default/kubelet /etc/sysconfig/kubelet; do
-	[ -r "$f" ] && cat "$f"
-done
-dir=$(cat /etc/default/kubelet /etc/sysconfig/kubelet /var/lib/kubelet/kubeadm-flags.env 2>/dev/null | sed -n 's/.*--config-dir[= ]\([^ "]*\).*/\1/p' | head -n 1)
-for f in /var/lib/kubelet/config.yaml ${dir:+"$dir"/*.conf}; do
-	[ -r "$f" ] || continue
-	part kubelet "$f"
+printf '%s\n' "$flags"
+words=$(printf '%s\n' "$flags" | tr ' \t"\047' '\n\n\n\n' | sed 's/^[A-Za-z_]*=//')
+named() { printf '%s\n' "$words" | sed -n -e "/^--$1\$/{n;p;}" -e "s/^--$1=//p" | tail -n 1; } # FLAG: the last one's value
+main=$(named config)
+dir=$(named 'config[-_]dir')
+if [ -r "${main:=/var/lib/kubelet/config.yaml}" ]; then
+	part kubelet "$main"
+	cat "$main"
+fi
+# The kubelet walks the folder, name by name: of a-b.conf and a/x.conf the latter comes first.
+[ -z "$dir" ] || find "$dir" -name '*.conf' ! -type d | tr / '\001' | sort | tr '\001' / | while IFS= read -r f; do
+	part dropin "$f"
 	cat "$f"
 done
