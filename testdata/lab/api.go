@@ -38,7 +38,7 @@ type api struct {
 }
 
 func newAPI(l *Lab) (*api, error) {
-	ca, err := makeServerCertificate(l.Dir)
+	ca, err := makeCertificates(l.Dir)
 	if err != nil {
 		return nil, err
 	}
@@ -99,6 +99,8 @@ func (l *Lab) startAPI(context.Context) error {
 		"--etcd-servers=http://127.0.0.1:2379", "--endpoint-reconciler-type=none",
 		"--secure-port=6443", "--bind-address=0.0.0.0", "--advertise-address="+apiHost,
 		"--tls-cert-file="+filepath.Join(l.Dir, "server.crt"), "--tls-private-key-file="+key,
+		"--kubelet-client-certificate="+filepath.Join(l.Dir, "kubelet-client.crt"), "--kubelet-client-key="+filepath.Join(l.Dir, "kubelet-client.key"),
+		"--kubelet-preferred-address-types=InternalIP,ExternalIP,Hostname", // as kubeadm has it; the names mean nothing here
 		"--cert-dir="+l.Dir, "--token-auth-file="+filepath.Join(l.Dir, "tokens.csv"),
 		"--authorization-mode=Node,RBAC", "--enable-admission-plugins=NodeRestriction",
 		"--disable-admission-plugins=ServiceAccount", // its pods would wait for tokens that no container here reads

@@ -18,9 +18,9 @@
 //
 // # What is there
 //
-// Machines are called n1, n2, … (apt), d1, … (dnf) and b1, … (bastions: no kubelet). Each is Debian 12 in systemd-nspawn
+// Machines are called n1, n2, … (apt), d1, … (dnf), k1, … (apt, a real kubelet) and b1, … (bastions: no kubelet). Each is Debian 12 in systemd-nspawn
 // over a shared root file system: what it writes is its own, and gone at the end. They hang on a bridge in a network
-// namespace of the lab's own, n1 at 10.213.0.11, d1 at .101, b1 at .201, the control plane at .1. Nothing outside the
+// namespace of the lab's own, n1 at 10.213.0.11, d1 at .101, b1 at .201, k1 at .241, the control plane at .1. Nothing outside the
 // namespace sees these addresses, so several labs run side by side. From outside go through [Lab.Command],
 // [Lab.DialContext], or `nsenter --net=/run/netns/NAME`.
 //
@@ -33,7 +33,8 @@
 // for each Kubernetes minor, with 1.37.2 and a 1.37.3 whose kubelet never starts; containerd 2.1.4 and a 2.1.5 that never
 // starts; labpatch 1.1 as security update, labextra 1.1 as plain one. The kubelet is the real one over a fake container
 // runtime (kubemark): Ready, evictions, leases and pods' ends are real, containers are not. containerd is a small
-// daemon. Starts and stops of both are noted, in order, in the machine's /var/log/runtime.log; kubeadm is a script
+// daemon. The kubelet of k1 is cmd/kubelet itself, 1.37.2, whatever its package says, over Kubernetes' own fake of a runtime: it
+// reads its configuration as on any machine and tells it (/configz), but has no cgroup to enforce it by. Starts and stops of both are noted, in order, in the machine's /var/log/runtime.log; kubeadm is a script
 // that notes what it was asked in /var/log/kubeadm.log. All pods report one address, 192.168.192.168: give it a server
 // with [Lab.Listen] where a probe shall be answered.
 //

@@ -114,8 +114,9 @@ func certify(path string, key ssh.PublicKey, ca ssh.Signer) error {
 	return os.WriteFile(path, ssh.MarshalAuthorizedKey(certificate), 0o644)
 }
 
-// makeServerCertificate makes a CA and a certificate for the API server in dir. It returns the CA's, as PEM.
-func makeServerCertificate(dir string) ([]byte, error) {
+// makeCertificates makes in dir a CA, and for the API server what it serves with and what it asks kubelets with. It returns
+// the CA's certificate, as PEM.
+func makeCertificates(dir string) ([]byte, error) {
 	caKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, err
@@ -129,10 +130,6 @@ func makeServerCertificate(dir string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return nil, err
-	}
 	server := &x509.Certificate{
 		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "kube-apiserver"},
 		NotBefore: ca.NotBefore, NotAfter: ca.NotAfter,
@@ -140,17 +137,33 @@ func makeServerCertificate(dir string) ([]byte, error) {
 		IPAddresses: []net.IP{net.ParseIP(apiHost), net.IPv4(127, 0, 0, 1), net.IPv4(10, 96, 0, 1)},
 		DNSNames:    []string{"localhost", "kubernetes.default.svc"},
 	}
-	der, err := x509.CreateCertificate(rand.Reader, server, ca, key.Public(), caKey)
-	if err != nil {
-		return nil, err
-	}
-	keyDER, err := x509.MarshalECPrivateKey(key)
-	if err != nil {
-		return nil, err
+	client := &x509.Certificate{
+		SerialNumber: big.NewInt(3), Subject: pkix.Name{CommonName: "kube-apiserver-kubelet-client", Organization: []string{"system:masters"}},
+		NotBefore: ca.NotBefore, NotAfter: ca.NotAfter,
+		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
 	}
 	caPEM := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: caDER})
 	return caPEM, errors.Join(
 		os.WriteFile(filepath.Join(dir, "ca.crt"), caPEM, 0o644),
-		os.WriteFile(filepath.Join(dir, "server.crt"), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o644),
-		os.WriteFile(filepath.Join(dir, "server.key"), pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: keyDER}), 0o600))
+		writeCertificate(filepath.Join(dir, "server"), server, ca, caKey),
+		writeCertificate(filepath.Join(dir, "kubelet-client"), client, ca, caKey))
+}
+
+// writeCertificate writes a certificate that the CA signs to path.crt, and its key to path.key.
+func writeCertificate(path string, certificate, ca *x509.Certificate, caKey crypto.Signer) error {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return err
+	}
+	der, err := x509.CreateCertificate(rand.Reader, certificate, ca, key.Public(), caKey)
+	if err != nil {
+		return err
+	}
+	keyDER, err := x509.MarshalECPrivateKey(key)
+	if err != nil {
+		return err
+	}
+	return errors.Join(
+		os.WriteFile(path+".crt", pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o644),
+		os.WriteFile(path+".key", pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: keyDER}), 0o600))
 }

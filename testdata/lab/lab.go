@@ -18,6 +18,7 @@ import (
 type Options struct {
 	Machines int    // n1, n2, …: nodes with apt; at most 80
 	DNF      int    // d1, d2, …: nodes with dnf; at most 80
+	Kubelets int    // k1, k2, …: nodes with apt whose kubelet is the real one, not kubemark's; at most 10
 	Bastions int    // b1, b2, …: machines with sshd alone, for jumps; at most 40
 	VMs      int    // v1, v2, …: nodes with apt, a kernel and a boot loader of their own; at most 20; FLEETUP_VM must be set
 	Disks    []Disk // that each VM has at first
@@ -77,7 +78,11 @@ func Start(t testing.TB, options Options) *Lab {
 // once. After an error nothing of it remains but its logs, which the error names. The lab's methods that return no
 // error call fail, which must not return.
 func Up(ctx context.Context, options Options, fail func(format string, arguments ...any)) (*Lab, error) {
-	parts, err := prepare(ctx)
+	var also []string
+	if options.Kubelets > 0 {
+		also = append(also, "kubelet")
+	}
+	parts, err := prepare(ctx, also...)
 	if err != nil {
 		return nil, err
 	}
@@ -115,6 +120,7 @@ func newLab(parts parts, options Options, fail func(string, ...any)) (*Lab, erro
 	l.plan("n", apt, 11, options.Machines)
 	l.plan("d", dnf, 101, options.DNF)
 	l.plan("b", bastion, 201, options.Bastions)
+	l.plan("k", realKubelet, 241, options.Kubelets)
 	l.planVMs(options.VMs)
 	return l, nil
 }

@@ -25,6 +25,7 @@ const (
 	dnf
 	bastion
 	virtual
+	realKubelet
 )
 
 // Machine is one machine of the lab.
@@ -76,8 +77,11 @@ func (m *Machine) install() error {
 		}
 	}
 	lower := m.lab.parts.apt + ":" + m.lab.parts.debian
-	if m.kind == dnf {
+	switch m.kind {
+	case dnf:
 		lower = m.lab.parts.dnf + ":" + m.lab.parts.dnfbase + ":" + m.lab.parts.debian
+	case realKubelet:
+		lower = m.lab.parts.kubelet + ":" + lower
 	}
 	options := fmt.Sprintf("lowerdir=%s,upperdir=%s/upper,workdir=%s/work,volatile", lower, m.dir(), m.dir())
 	if err := unix.Mount("overlay", m.path(""), "overlay", 0, options); err != nil {
@@ -92,6 +96,9 @@ func (m *Machine) install() error {
 		mode := os.FileMode(0o644)
 		if strings.Contains(path, "ssh") {
 			mode = 0o600
+		}
+		if err := os.MkdirAll(filepath.Dir(m.path(path)), 0o755); err != nil {
+			return err
 		}
 		// An authorized_keys file is there, empty and the user's own.
 		if err := os.WriteFile(m.path(path), content, mode); err != nil {
@@ -122,6 +129,9 @@ func (m *Machine) files() (map[string][]byte, error) {
 		"etc/machine-id":                       []byte(machineID()),
 		"etc/systemd/network/10-host0.network": []byte(network),
 		"etc/kubernetes/kubelet.conf":          kubeconfig,
+	}
+	if m.kind == realKubelet {
+		files["etc/kubernetes/pki/ca.crt"] = m.lab.api.ca // by which it knows the API server that asks it
 	}
 	return files, m.addSSH(files)
 }

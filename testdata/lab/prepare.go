@@ -15,7 +15,8 @@ import (
 // parts are the folders that prepare.sh made, shared and read by every lab.
 type parts struct {
 	bin, repo, debian, apt, dnf, dnfbase string
-	vm                                   string // "" unless FLEETUP_VM asks for it
+	vm                                   string // "-" unless FLEETUP_VM asks for it
+	kubelet                              string // "-" unless a lab asks for it
 }
 
 // sourceDir is this package's folder: tests run in it, `go run ./testdata/lab/up` does not.
@@ -37,10 +38,10 @@ func cacheDir() string {
 }
 
 // prepare runs prepare.sh: a quarter of an hour on a fresh machine, a tenth of a second afterwards. What it does
-// in the meantime goes to stderr.
-func prepare(ctx context.Context) (parts, error) {
+// in the meantime goes to stderr. also are parts that not every lab needs.
+func prepare(ctx context.Context, also ...string) (parts, error) {
 	var stdout bytes.Buffer
-	cmd := exec.CommandContext(ctx, filepath.Join(sourceDir(), "prepare.sh"))
+	cmd := exec.CommandContext(ctx, filepath.Join(sourceDir(), "prepare.sh"), also...)
 	cmd.Stdout, cmd.Stderr = &stdout, os.Stderr
 	// What it compiles with ends with it. What is whole by then is kept.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -50,12 +51,8 @@ func prepare(ctx context.Context) (parts, error) {
 	}
 	lines := strings.Split(strings.TrimSpace(stdout.String()), "\n")
 	dirs := strings.Fields(lines[len(lines)-1])
-	if len(dirs) < 6 || len(dirs) > 7 {
-		return parts{}, fmt.Errorf("lab: prepare.sh answered %q, want six folders, or seven", lines[len(lines)-1])
+	if len(dirs) != 8 {
+		return parts{}, fmt.Errorf("lab: prepare.sh answered %q, want eight folders", lines[len(lines)-1])
 	}
-	p := parts{bin: dirs[0], repo: dirs[1], debian: dirs[2], apt: dirs[3], dnf: dirs[4], dnfbase: dirs[5]}
-	if len(dirs) == 7 {
-		p.vm = dirs[6]
-	}
-	return p, nil
+	return parts{bin: dirs[0], repo: dirs[1], debian: dirs[2], apt: dirs[3], dnf: dirs[4], dnfbase: dirs[5], vm: dirs[6], kubelet: dirs[7]}, nil
 }

@@ -3,9 +3,10 @@
 # plane's binaries, package repositories, and a root file system of each kind. Safe to repeat and to interrupt; with
 # everything there it takes a tenth of a second. The last line on stdout is where things lie:
 #
-#   BIN REPO DEBIAN APT DNF DNFBASE [VM]
+#   BIN REPO DEBIAN APT DNF DNFBASE VM KUBELET
 #
-# VM, for FLEETUP_VM=1, takes some minutes more: a disk is filled, and booted once, without KVM.
+# VM is - without FLEETUP_VM=1: it takes some minutes more, since a disk is filled, and booted once, without KVM. So is KUBELET,
+# a real one, unless $1 is kubelet: a minute or two more.
 #
 # Each part lies in a folder named after a hash of what it is made from, and appears under that name only when whole.
 # A part whose recipe changed is made anew; old ones may be deleted at will.
@@ -63,6 +64,7 @@ debian=$(part debian images/debian.sh)
 dnfbase=$(part dnfbase images/dnfbase.sh "$debian")
 apt=$(part apt images/machine.sh apt "$repo" "$debian")
 dnf=$(part dnf images/machine.sh dnf "$repo" "$dnfbase:$debian")
-vm=
+vm=- kubelet=-
 [ -z "${FLEETUP_VM:-}" ] || vm=$(part vm images/vm.sh "$apt:$debian")
-echo "$bin $repo $debian $apt $dnf $dnfbase $vm"
+[ "${1:-}" != kubelet ] || kubelet=$(part kubelet images/kubelet.sh "$(basename "$bin")" "$(sha256sum <"$here/controlplane/fakecri/main.go" | cut -c1-12)")
+echo "$bin $repo $debian $apt $dnf $dnfbase $vm $kubelet"

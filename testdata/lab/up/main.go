@@ -26,6 +26,7 @@ func main() {
 	var options lab.Options
 	flag.IntVar(&options.Machines, "machines", 4, "nodes with apt: n1, n2, …")
 	flag.IntVar(&options.DNF, "dnf", 0, "nodes with dnf: d1, d2, …")
+	flag.IntVar(&options.Kubelets, "kubelets", 0, "nodes with apt and a real kubelet: k1, k2, …")
 	flag.IntVar(&options.Bastions, "bastions", 0, "machines with sshd alone: b1, b2, …")
 	flag.Parse()
 	if err := run(options); err != nil {
