@@ -2,6 +2,7 @@ package playbooks
 
 import (
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -99,6 +100,22 @@ func TestNoEntry(t *testing.T) {
 	}
 }
 
+// TestProbeFails: what isn't known is no plain partition: GRUB might never forget a trial that it can't write away.
+func TestProbeFails(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []string{"apt", "dnf"} {
+		s, m := trialMachine(t, kind)
+		m.must(os.Remove(filepath.Join(m.root, "state/grub.fs")))
+		got := strings.Join(check(t, s, m).Problems, "\n")
+		if !strings.Contains(got, "whether GRUB can clear its environment block isn't known ("+m.prefix()+"-probe: error: cannot find a device") {
+			t.Errorf("%s: %q", kind, got)
+		}
+		if err := s.Arm(t.Context(), m); err == nil || m.env("next_entry") != "" {
+			t.Errorf("%s: Arm: %v, next entry %q", kind, err, m.env("next_entry"))
+		}
+	}
+}
+
 // TestEveryFileThatSetsTheDefault: cloud images of Debian and Ubuntu set GRUB_DEFAULT beside /etc/default/grub.
 func TestEveryFileThatSetsTheDefault(t *testing.T) {
 	t.Parallel()
@@ -120,6 +137,14 @@ func TestEveryFileThatSetsTheDefault(t *testing.T) {
 	must(t, "grub_save", err)
 	if !strings.HasSuffix(bare.read("etc/default/grub"), "\nGRUB_DEFAULT=saved\n") {
 		t.Errorf("nothing set it before:\n%s", bare.read("etc/default/grub"))
+	}
+	torn := newMachine(t, "apt")
+	torn.grub()
+	torn.write("etc/default/grub", "GRUB_TIMEOUT=5\nGRUB_TERMINAL=console") // by an editor that ends no last line
+	_, err = torn.Run(t.Context(), lib(grubShell)+"set -e\ngrub_find\ngrub_save "+oldKernel+"\n")
+	must(t, "grub_save", err)
+	if !strings.HasSuffix(torn.read("etc/default/grub"), "\nGRUB_TERMINAL=console\nGRUB_DEFAULT=saved\n") {
+		t.Errorf("a last line without an end:\n%s", torn.read("etc/default/grub"))
 	}
 }
 

@@ -63,6 +63,9 @@ func (s *kernel) Check(ctx context.Context, h Host) (Status, error) {
 func (s *kernel) status(f kernelFacts) Status {
 	want := s.wanted(f)
 	switch {
+	case s.version == "latest" && f.unlisted != "" && f.trial.to == "" && !f.trying:
+		return Status{Changes: []string{"kernel " + f.running + " → latest"}, Problems: []string{
+			"which kernel is the latest can't be told (" + f.unlisted + "): run `dnf makecache` on it, mend the repository that it names, or name the version"}}
 	case want == "":
 		return Status{Changes: []string{"kernel " + f.running + " → latest"}, Problems: []string{"no kernel package is installed or known that is like the running " + f.running + ": name the version"}}
 	case want == f.running:

@@ -14,8 +14,9 @@ type kernelFacts struct {
 	installed []string
 	meta      []string // what the distribution's own metapackages point to
 	available []string
-	freeKiB   int64 // in /boot
-	needKiB   int64 // what the running kernel takes there
+	unlisted  string // why the repositories' kernels can't be told
+	freeKiB   int64  // in /boot
+	needKiB   int64  // what the running kernel takes there
 
 	bootFacts
 	trialFacts
@@ -29,11 +30,14 @@ type bootFacts struct {
 	saves       bool              // the saved entry is what boots
 	custom      bool              // the menu takes an entry of ours
 	abstraction string            // below GRUB's folder: lvm, diskfilter mdraid1x, …
-	bootFS      string            // as GRUB calls it: ext2, xfs, btrfs, …
+	bootFS      string            // as GRUB calls it: ext2, xfs, btrfs, …; "" where its probe failed
+	unprobed    string            // what it said then
+	quiet       bool              // a new kernel doesn't become the default as it is installed: an installation of ours was cut off
 	systemd     bool
 	efi         bool
 	secureBoot  bool
-	espKiB      int64 // free on the EFI system partition; 0 where efibootmgr or the partition is missing
+	esp         string // where the EFI system partition is mounted; "" where efibootmgr or the partition is missing
+	espKiB      int64  // free on it
 }
 
 // trialFacts is how far a trial boot has come.
@@ -108,7 +112,7 @@ func (f *kernelFacts) lists(key string) *[]string {
 
 func (f *kernelFacts) texts(key string) *string {
 	return map[string]*string{
-		"running": &f.running, "grub": &f.grub, "saved": &f.saved, "abstraction": &f.abstraction, "bootfs": &f.bootFS,
+		"running": &f.running, "grub": &f.grub, "saved": &f.saved, "abstraction": &f.abstraction, "bootfs": &f.bootFS, "unprobed": &f.unprobed, "unlisted": &f.unlisted,
 		"trial_from": &f.trial.from, "trial_to": &f.trial.to, "trial_boot": &f.trial.boot, "trial_state": &f.trial.state,
 		"tried": &f.tried, "expired": &f.expired, "boot": &f.boot,
 	}[key]
@@ -116,7 +120,7 @@ func (f *kernelFacts) texts(key string) *string {
 
 func (f *kernelFacts) flags(key string) *bool {
 	return map[string]*bool{
-		"saves": &f.saves, "custom": &f.custom, "systemd": &f.systemd, "efi": &f.efi, "secureboot": &f.secureBoot, "trying": &f.trying,
+		"saves": &f.saves, "custom": &f.custom, "systemd": &f.systemd, "efi": &f.efi, "secureboot": &f.secureBoot, "trying": &f.trying, "quiet": &f.quiet,
 	}[key]
 }
 
@@ -128,6 +132,7 @@ func (f *kernelFacts) others(key, value string) {
 	case key == "need":
 		f.needKiB, _ = strconv.ParseInt(value, 10, 64)
 	case key == "esp" && len(fields) == 2:
+		f.esp = fields[0]
 		f.espKiB, _ = strconv.ParseInt(fields[1], 10, 64)
 	case key == "entry" && len(fields) == 2 && f.entries[fields[0]] == "":
 		f.entries[fields[0]] = fields[1]

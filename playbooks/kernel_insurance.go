@@ -36,7 +36,7 @@ func (f *kernelFacts) insurance() (method, string) {
 		return "", uninsurable(why + ", and there is no UEFI, whose BootNext could do it")
 	case f.secureBoot:
 		return "", uninsurable(why + ", and by UEFI's BootNext secure boot would reject the kernel, which only GRUB's shim vouches for")
-	case f.espKiB == 0:
+	case f.esp == "":
 		return "", uninsurable(why + "; for UEFI's BootNext install efibootmgr, and mount the EFI system partition, a plain partition and no RAID")
 	case f.espKiB < f.need():
 		return "", uninsurable(fmt.Sprintf("%s, and for UEFI's BootNext the EFI system partition has %d MiB free, a kernel needs about %d", why, f.espKiB>>10, f.need()>>10))
@@ -58,7 +58,10 @@ func (f *kernelFacts) blocked() string {
 	case a != "":
 		what = a
 	}
-	if what == "" {
+	switch {
+	case what == "" && f.bootFS == "":
+		return "whether GRUB can clear its environment block isn't known (" + f.unprobed + ")"
+	case what == "":
 		return ""
 	}
 	return "GRUB can't clear its environment block, since /boot lies on " + what

@@ -28,11 +28,19 @@ func TestInsurance(t *testing.T) {
 		{"RAID", func(f *kernelFacts) { f.abstraction = "diskfilter mdraid1x" }, "", "lies on software RAID"},
 		{"LUKS", func(f *kernelFacts) { f.abstraction = "cryptodisk luks2" }, "", "lies on an encrypted disk"},
 		{"btrfs", func(f *kernelFacts) { f.bootFS = "btrfs" }, "", "lies on btrfs"},
-		{"LVM, UEFI", func(f *kernelFacts) { f.abstraction, f.efi, f.espKiB = "lvm", true, 400<<10 }, byFirmware, ""},
-		{"LVM, UEFI, no custom.cfg", func(f *kernelFacts) { f.abstraction, f.efi, f.espKiB, f.custom = "lvm", true, 400<<10, false }, byFirmware, ""},
+		{"a probe that fails", func(f *kernelFacts) { f.bootFS, f.unprobed = "", "grub-probe: error: disk `lvmid/x' not found." }, "",
+			"whether GRUB can clear its environment block isn't known (grub-probe: error: disk `lvmid/x' not found.), and there is no UEFI"},
+		{"a probe that fails, UEFI", func(f *kernelFacts) { f.bootFS, f.efi, f.esp, f.espKiB = "", true, "/boot/efi", 400<<10 }, byFirmware, ""},
+		{"LVM, UEFI", func(f *kernelFacts) { f.abstraction, f.efi, f.esp, f.espKiB = "lvm", true, "/boot/efi", 400<<10 }, byFirmware, ""},
+		{"LVM, UEFI, no custom.cfg", func(f *kernelFacts) {
+			f.abstraction, f.efi, f.esp, f.espKiB, f.custom = "lvm", true, "/boot/efi", 400<<10, false
+		}, byFirmware, ""},
 		{"LVM, UEFI without a tool", func(f *kernelFacts) { f.abstraction, f.efi = "lvm", true }, "", "install efibootmgr"},
-		{"LVM, small ESP", func(f *kernelFacts) { f.abstraction, f.efi, f.espKiB = "lvm", true, 50<<10 }, "", "has 50 MiB free, a kernel needs about 125"},
-		{"LVM, secure boot", func(f *kernelFacts) { f.abstraction, f.efi, f.espKiB, f.secureBoot = "lvm", true, 400<<10, true }, "", "secure boot would reject"},
+		{"LVM, full ESP", func(f *kernelFacts) { f.abstraction, f.efi, f.esp = "lvm", true, "/boot/efi" }, "", "the EFI system partition has 0 MiB free"},
+		{"LVM, small ESP", func(f *kernelFacts) { f.abstraction, f.efi, f.esp, f.espKiB = "lvm", true, "/boot/efi", 50<<10 }, "", "has 50 MiB free, a kernel needs about 125"},
+		{"LVM, secure boot", func(f *kernelFacts) {
+			f.abstraction, f.efi, f.esp, f.espKiB, f.secureBoot = "lvm", true, "/boot/efi", 400<<10, true
+		}, "", "secure boot would reject"},
 	} {
 		f := well
 		tt.change(&f)

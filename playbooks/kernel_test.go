@@ -88,6 +88,22 @@ func TestLatestOnRedHat(t *testing.T) {
 	}
 }
 
+// TestLatestIsNotKnown: lists that can't be read don't say that the running kernel is the latest.
+func TestLatestIsNotKnown(t *testing.T) {
+	t.Parallel()
+	s, m := trialMachine(t, "dnf", "version", "latest")
+	m.write("state/uncached", "")
+	st := check(t, s, m)
+	if problems := strings.Join(st.Problems, "\n"); st.Clean || !strings.Contains(problems, "Cache-only enabled but no cache") || !strings.Contains(problems, "dnf makecache") {
+		t.Errorf("%+v", st)
+	}
+	named, m := trialMachine(t, "dnf")
+	m.write("state/uncached", "")
+	if st := check(t, named, m); len(st.Problems) > 0 {
+		t.Errorf("one that is named: its installation fetches the lists: %+v", st)
+	}
+}
+
 // TestFault25OldKernelComesBack: another kernel than the wanted one after the reboot is a failure with both names.
 func TestFault25OldKernelComesBack(t *testing.T) {
 	t.Parallel()

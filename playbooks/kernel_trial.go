@@ -112,7 +112,7 @@ func (s *kernel) CallOff(ctx context.Context, h Host) error {
 	if err != nil {
 		return s.failed("look", err)
 	}
-	if f.trial.to == "" && !f.trying {
+	if f.trial.to == "" && !f.trying && !f.quiet {
 		return nil
 	}
 	return s.end(ctx, h)

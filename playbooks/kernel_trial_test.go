@@ -189,6 +189,22 @@ func TestTrialAfterACrash(t *testing.T) {
 	nothingLeft(t, m)
 }
 
+// TestQuietWhileInstalling: what Red Hat's packages do with a new kernel is as it was, also where the installation fails or is cut off.
+func TestQuietWhileInstalling(t *testing.T) {
+	t.Parallel()
+	s, m := trialMachine(t, "dnf")
+	ctx := t.Context()
+	m.write("state/fails/kernel-core", "")
+	if err := s.Apply(ctx, m, nil); err == nil || !strings.Contains(err.Error(), "failed in postinst") {
+		t.Fatalf("Apply = %v", err)
+	}
+	nothingLeft(t, m)
+	m.write("var/lib/fleetup/kept/sysconfig.kernel", m.read("etc/sysconfig/kernel")) // the power failed
+	m.edit("etc/sysconfig/kernel", "UPDATEDEFAULT=yes", "UPDATEDEFAULT=no")
+	must(t, "CallOff", s.CallOff(ctx, m))
+	nothingLeft(t, m)
+}
+
 // TestTrialCalledOff: the node is given back, and what is wanted may change; nothing may reboot the machine later.
 func TestTrialCalledOff(t *testing.T) {
 	t.Parallel()

@@ -115,8 +115,12 @@ upgrade_only() {
 
 kernels() { rpm -q --qf 'kernel %{VERSION}-%{RELEASE}.%{ARCH}\n' kernel-core 2>/dev/null | grep '^kernel ' || :; }
 
+# kernel_candidates: the repositories' kernels; "unlisted WHY" where dnf can't tell, which doesn't mean that there is none.
 kernel_candidates() {
-	dnf -q -C --disableexcludes=all --disableplugin=versionlock repoquery --qf 'meta %{version}-%{release}.%{arch}' kernel-core 2>/dev/null || :
+	why=$(mktemp)
+	dnf -q -C --disableexcludes=all --disableplugin=versionlock repoquery --qf 'meta %{version}-%{release}.%{arch}' kernel-core 2>"$why" ||
+		echo "unlisted $(tail -n 1 "$why")"
+	rm -f "$why"
 }
 
 kernel_packages() { echo "kernel-$1"; }

@@ -68,13 +68,18 @@ grub_facts() {
 	echo "grub $g"
 	grub_entries
 	echo "saved $(grub_env saved_entry)"
-	echo "next $(grub_env next_entry)"
 	if grub_saves; then echo 'saves yes'; fi
 	if grub_bls || grep -q -s custom.cfg "$cfg"; then echo 'custom yes'; fi
 	env=$(readlink -f "$menu/grubenv") # Red Hat 8 has it on the EFI system partition, too
 	[ -e "$env" ] || env=$menu
-	echo "abstraction $("$g-probe" --target=abstraction "$env" 2>/dev/null | tr '\n' ' ')"
-	echo "bootfs $("$g-probe" --target=fs "$env" 2>/dev/null)"
+	bootfs=$("$g-probe" --target=fs "$env" 2>/dev/null) || bootfs=
+	if [ -n "$bootfs" ]; then
+		echo "abstraction $("$g-probe" --target=abstraction "$env" 2>/dev/null | tr '\n' ' ')"
+		echo "bootfs $bootfs"
+	else
+		echo "unprobed $("$g-probe" --target=fs "$env" 2>&1 | tail -n 1)"
+	fi
+	if [ -e "$kept/sysconfig.kernel" ]; then echo 'quiet yes'; fi
 }
 
 grub_menu() {
@@ -98,7 +103,10 @@ grub_save() {
 	grub_saves && return 0
 	mkdir -p "$kept"
 	[ -e "$kept/default.grub" ] || cp -p /etc/default/grub "$kept/default.grub"
-	grep -q '^GRUB_DEFAULT=' /etc/default/grub || echo 'GRUB_DEFAULT=saved' >>/etc/default/grub
+	if ! grep -q '^GRUB_DEFAULT=' /etc/default/grub; then
+		[ -z "$(tail -c 1 /etc/default/grub)" ] || echo >>/etc/default/grub # its last line has no end
+		echo 'GRUB_DEFAULT=saved' >>/etc/default/grub
+	fi
 	for conf in /etc/default/grub /etc/default/grub.d/*.cfg; do
 		if grep -q -s '^GRUB_DEFAULT=' "$conf"; then sed -i 's/^GRUB_DEFAULT=.*/GRUB_DEFAULT=saved/' "$conf"; fi
 	done
@@ -109,11 +117,12 @@ grub_save() {
 }
 
 # Red Hat's packages make each new kernel the default themselves: not while fleetup installs one. What was said before
-# is kept on the disk, for a power cut in between.
+# is kept on the disk, for a power cut in between, and said again however the script ends.
 quiet_default() {
 	[ -e /etc/sysconfig/kernel ] || return 0
 	mkdir -p "$kept"
 	[ -e "$kept/sysconfig.kernel" ] || cp -p /etc/sysconfig/kernel "$kept/sysconfig.kernel"
+	trap loud_default EXIT
 	sed -i 's/^UPDATEDEFAULT=.*/UPDATEDEFAULT=no/' /etc/sysconfig/kernel
 }
 

@@ -250,7 +250,7 @@ dnf)
 	needs-restarting) exit 1 ;;
 	makecache) did "dnf makecache $repo"; fetch "$repo"; rm -f "$state/uncached" ;;
 	repoquery)
-		case $all in *--upgrades*) if [ -e "$state/uncached" ]; then echo "Error: Cache-only enabled but no cache for 'kubernetes'" >&2; exit 1; fi ;; esac
+		case $all in *--upgrades* | *'meta %{version}'*) if [ -e "$state/uncached" ]; then echo "Error: Cache-only enabled but no cache for 'kubernetes'" >&2; exit 1; fi ;; esac
 		[ -z "$peek" ] || [ -e "${peek#file://}/Packages" ] || exit 1
 		if [ -n "$peek" ]; then dir=${peek#file://}; awk '$1 == "Package:" { n = $2 } $1 == "Version:" { print n, $2 }' "$dir/Packages" || exit 1; else lists; fi |
 			while read -r n v dir origin; do
@@ -332,7 +332,7 @@ grub-editenv | grub2-editenv)
 	esac ;;
 grub-set-default | grub2-set-default) did "$me $1"; [ -e "$state/fails/grubenv" ] || environment saved_entry "$1" ;;
 grub-reboot | grub2-reboot) did "$me $1"; environment next_entry "$1" ;;
-grub-probe | grub2-probe) case $2 in */boot/efi/*) [ "$1" = --target=abstraction ] || echo fat ;; *) cat "$state/grub.${1#--target=}" 2>/dev/null ;; esac ;;
+grub-probe | grub2-probe) case $2 in */boot/efi/*) [ "$1" = --target=abstraction ] || echo fat ;; *) cat "$state/grub.${1#--target=}" 2>/dev/null || case $1 in *=fs) echo "$me: error: cannot find a device for $2 (is /dev mounted?)." >&2; exit 1 ;; esac ;; esac ;;
 grub2-mkconfig) did "$me $*"; redhat_menu >"$2" ;;
 update-grub) update_grub ;;
 findmnt) cat "$state/findmnt" 2>/dev/null || echo /dev/sda1 ;;
