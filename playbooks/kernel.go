@@ -130,7 +130,7 @@ func missing(f kernelFacts, want string) (problems []string) {
 	if len(known) > 0 && !slices.Contains(known, want) {
 		problems = append(problems, fmt.Sprintf("no repository of this machine has kernel %s; the newest there is %s", want, slices.MaxFunc(known, compareVersions)))
 	}
-	if need := f.need(); f.freeKiB > 0 && f.freeKiB < need {
+	if need := f.need(); f.freeKiB != unmeasured && f.freeKiB < need {
 		problems = append(problems, fmt.Sprintf("/boot has %d MiB free, a kernel needs about %d: remove old kernels (cleanup = { kernels = 2 } leaves the two newest)", f.freeKiB>>10, need>>10))
 	}
 	return problems

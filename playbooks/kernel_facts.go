@@ -15,7 +15,7 @@ type kernelFacts struct {
 	meta      []string // what the distribution's own metapackages point to
 	available []string
 	unlisted  string // why the repositories' kernels can't be told
-	freeKiB   int64  // in /boot
+	freeKiB   int64  // in /boot, or unmeasured
 	needKiB   int64  // what the running kernel takes there
 
 	bootFacts
@@ -49,6 +49,9 @@ type trialFacts struct {
 	trying  bool   // this very boot is a trial
 	boot    string // id
 }
+
+// unmeasured is the room in /boot where df doesn't tell.
+const unmeasured = -1
 
 func (s *kernel) look(ctx context.Context, h Host) (kernelFacts, error) {
 	out, err := h.Run(ctx, withTool(grubShells()+`running=$(uname -r)
@@ -89,7 +92,7 @@ func flavour(release string) string {
 var redhatPattern = regexp.MustCompile(`^[0-9][0-9.]*\.(?:([a-z]+[0-9]*[a-z]*)(?:_[0-9]+)?\.)?([a-z0-9_]+(?:\+[a-z0-9-]+)?)$`)
 
 func parseKernelFacts(output string) kernelFacts {
-	f := kernelFacts{bootFacts: bootFacts{entries: map[string]string{}}}
+	f := kernelFacts{freeKiB: unmeasured, bootFacts: bootFacts{entries: map[string]string{}}}
 	for _, line := range lines(output) {
 		key, value, _ := strings.Cut(line, " ")
 		value = strings.TrimSpace(value)
@@ -128,7 +131,9 @@ func (f *kernelFacts) others(key, value string) {
 	fields := strings.Fields(value)
 	switch {
 	case key == "free":
-		f.freeKiB, _ = strconv.ParseInt(value, 10, 64)
+		if free, err := strconv.ParseInt(value, 10, 64); err == nil {
+			f.freeKiB = free
+		}
 	case key == "need":
 		f.needKiB, _ = strconv.ParseInt(value, 10, 64)
 	case key == "esp" && len(fields) == 2:

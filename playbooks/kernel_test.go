@@ -29,6 +29,8 @@ func TestKernelStatus(t *testing.T) {
 		{"no kernel package", "latest", kernelFacts{running: "6.1.0-51-amd64"}, false, false, "latest", "name the version"},
 		{"unknown", "6.1.0-99-amd64", debian, false, false, "", "no repository of this machine has kernel 6.1.0-99-amd64"},
 		{"/boot full", "6.1.0-56-amd64", with(func(f *kernelFacts) { f.freeKiB = 20 << 10 }), false, false, "", "/boot has 20 MiB free"},
+		{"/boot full to the brim", "6.1.0-56-amd64", with(func(f *kernelFacts) { f.freeKiB = 0 }), false, false, "", "/boot has 0 MiB free"},
+		{"/boot, whose room isn't known", "6.1.0-56-amd64", with(func(f *kernelFacts) { f.freeKiB = unmeasured }), false, false, "", ""},
 		{"a newer one would boot", "6.1.0-50-amd64", with(func(f *kernelFacts) { f.available = append(f.available, "6.1.0-50-amd64") }), false, false, "", "would boot it instead"},
 	}
 	for _, tt := range tests {

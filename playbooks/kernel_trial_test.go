@@ -140,6 +140,27 @@ func TestTrialPanics(t *testing.T) {
 	}
 }
 
+// TestEvidence: the firmware of UEFI keeps a crash log in pieces of a kilobyte, the newest first, and systemd puts them together in
+// folders of their own. What was there before the trial says nothing of it.
+func TestEvidence(t *testing.T) {
+	t.Parallel()
+	for _, dir := range []string{"sys/fs/pstore/dmesg-efi-17000000000", "var/lib/systemd/pstore/1700000000/001/dmesg-efi-17000000000"} {
+		s, m := trialMachine(t, "apt")
+		m.write("var/lib/systemd/pstore/1600000000/001/dmesg.txt", "<0>[    3.1] Kernel panic - not syncing: an old one\n")
+		longAgo := time.Now().Add(-time.Hour)
+		m.must(os.Chtimes(filepath.Join(m.root, "var/lib/systemd/pstore/1600000000/001/dmesg.txt"), longAgo, longAgo))
+		apply(t, s, m)
+		must(t, "Arm", s.Arm(t.Context(), m))
+		m.boot(s.version)
+		m.write(dir+"1001", "Panic#1 Part1\n<4>[    3.2]  ret_from_fork+0x1f/0x30\n<4>[    3.2]  </TASK>\n")
+		m.write(dir+"2001", "Panic#1 Part2\n<0>[    3.141592] Kernel panic - not syncing: No working init found.\n<4>[    3.2] CPU: 0\n")
+		err := s.Landed(t.Context(), m)
+		if err == nil || !strings.Contains(err.Error(), "left: Kernel panic - not syncing: No working init found.") || strings.Contains(err.Error(), "old one") {
+			t.Errorf("%s: Landed = %v", dir, err)
+		}
+	}
+}
+
 // TestTrialOfTheMute: nobody logged in, and the timer's time ran out, on a boot so slow that / wasn't there to be written to.
 func TestTrialOfTheMute(t *testing.T) {
 	t.Parallel()

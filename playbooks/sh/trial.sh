@@ -114,7 +114,7 @@ AccuracySec=1s
 WantedBy=sysinit.target
 END
 	systemctl daemon-reload
-	systemctl enable fleetup-trial.timer >/dev/null 2>&1
+	systemctl enable --quiet fleetup-trial.timer
 }
 
 # trial_arm FROM TO SECONDS: the next boot, and that one alone, is the trial. The last thing done is what arms it.
@@ -161,12 +161,15 @@ trial_end() {
 
 # trial_evidence: what the boot that failed has left, a few lines: the kernel's last words where the firmware or a
 # crash log kept them, else the errors in the journal of the boot before this one, where that isn't the boot before the trial.
+# UEFI's keeps it in pieces, systemd each piece and the whole, a folder deeper than those of other firmware.
 trial_evidence() {
-	for dump in /sys/fs/pstore/dmesg-* /var/lib/systemd/pstore/*/dmesg*; do
-		[ -e "$dump" ] && [ "$dump" -nt "$kept/trial" ] || continue
-		grep -h -E 'Kernel panic|Oops|BUG:|Unable to mount|not syncing|No working init' "$dump" | sed 's/^<[0-9]*>\[ *[0-9.]*\] *//' | head -n 3
+	words=$(for dump in /sys/fs/pstore/dmesg-* /var/lib/systemd/pstore/*/dmesg* /var/lib/systemd/pstore/*/*/dmesg*; do
+		if [ -e "$dump" ] && [ "$dump" -nt "$kept/trial" ]; then cat "$dump"; fi
+	done | grep -E 'Kernel panic|Oops|BUG:|Unable to mount|not syncing|No working init' | sed 's/^<[0-9]*>\[ *[0-9.]*\] *//' | awk '!told[$0]++' | head -n 3)
+	if [ -n "$words" ]; then
+		echo "$words"
 		return 0
-	done
+	fi
 	last=$(journalctl -q -b -1 -n 1 -o export 2>/dev/null | sed -n 's/^_BOOT_ID=//p')
 	[ -n "$last" ] && [ "$last" != "$(sed -n 's/^boot //p' "$kept/trial" | tr -d -)" ] || return 0
 	journalctl -q -b -1 -p err -n 5 -o cat --no-pager 2>/dev/null
