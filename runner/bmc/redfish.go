@@ -99,10 +99,11 @@ func logout(ctx context.Context, web *http.Client, endpoint string, c *gofish.AP
 	}
 }
 
-// system is the machine: the only one that the service manages, or the one that Config.System names.
+// system is the machine: the only one that the service manages, or the one that Config.System names. One that is read while
+// another can't be is not the only one.
 func (b *fish) system(c *gofish.APIClient) (*redfish.ComputerSystem, error) {
 	all, err := c.Service.Systems()
-	if len(all) == 0 && err != nil {
+	if err != nil && (len(all) == 0 || b.c.System == "") {
 		return nil, err
 	}
 	var names []string
@@ -113,6 +114,8 @@ func (b *fish) system(c *gofish.APIClient) (*redfish.ComputerSystem, error) {
 		names = append(names, s.ID)
 	}
 	switch {
+	case err != nil:
+		return nil, err
 	case len(names) == 0:
 		return nil, errors.New("the service lists no system; its firmware may still be starting")
 	case b.c.System == "":

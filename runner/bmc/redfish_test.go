@@ -193,6 +193,40 @@ func TestRedfishErrors(t *testing.T) {
 	}
 }
 
+// TestRedfishSeveralSystems: where one of several can't be read just now, the other isn't taken for the only one: it may be another's.
+func TestRedfishSeveralSystems(t *testing.T) {
+	s, m, c, web := redfish(t, bmctest.IDRAC)
+	web.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/Systems/Second") {
+			w.WriteHeader(http.StatusInternalServerError)
+			return
+		}
+		told := httptest.NewRecorder()
+		s.ServeHTTP(told, r)
+		for k, v := range told.Header() {
+			w.Header()[k] = v
+		}
+		w.WriteHeader(told.Code)
+		text := told.Body.String()
+		if strings.HasSuffix(strings.TrimSuffix(r.URL.Path, "/"), "/Systems") {
+			text = strings.Replace(text, `"Members":[`, `"Members":[{"@odata.id":"/redfish/v1/Systems/Second"},`, 1)
+		}
+		w.Write([]byte(text))
+	})
+	if err := open(t, c).(bmc.Power).Off(t.Context(), true); err == nil || !m.Powered() {
+		t.Errorf("power off without a name: %v; the machine has power: %v", err, m.Powered())
+	} else {
+		wantError(t, "power off without a name", err, []string{"500"})
+	}
+	c.System = "Second"
+	_, err := open(t, c).(bmc.Power).State(t.Context())
+	wantError(t, "the state of the one that can't be read", err, []string{"500"})
+	c.System = "System.Embedded.1"
+	if err := open(t, c).(bmc.Power).Off(t.Context(), true); err != nil || m.Powered() {
+		t.Errorf("power off by name: %v; the machine has power: %v", err, m.Powered())
+	}
+}
+
 // TestRedfishBasic: a service without sessions is asked with Basic.
 func TestRedfishBasic(t *testing.T) {
 	s, _, c, web := redfish(t, bmctest.ILO)
