@@ -28,9 +28,24 @@ func (c *Cluster) budgetsOf(p pod) []budget {
 }
 
 // selects follows policy/v1: an empty selector means every pod, none means no pod, an invalid one no pod either.
+// Most are of plain labels alone, which are compared as they are: of a large cluster's pods each is held against all budgets of its
+// namespace.
 func selects(s *metav1.LabelSelector, of map[string]string) bool {
+	if s != nil && len(s.MatchExpressions) == 0 {
+		return hasLabels(of, s.MatchLabels)
+	}
 	selector, err := metav1.LabelSelectorAsSelector(s)
 	return err == nil && selector.Matches(labels.Set(of))
+}
+
+// hasLabels says that all of some labels are there, as the selector of a Service wants them.
+func hasLabels(all, some map[string]string) bool {
+	for key, value := range some {
+		if got, there := all[key]; !there || got != value {
+			return false
+		}
+	}
+	return true
 }
 
 // passesBudget says that the eviction API lets a pod go whatever its budgets have left (registry/core/pod/storage/eviction.go).

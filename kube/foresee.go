@@ -16,7 +16,7 @@ import (
 
 // World is the cluster as the watches know it now, for a simulation. options are the settings by which each node is drained:
 // what stays, is refused or is somebody's last endpoint is decided by the rules of the drain itself. A node with the pod that this
-// process is in is left as it is where HandOver says so.
+// process is in is left as it is where HandOver says so. A World is for one goroutine.
 func (c *Cluster) World(options func(node string) DrainOptions) simulate.World {
 	w := simulate.World{Nodes: c.nodes.all(), Pods: c.pods.all(), Budgets: c.budgets.all(), Services: c.services.all(),
 		Volumes: map[string]*corev1.VolumeNodeAffinity{}, Drivers: map[string]string{}}
@@ -31,11 +31,21 @@ func (c *Cluster) World(options func(node string) DrainOptions) simulate.World {
 	w.Quotas, w.Attachable = c.ahead.quotas, c.ahead.attachable
 	self := selfPod()
 	stays := c.staysHere(self, w)
+	type place struct {
+		pod  *corev1.Pod
+		node string
+	}
+	known := map[place]simulate.Rules{} // a run is played ahead several times
 	w.Rules = func(p *corev1.Pod, node string) simulate.Rules {
-		r := c.rulesFor(p, options(node))
+		r, asked := known[place{p, node}]
+		if asked {
+			return r
+		}
+		r = c.rulesFor(p, options(node))
 		if stays != "" && keyOf(p) == self {
 			r.Refused = "fleetup's own pod, which " + stays
 		}
+		known[place{p, node}] = r
 		return r
 	}
 	return w

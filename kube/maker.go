@@ -103,9 +103,8 @@ func (c *Cluster) rigidVolume(p pod) string {
 		return ""
 	}
 	var list []string
-	for _, v := range c.volumes.all() {
+	for _, v := range c.volumesOf(claims) {
 		switch claim := claimOf(v); {
-		case claim == "" || !slices.Contains(claims, claim):
 		case v.Spec.Local != nil || v.Spec.HostPath != nil:
 			list = append(list, fmt.Sprintf("volume %s (claim %s) is local to this node", v.Name, claim))
 		case !inTwoPlaces(v.Spec.AccessModes):

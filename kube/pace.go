@@ -8,7 +8,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 )
 
@@ -85,7 +84,7 @@ func (c *Cluster) leavesNow(p pod, o DrainOptions, dry bool) (leave, string, []s
 		return goes, "", nil
 	}
 	elsewhere := c.elsewhere(p, dry)
-	services := c.servedBy(p, o, elsewhere)
+	services := c.servedBy(p, o, elsewhere, dry)
 	if len(services) == 0 {
 		return goes, "", nil
 	}
@@ -95,18 +94,17 @@ func (c *Cluster) leavesNow(p pod, o DrainOptions, dry bool) (leave, string, []s
 	}
 	_, workload, _ := strings.Cut(m.name, " ") // "shop/db" of "StatefulSet shop/db"
 	for i, s := range services {
-		if dry { // it is over before anything is taken
-			services[i].unseen = ""
-		}
 		services[i].accepted = slices.Contains(o.AcceptDowntime, s.service) || workload != "" && slices.Contains(o.AcceptDowntime, workload)
 	}
 	alone := !dry && len(c.budgetsOf(p)) == 0
 	how, why := howItLeaves(services, m, o.LastEndpoint, alone)
-	switch node := c.fresh(p); {
+	switch {
 	case how == stays:
 		why += wayOut(services)
-	case node != "" && !dry && (how == surges || how == goes && alone && fewest(services) == 1):
-		how, why = waits, "node "+node+" to be Ready for a moment: what comes onto it now may be taken out of Service "+services[0].service
+	case !dry && (how == surges || how == goes && alone && fewest(services) == 1):
+		if node := c.fresh(p); node != "" {
+			how, why = waits, "node "+node+" to be Ready for a moment: what comes onto it now may be taken out of Service "+services[0].service
+		}
 	}
 	return how, why, services
 }
@@ -158,14 +156,15 @@ func toleratesAll(p pod, n *corev1.Node) bool {
 	})
 }
 
-// servedBy are the Services of which a pod is a ready endpoint now, by name. elsewhere says that another node can take it.
-func (c *Cluster) servedBy(p pod, o DrainOptions, elsewhere bool) []serving {
+// servedBy are the Services of which a pod is a ready endpoint now, by name. elsewhere says that another node can take it. What they
+// don't show yet isn't looked for dry: it is over before anything is taken.
+func (c *Cluster) servedBy(p pod, o DrainOptions, elsewhere, dry bool) []serving {
 	if !podReady(p) || ending(p) {
 		return nil
 	}
 	var list []serving
 	for _, s := range c.services.of(p.Namespace) {
-		if len(s.Spec.Selector) == 0 || !labels.SelectorFromSet(s.Spec.Selector).Matches(labels.Set(p.Labels)) {
+		if len(s.Spec.Selector) == 0 || !hasLabels(p.Labels, s.Spec.Selector) {
 			continue
 		}
 		ready := c.proof.readyPods(keyOf(s))
@@ -177,7 +176,9 @@ func (c *Cluster) servedBy(p pod, o DrainOptions, elsewhere bool) []serving {
 			v.coming = c.coming(s.Spec.Selector, p)
 		}
 		v.owed = c.owed(v)
-		v.unseen = c.unseen(s.Spec.Selector, ready, p.Namespace)
+		if !dry {
+			v.unseen = c.unseen(s.Spec.Selector, ready, p.Namespace)
+		}
 		list = append(list, v)
 	}
 	slices.SortFunc(list, func(a, b serving) int { return cmp.Compare(a.service, b.service) })
@@ -215,9 +216,8 @@ func (c *Cluster) remains(p pod, o DrainOptions) bool {
 // coming lists the pods of a Service that have begun to start a short while ago, besides p, with what each waits for.
 func (c *Cluster) coming(selector map[string]string, p pod) []string {
 	var list []string
-	match := labels.SelectorFromSet(selector)
 	for _, other := range c.pods.of(inNamespace(p.Namespace)) {
-		if other.UID == p.UID || podReady(other) || ending(other) || finished(other) || !match.Matches(labels.Set(other.Labels)) {
+		if !hasLabels(other.Labels, selector) || other.UID == p.UID || podReady(other) || ending(other) || finished(other) {
 			continue
 		}
 		if c.ServerTime().Sub(other.CreationTimestamp.Time) < startingFor {
@@ -231,10 +231,12 @@ func (c *Cluster) coming(selector map[string]string, p pod) []string {
 // unseen is a pod that has become ready a moment ago, and that its Service doesn't show yet: a budget counts it already, and
 // clients have nothing of it. "": there is none.
 func (c *Cluster) unseen(selector map[string]string, shown map[types.UID]string, namespace string) string {
-	match := labels.SelectorFromSet(selector)
 	for _, other := range c.pods.of(inNamespace(namespace)) {
+		if !hasLabels(other.Labels, selector) { // most aren't its pods
+			continue
+		}
 		_, seen := shown[other.UID]
-		if !seen && podReady(other) && !ending(other) && !finished(other) && match.Matches(labels.Set(other.Labels)) &&
+		if !seen && podReady(other) && !ending(other) && !finished(other) &&
 			c.ServerTime().Sub(readiness(other).LastTransitionTime.Time) < shownWithin {
 			return keyOf(other)
 		}

@@ -80,6 +80,16 @@ func (c *Cluster) PlanDrain(node string, o DrainOptions) Drain {
 	return d
 }
 
+// Grace is the longest that a pod which a drain of node would evict may take to end.
+func (c *Cluster) Grace(node string, o DrainOptions) (longest time.Duration) {
+	for _, p := range c.pods.of(onNode(node)) {
+		if v, _ := c.judge(p, o); v == evict {
+			longest = max(longest, time.Duration(graceOf(p, o))*time.Second)
+		}
+	}
+	return longest
+}
+
 // planLeave says what would keep a pod, or what would be done so that it can go.
 func (c *Cluster) planLeave(d *Drain, p pod, o DrainOptions) {
 	how, why := c.leaves(p, o, true)
@@ -163,13 +173,22 @@ func (c *Cluster) localVolumes(p pod) []string {
 	}
 	n, known := c.nodes.get(p.Spec.NodeName)
 	var names []string
-	for _, v := range c.volumes.all() {
-		if slices.Contains(claims, claimOf(v)) && (v.Spec.Local != nil || v.Spec.HostPath != nil || known && c.boundTo(v, n)) {
+	for _, v := range c.volumesOf(claims) {
+		if v.Spec.Local != nil || v.Spec.HostPath != nil || known && c.boundTo(v, n) {
 			names = append(names, v.Name)
 		}
 	}
 	slices.Sort(names)
 	return names
+}
+
+// volumesOf are those that are bound to some claims.
+func (c *Cluster) volumesOf(claims []string) (all []*corev1.PersistentVolume) {
+	slices.Sort(claims)
+	for _, claim := range slices.Compact(claims) {
+		all = append(all, c.volumes.of(claim)...)
+	}
+	return all
 }
 
 // claimOf is the claim, "namespace/name", that a volume is bound to; "" for none.

@@ -45,7 +45,7 @@ func newTables() tables {
 		services:    newTable(trimService, nil),
 		slices:      newTable(trimSlice, func(s *discoveryv1.EndpointSlice) []string { return []string{serviceOf(s)} }),
 		attachments: newTable(trimAttachment, func(a *storagev1.VolumeAttachment) []string { return []string{a.Spec.NodeName} }),
-		volumes:     newTable(trimVolume, nil),
+		volumes:     newTable(trimVolume, func(v *corev1.PersistentVolume) []string { return []string{claimOf(v)} }),
 		daemonSets:  newTable(trimDaemonSet, nil),
 		deployments: newTable(trimDeployment, nil),
 	}

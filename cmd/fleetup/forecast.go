@@ -26,6 +26,7 @@ type forecast struct {
 	ends  bool                    // the run would end, as things stand
 	why   string                  // it wouldn't
 	turns []runner.Played
+	from  time.Time // when it begins
 }
 
 // takes is how long each node will take that has something to do: as its own last time, else the median of the fleet's, which
@@ -64,7 +65,7 @@ func (s *session) play(plan runner.Plan, took map[string]runner.Spent, known boo
 		}
 	}
 	f := runner.Predict(plan, whole(took), runner.Observed{Nodes: nodes, Stranded: stranded}, now)
-	return forecast{took, known, f.Total, f.Ends, f.Why, f.Turns}
+	return forecast{took, known, f.Total, f.Ends, f.Why, f.Turns, now}
 }
 
 // whole leaves the phases out.
@@ -115,7 +116,7 @@ func (s *session) guess(node string, v *runner.Surveyed) runner.Spent {
 		}
 	}
 	if v.Work.NeedsDrain(v.Items) {
-		phases["drain"] = guessDrain + s.cluster.PlanDrain(node, s.cluster.options(node)).Grace
+		phases["drain"] = guessDrain + s.cluster.Grace(node, s.cluster.options(node))
 	}
 	if reboot {
 		phases["reboot"] = guessReboot

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -18,6 +19,7 @@ type foresight struct {
 	first  time.Duration // when the first node would begin: at once, or as a window opens
 	closes time.Time     // that window does; zero: never, or no end is in sight
 	faster []faster
+	world  simulate.World // what it was played on
 }
 
 // faster is a limit that could be higher.
@@ -34,7 +36,10 @@ type faster struct {
 func (s *session) foresee(plan runner.Plan, found map[string]*runner.Surveyed) foresight {
 	took, known := s.takes(found)
 	f := foresight{began: time.Now()}
-	f.forecast, f.drains = s.rehearse(plan, found, took, known, f.began)
+	s.playing("")
+	defer s.played()
+	f.world = s.cluster.World(func(node string) kube.DrainOptions { return s.cluster.options(node) })
+	f.forecast, f.drains = s.rehearse(f.world, plan, found, s.play(plan, took, known, f.began))
 	if len(f.turns) > 0 {
 		f.first = f.turns[0].At
 	}
@@ -45,12 +50,11 @@ func (s *session) foresee(plan runner.Plan, found map[string]*runner.Surveyed) f
 // rehearsals bounds how often what drains have to wait is played again: each time it moves the turns after them.
 const rehearsals = 3
 
-// rehearse finds how long everything takes with what drains have to wait for each other.
-func (s *session) rehearse(plan runner.Plan, found map[string]*runner.Surveyed, took map[string]runner.Spent, known bool, now time.Time) (forecast, []simulate.Drain) {
-	world := s.cluster.World(func(node string) kube.DrainOptions { return s.cluster.options(node) })
+// rehearse finds how long everything takes with what drains have to wait for each other. fc is the run as it would be if they hadn't.
+func (s *session) rehearse(world simulate.World, plan runner.Plan, found map[string]*runner.Surveyed, fc forecast) (forecast, []simulate.Drain) {
+	took := fc.took
 	longer := maps.Clone(took)
 	for n := 0; ; n++ {
-		fc := s.play(plan, longer, known, now)
 		drains := simulate.Run(world, s.drains(fc.turns, found))
 		again := false
 		for _, d := range drains {
@@ -62,6 +66,20 @@ func (s *session) rehearse(plan runner.Plan, found map[string]*runner.Surveyed, 
 			fc.took = took
 			return fc, drains
 		}
+		fc = s.play(plan, longer, fc.known, fc.from)
+	}
+}
+
+// playing tells on a terminal that the run is played ahead, which takes seconds on a large cluster; played takes that away again.
+func (s *session) playing(how string) {
+	if s.app.terminal() {
+		fmt.Fprintf(s.app.err, "\r\033[Kplaying the run ahead%s ", how)
+	}
+}
+
+func (s *session) played() {
+	if s.app.terminal() {
+		fmt.Fprint(s.app.err, "\r\033[K")
 	}
 }
 
@@ -96,6 +114,7 @@ func (s *session) wouldBeFaster(plan runner.Plan, found map[string]*runner.Surve
 	if !f.ends {
 		return nil
 	}
+	defer s.played()
 	var settings []string
 	for _, l := range plan.Limits {
 		if l.Setting != "" && !slices.Contains(settings, l.Setting) {
@@ -111,7 +130,12 @@ func (s *session) wouldBeFaster(plan runner.Plan, found map[string]*runner.Surve
 				atMost = l.AtMost + 1
 			}
 		}
-		fc, drains := s.rehearse(higher, found, f.took, f.known, f.began)
+		fc := s.play(higher, f.took, f.known, f.began)
+		if !fc.ends || f.total-fc.total < worthwhile { // waits would make it longer still
+			continue
+		}
+		s.playing(fmt.Sprintf(", with %s = %d", setting, atMost))
+		fc, drains := s.rehearse(f.world, higher, found, fc)
 		if fc.ends && f.total-fc.total >= worthwhile {
 			all = append(all, faster{setting, atMost, int(fc.total.Seconds()), failing(drains), fc.total})
 		}
