@@ -21,7 +21,10 @@ func (l *life) reboot(ctx context.Context) error {
 	if err := l.unmounted(ctx); err != nil {
 		return err
 	}
-	if err := l.arm(ctx); err != nil {
+	if err := l.hook(ctx, hookBeforeReboot); err != nil {
+		return err
+	}
+	if err := l.arm(ctx); err != nil { // the last thing: a node that fails here boots nothing untried, whoever reboots it
 		return err
 	}
 	l.say("rebooting, as " + why)
@@ -101,6 +104,9 @@ func (l *life) rebootHere(ctx context.Context) error {
 	if err := l.unmounted(ctx); err != nil {
 		return err
 	}
+	if err := l.hook(ctx, hookBeforeReboot); err != nil {
+		return err
+	}
 	if err := l.rebootNow(ctx); err != nil {
 		return err
 	}
@@ -115,9 +121,6 @@ const rebootStep = "reboot"
 
 // rebootNow reboots the machine from the boot that it runs now. One that doesn't come back has its power cycled.
 func (l *life) rebootNow(ctx context.Context) error {
-	if err := l.hook(ctx, hookBeforeReboot); err != nil {
-		return err
-	}
 	before, err := l.bootID(ctx)
 	if err == nil {
 		err = l.touch(ctx)

@@ -199,6 +199,23 @@ func TestTrialBoot(t *testing.T) {
 	})
 }
 
+// TestNotArmedWhereAHookFails: a node that failed before its reboot boots nothing untried, whoever reboots it.
+func TestNotArmedWhereAHookFails(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		b := newBootWorld()
+		f := b.fleet(t, nil)
+		f.change = func(r *Runner) {
+			r.Hooks = []Hook{fakeHook{w: b.fakeWorld, at: hookBeforeReboot, fails: errors.New("it says no")}}
+		}
+		if end, p := f.process(nil); end.Exit != 1 || !strings.Contains(p.Nodes["n1"].Why, "it says no") {
+			t.Errorf("exit %d, %q", end.Exit, p.Nodes["n1"].Why)
+		}
+		if b.armed || slices.Contains(b.of("n1"), "reboot") {
+			t.Errorf("armed %v: %v", b.armed, b.of("n1"))
+		}
+	})
+}
+
 // TestFault01KillAroundATrial: killed at any event, the new kernel is the default only on a node that was Ready on it, and
 // in the end it is.
 func TestFault01KillAroundATrial(t *testing.T) {
