@@ -96,3 +96,59 @@ func TestSimulatedMachine(t *testing.T) {
 		}
 	})
 }
+
+// TestOutputIsWhole: sshd may send a command's exit status before its output. Where the connection is lost, or the network
+// stands still, between the two, the command has not ended: no half of an output is taken for all of it.
+func TestOutputIsWhole(t *testing.T) {
+	between := func(d time.Duration, then func(m *remotetest.Machine)) func(*remotetest.Machine) {
+		return func(m *remotetest.Machine) { time.Sleep(d); then(m) }
+	}
+	for name, happens := range map[string]func(*remotetest.Machine){
+		"lost":         between(time.Millisecond, (*remotetest.Machine).Drop),
+		"stands still": between(time.Millisecond, func(m *remotetest.Machine) { m.Freeze(20 * time.Second) }),
+		"late":         between(5*time.Second, func(*remotetest.Machine) {}),
+	} {
+		for i, user := range []string{"root", "ops"} {
+			t.Run(name+" "+user, func(t *testing.T) {
+				simulated(t, func(t *testing.T, b *bench, m *remotetest.Machine) {
+					ctx, h := t.Context(), b.host(Login{Name: "n1", User: user}, fence("run", int64(i+1)))
+					for n := range 2 { // the first command finds out how to become root
+						m.Overtake(1, func() { happens(m) })
+						if out, err := h.Run(ctx, fmt.Sprintf("echo %d; echo said >&2", n)); err != nil || out != fmt.Sprintf("%d\n", n) {
+							t.Errorf("Run: %q, %v", out, err)
+						}
+					}
+					m.Overtake(1, func() { happens(m) })
+					var exit *ExitError
+					if _, err := h.Run(ctx, "echo why >&2; exit 3"); !errors.As(err, &exit) || exit.Status != 3 || exit.Stderr != "why\n" {
+						t.Errorf("a script that fails: %v", err)
+					}
+					m.Overtake(1, func() { happens(m) })
+					if out, err := h.Do(ctx, "step", "echo done; exit 4", nil); !errors.As(err, &exit) || exit.Status != 4 || out != "done\n" {
+						t.Errorf("Do: %q, %v", out, err)
+					}
+					m.Overtake(1, func() { happens(m) })
+					if id, err := h.BootID(ctx); err != nil || id != m.BootID() {
+						t.Errorf("BootID: %q, %v", id, err)
+					}
+				})
+			})
+		}
+	}
+}
+
+// TestExecIsWholeOrLost: what a user's own command says comes whole, or the error says that it may not have.
+func TestExecIsWholeOrLost(t *testing.T) {
+	simulated(t, func(t *testing.T, b *bench, m *remotetest.Machine) {
+		h := b.host(Login{Name: "n1"})
+		out, errw := buffers()
+		m.Overtake(1, func() { time.Sleep(time.Millisecond); m.Freeze(8 * time.Second) })
+		if err := h.Exec(t.Context(), "echo all", nil, out, errw); err != nil || out.String() != "all\n" {
+			t.Errorf("%q, %v", out, err)
+		}
+		m.Overtake(1, func() { time.Sleep(time.Millisecond); m.Freeze(time.Hour) })
+		if err := h.Exec(t.Context(), "echo all", nil, out, errw); !errors.Is(err, errLost) {
+			t.Errorf("a network that stays away: %v", err)
+		}
+	})
+}

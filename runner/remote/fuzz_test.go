@@ -66,10 +66,10 @@ func FuzzQuoting(f *testing.F) {
 		}
 		ctx, stop := context.WithTimeout(t.Context(), time.Minute)
 		defer stop()
-		cmd := exec.CommandContext(ctx, "/bin/sh", "-c", strings.Replace(shell, "%s", "m", 1))
+		cmd := exec.CommandContext(ctx, "/bin/sh", "-c", scriptLine("m"))
 		cmd.Stdin = strings.NewReader("set -- " + quote(s) + "\nprintf '%s:%s.' $# \"$1\"\n")
 		out, err := cmd.CombinedOutput()
-		if err != nil || string(out) != "m\n1:"+s+"." {
+		if err != nil || string(out) != "m\n1:"+s+".~m~m" {
 			t.Errorf("%q came out as %q, %v", s, out, err)
 		}
 	})

@@ -142,7 +142,7 @@ func (h *Host) asUser(ctx context.Context, l *link, what, script string) (string
 	var errw tailBuffer
 	m := marker()
 	started := &afterMarker{marker: m, w: &out}
-	status, err := l.exec(ctx, command{line: fmt.Sprintf(shell, m), in: strings.NewReader(script), out: started, errw: &errw})
+	status, err := l.exec(ctx, command{line: scriptLine(m), mark: m, in: strings.NewReader(script), out: started, errw: &errw})
 	if err == nil && status != 0 {
 		err = &ExitError{Host: h.login.Name, What: what, Status: status, Stderr: errw.String() + started.junk()}
 	}

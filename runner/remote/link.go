@@ -20,6 +20,7 @@ type link struct {
 	client   *ssh.Client
 	conn     *watchedConn
 	sessions chan struct{}
+	asking   chan struct{} // holds one who asks for a sign of life: ssh takes one at a time
 	dead     chan struct{}
 	wg       sync.WaitGroup
 
@@ -47,7 +48,7 @@ func (c *watchedConn) Read(b []byte) (int, error) {
 }
 
 func newLink(c *watchedConn, conn ssh.Conn, chans <-chan ssh.NewChannel, reqs <-chan *ssh.Request, keepalive time.Duration) *link {
-	l := &link{client: ssh.NewClient(conn, chans, reqs), conn: c, sessions: make(chan struct{}, maxSessions), dead: make(chan struct{})}
+	l := &link{client: ssh.NewClient(conn, chans, reqs), conn: c, sessions: make(chan struct{}, maxSessions), asking: make(chan struct{}, 1), dead: make(chan struct{})}
 	l.wg.Go(func() {
 		err := l.client.Wait()
 		l.close(fmt.Errorf("%w: %w", errLost, orErr(err, errLost)))
@@ -108,13 +109,21 @@ func (l *link) keepalive(every time.Duration) {
 		asked := time.Now()
 		l.wg.Go(func() {
 			defer close(answered)
-			_, _, _ = l.client.SendRequest("keepalive@openssh.com", true, nil) // an error means that the link died: Wait says so
+			_ = l.ask() // an error means that the link died: Wait says so
 		})
 		if !l.answered(answered, asked, every) {
 			l.close(fmt.Errorf("%w: nothing heard for %s", errLost, 2*every))
 			return
 		}
 	}
+}
+
+// ask asks the other side for a sign of life, and waits for it.
+func (l *link) ask() error {
+	l.asking <- struct{}{}
+	defer func() { <-l.asking }()
+	_, _, err := l.client.SendRequest("keepalive@openssh.com", true, nil)
+	return err
 }
 
 // answered waits for a keepalive's answer. Anything heard since it was asked will do: on a slow line a long upload

@@ -15,9 +15,17 @@ import (
 	"al.essio.dev/pkg/shellescape"
 )
 
-// shell reads the whole script first; what runs in it then finds standard input at its end. %s is a marker that tells
-// our output from what a login shell's startup files print.
-const shell = `sh -c 'echo %s; eval "$(cat)"'`
+// scriptLine is a command line that reads the whole of a script first; what runs in it then finds standard input at its end.
+func scriptLine(mark string) string { return marked(mark, `eval "$(cat)"`) }
+
+// marked is a command line that runs text, which holds no single quote, between two marks: the first one tells our output
+// from what a login shell's startup files print, the last ones tell a whole output from one that was cut short.
+func marked(mark, text string) string {
+	return fmt.Sprintf(`sh -c 'echo %[1]s; (%[2]s); s=$?; printf "%[3]s"; printf "%[3]s" >&2; exit $s'`, mark, text, endOf(mark))
+}
+
+// endOf is the last mark. No end of a prompt looks like its beginning, and would be held back for it.
+func endOf(mark string) string { return "~" + mark }
 
 // promptTimeout bounds how long sudo may take to ask or to go on. A PAM module that asks something else would hang.
 const promptTimeout = 30 * time.Second
@@ -58,8 +66,7 @@ func (h *Host) probeRoot(ctx context.Context, l *link) (rootWay, error) {
 	}
 	var out, errw bytes.Buffer
 	m := marker()
-	cmd := fmt.Sprintf(`sh -c 'echo %s; id -u; sudo -n sh -c : && echo sudo'`, m)
-	if _, err := l.exec(ctx, command{line: cmd, out: &out, errw: &errw}); err != nil {
+	if _, err := l.exec(ctx, command{line: marked(m, "id -u; sudo -n sh -c : && echo sudo"), mark: m, out: &out, errw: &errw}); err != nil {
 		return rootWay{}, err
 	}
 	_, text, _ := strings.Cut(out.String(), m)
@@ -98,7 +105,7 @@ func (h *Host) asRoot(ctx context.Context, l *link, script string, kill bool, ou
 	m := marker()
 	var complaint tailBuffer
 	started := &afterMarker{marker: m, w: out}
-	status, err := l.exec(ctx, command{line: way.prefix + fmt.Sprintf(shell, m), in: strings.NewReader(script), kill: kill, out: started,
+	status, err := l.exec(ctx, command{line: way.prefix + scriptLine(m), mark: m, in: strings.NewReader(script), kill: kill, out: started,
 		errw: io.MultiWriter(errw, &complaint)})
 	if err == nil && !started.seen() {
 		err = h.notStarted(complaint.String() + started.junk())
@@ -132,11 +139,11 @@ func (h *Host) withPassword(ctx context.Context, l *link, script string, kill bo
 		_, _ = io.WriteString(feed, script)
 		_ = feed.Close()
 	}}
-	prompt := &promptWatch{marker: "prompt-" + m, w: io.MultiWriter(errw, &complaint), asked: func(n int) {
+	prompt := &markWatch{marker: "prompt-" + m, w: io.MultiWriter(errw, &complaint), met: func(n int) {
 		h.answer(ctx, n, feed, cancel)
 	}}
-	line := fmt.Sprintf("sudo -S -p %s ", shellescape.Quote(prompt.marker)) + fmt.Sprintf(shell, m)
-	status, err := l.exec(ctx, command{line: line, in: in, kill: kill, out: started, errw: prompt})
+	line := fmt.Sprintf("sudo -S -p %s ", shellescape.Quote(prompt.marker)) + scriptLine(m)
+	status, err := l.exec(ctx, command{line: line, mark: m, in: in, kill: kill, out: started, errw: prompt})
 	return status, h.sudoOutcome(err, started.seen(), complaint.String()+started.junk())
 }
 
@@ -233,16 +240,16 @@ func (a *afterMarker) junk() string {
 	return tail(string(a.held), 1000)
 }
 
-// promptWatch counts the prompts and keeps them out of the rest.
-type promptWatch struct {
+// markWatch counts the marks in what passes, prompts say, and keeps them out of the rest.
+type markWatch struct {
 	marker string
 	w      io.Writer
-	asked  func(n int)
+	met    func(n int) // called at each
 	held   []byte
 	n      int
 }
 
-func (p *promptWatch) Write(b []byte) (int, error) {
+func (p *markWatch) Write(b []byte) (int, error) {
 	p.held = append(p.held, b...)
 	for {
 		before, rest, found := bytes.Cut(p.held, []byte(p.marker))
@@ -254,7 +261,7 @@ func (p *promptWatch) Write(b []byte) (int, error) {
 		}
 		p.held = bytes.Clone(rest)
 		p.n++
-		p.asked(p.n)
+		p.met(p.n)
 	}
 	keep := partial(p.held, p.marker)
 	if _, err := p.w.Write(p.held[:len(p.held)-keep]); err != nil {

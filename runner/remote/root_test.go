@@ -179,10 +179,10 @@ func TestSudoNeverAndAlways(t *testing.T) {
 	}
 }
 
-func TestPromptWatch(t *testing.T) {
+func TestMarkWatch(t *testing.T) {
 	var out strings.Builder
 	asked := 0
-	p := &promptWatch{marker: "MARK", w: &out, asked: func(int) { asked++ }}
+	p := &markWatch{marker: "MARK", w: &out, met: func(int) { asked++ }}
 	for _, s := range []string{"a", "M", "ARx", "MA", "RK", "bMARKMARKc", "MAR"} {
 		io.WriteString(p, s)
 	}

@@ -15,6 +15,7 @@ import (
 // command is one thing to run on a link.
 type command struct {
 	line      string // for the login shell
+	mark      string // line is marked with it; "" where it isn't ours
 	in        io.Reader
 	out, errw io.Writer
 	before    func(ssh.Channel) error // pty and the like
@@ -62,6 +63,7 @@ func (l *link) exec(ctx context.Context, c command) (int, error) {
 	exit := make(chan int, 1)
 	l.wg.Go(func() { watchExit(reqs, exit) })
 	var last atomic.Int64
+	whole := c.watchEnd()
 	out, errw := &gate{w: c.out, last: &last}, &gate{w: c.errw, last: &last}
 	defer out.close()
 	defer errw.close()
@@ -82,7 +84,24 @@ func (l *link) exec(ctx context.Context, c command) (int, error) {
 	} else {
 		_ = ch.CloseWrite()
 	}
-	return l.wait(ctx, exit, streams, &last)
+	return l.wait(ctx, exit, output{streams, whole, c.mark != "", &last})
+}
+
+// watchEnd takes the marks of its end out of c's outputs. What it returns is closed when both have come.
+func (c *command) watchEnd() <-chan struct{} {
+	whole := make(chan struct{})
+	if c.mark == "" {
+		return whole
+	}
+	var left atomic.Int32
+	left.Store(2)
+	met := func(int) {
+		if left.Add(-1) == 0 {
+			close(whole)
+		}
+	}
+	c.out, c.errw = &markWatch{marker: endOf(c.mark), w: c.out, met: met}, &markWatch{marker: endOf(c.mark), w: c.errw, met: met}
+	return whole
 }
 
 func (l *link) start(ctx context.Context, ch ssh.Channel, c command) error {
@@ -134,8 +153,18 @@ func feed(ch ssh.Channel, in io.Reader) {
 	_ = ch.CloseWrite()
 }
 
-// wait returns the exit status once the output has ended too, or has been still for a while.
-func (l *link) wait(ctx context.Context, exit <-chan int, streams <-chan struct{}, last *atomic.Int64) (int, error) {
+// output is what is known of a command's output.
+type output struct {
+	ended  <-chan struct{} // there is no more of it: said by the other side, or the connection is lost
+	whole  <-chan struct{} // the marks of its end are there
+	marked bool            // they will be
+	last   *atomic.Int64   // when some of it came
+}
+
+// wait returns the exit status once all of the output is there. sshd may send the one before the other, and a connection
+// may be lost, or stand still, between the two. The output of a command without marks is all there when it has ended, or
+// when it has been still for a second and the machine still answers: a child in the background may hold it open.
+func (l *link) wait(ctx context.Context, exit <-chan int, o output) (int, error) {
 	var status int
 	var ok bool
 	select {
@@ -146,21 +175,40 @@ func (l *link) wait(ctx context.Context, exit <-chan int, streams <-chan struct{
 	if !ok {
 		return 0, l.vanished(ctx)
 	}
-	const still, most = time.Second, 10 * time.Second // the output of a busy machine may come later than the status
-	last.Store(time.Now().UnixNano())
+	still, most := time.Second, 10*time.Second
+	if o.marked { // without its marks it was killed, or wasn't begun
+		still, most = 10*time.Second, time.Minute
+	}
+	o.last.Store(time.Now().UnixNano())
 	end := time.Now().Add(most)
-	for wait := still; ; wait = still - time.Since(time.Unix(0, last.Load())) {
-		if wait <= 0 || time.Now().After(end) {
-			return status, nil
-		}
+	for wait := still; wait > 0 && time.Now().Before(end); wait = still - time.Since(time.Unix(0, o.last.Load())) {
 		select {
-		case <-streams:
+		case <-o.whole:
 			return status, nil
+		case <-o.ended:
+			return l.unless(ctx, o, status)
 		case <-time.After(wait):
+			if !l.answers(ctx) {
+				return 0, l.end(ctx)
+			}
 		case <-ctx.Done():
 			return 0, context.Cause(ctx)
 		}
 	}
+	return status, nil
+}
+
+// unless returns the status of a command whose output has ended, unless that is the end of a connection.
+func (l *link) unless(ctx context.Context, o output, status int) (int, error) {
+	select {
+	case <-o.whole: // both at once
+		return status, nil
+	default:
+	}
+	if o.marked && !l.answers(ctx) {
+		return 0, l.end(ctx)
+	}
+	return status, nil
 }
 
 // vanished says why a command ended without an exit status.
@@ -175,10 +223,7 @@ func (l *link) vanished(ctx context.Context) error {
 // much later that is known depends on how busy this machine is: so the other side is asked. false: it is lost, or ctx ended.
 func (l *link) answers(ctx context.Context) bool {
 	answer := make(chan error, 1)
-	l.wg.Go(func() {
-		_, _, err := l.client.SendRequest("keepalive@openssh.com", true, nil)
-		answer <- err
-	})
+	l.wg.Go(func() { answer <- l.ask() })
 	select {
 	case err := <-answer:
 		return err == nil

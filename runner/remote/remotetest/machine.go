@@ -128,6 +128,8 @@ type Machine struct {
 	slow       map[string]time.Duration
 	powerOff   bool
 	deaf       bool     // to its power button
+	overtaken  int      // how many more commands' exit statuses come before their output
+	overtakes  func()   // called between the two
 	hardware   Hardware // what is in it
 	shown      Hardware // what was in it when it booted
 	closed     bool

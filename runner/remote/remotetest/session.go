@@ -125,18 +125,41 @@ func (r *session) exec(args []string) {
 	r.pmu.Lock()
 	r.proc = p
 	r.pmu.Unlock()
+	r.login.wg.Go(func() { feed(r.ctx, inW, r.ch) })
+	tell := sync.OnceFunc(func() { r.status(p.Wait(r.ctx)) })
+	if between := r.m.overtaking(); between != nil {
+		tell()
+		between()
+	}
 	var output sync.WaitGroup
 	output.Go(func() { drain(r.ctx, r.ch, out) })
 	output.Go(func() { drain(r.ctx, r.ch.Stderr(), errs) })
-	r.login.wg.Go(func() { feed(r.ctx, inW, r.ch) })
 	select {
 	case <-p.Done():
-		r.status(p.Wait(r.ctx))
+		tell()
 	case <-r.ctx.Done():
 	}
 	output.Wait()
 	r.ch.CloseWrite()
 	r.ch.Close()
+}
+
+// Overtake makes the exit status of each of the next n commands arrive before its output, as OpenSSH's may, and calls between
+// when it has been sent: it may cut the connection, or let time pass. Their output must fit into a pipe.
+func (m *Machine) Overtake(n int, between func()) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.overtaken, m.overtakes = n, between
+}
+
+func (m *Machine) overtaking() func() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.overtaken == 0 {
+		return nil
+	}
+	m.overtaken--
+	return m.overtakes
 }
 
 func (r *session) environment() map[string]string {
