@@ -437,3 +437,22 @@ func TestPatchesOldLists(t *testing.T) {
 		t.Errorf("a reboot is required: %+v", got)
 	}
 }
+
+// TestPackageDatabaseThatCannotBeRead: what a package tool can't say is an error, never "not installed".
+func TestPackageDatabaseThatCannotBeRead(t *testing.T) {
+	for kind, broken := range map[string]string{
+		"apt": "dpkg-query:echo 'dpkg-query: error: cannot read /var/lib/dpkg/status: Input/output error' >&2; exit 2",
+		"dnf": "rpm:echo 'error: cannot open Packages database in /var/lib/rpm' >&2; shift 3; for n; do echo \"package $n is not installed\"; done; exit 1",
+	} {
+		m := newMachine(t, kind, "kubelet 1.36.4-1.1")
+		tool, script, _ := strings.Cut(broken, ":")
+		m.must(os.Remove(m.root + "/bin/" + tool))
+		m.must(os.WriteFile(m.root+"/bin/"+tool, []byte("#!/bin/sh\n"+script+"\n"), 0o755))
+		for _, ask := range []string{"installed kubelet\n", "kernels\n"} {
+			out, err := m.Run(t.Context(), withTool(ask+"echo on\n"))
+			if err == nil || !strings.Contains(err.Error(), tool) || !strings.Contains(err.Error(), "what is installed") {
+				t.Errorf("%s: %s: %q, %v", kind, ask, out, err)
+			}
+		}
+	}
+}

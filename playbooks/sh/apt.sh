@@ -9,10 +9,16 @@ holder() {
 	lock_holder /var/lib/dpkg/lock-frontend /var/lib/dpkg/lock /var/lib/apt/lists/lock /var/cache/apt/archives/lock
 }
 
-# installed NAME...: name, version, architecture, what is wanted of it (install, hold) and its state.
-installed() {
-	dpkg-query -W -f='${Package}\t${Version}\t${Architecture}\t${db:Status-Want}\t${db:Status-Status}\n' "$@" 2>/dev/null || :
+# query FORMAT NAME...: what dpkg knows of packages. 1 says that one isn't there; anything else that dpkg knows nothing.
+query() {
+	format=$1
+	shift
+	dpkg-query -W -f="$format" "$@" 2>/dev/null || [ $? -eq 1 ] ||
+		fail 'dpkg-query fails, so nobody knows what is installed: see what dpkg-query -W says on the machine'
 }
+
+# installed NAME...: name, version, architecture, what is wanted of it (install, hold) and its state.
+installed() { query '${Package}\t${Version}\t${Architecture}\t${db:Status-Want}\t${db:Status-Status}\n' "$@"; }
 
 # candidates NAME...: what the package index knows, and the sources with a minor in their URL.
 candidates() {
@@ -169,13 +175,15 @@ $name
 
 # kernels: the images that are installed, as uname -r says them.
 kernels() {
-	dpkg-query -W -f='${Package}\t${db:Status-Status}\n' 'linux-image-*' 2>/dev/null |
+	images=$(query '${Package}\t${db:Status-Status}\n' 'linux-image-*') || exit
+	printf '%s\n' "$images" |
 		sed -n 's/^linux-image-\(unsigned-\)\{0,1\}\([0-9][^	]*\)	installed$/kernel \2/p' | grep -v -e -dbg || :
 }
 
 # kernel_candidates FLAVOUR: those that the installed metapackages point to, and those of the flavour.
 kernel_candidates() {
-	for meta in $(dpkg-query -W -f='${Package}\t${db:Status-Status}\n' 'linux-image-*' 2>/dev/null | sed -n 's/^\(linux-image-[a-z][^	]*\)	installed$/\1/p' | grep -v -e unsigned -e -dbg); do
+	images=$(query '${Package}\t${db:Status-Status}\n' 'linux-image-*') || exit
+	for meta in $(printf '%s\n' "$images" | sed -n 's/^\(linux-image-[a-z][^	]*\)	installed$/\1/p' | grep -v -e unsigned -e -dbg); do
 		apt-cache depends "$meta" 2>/dev/null | sed -n 's/.*Depends: linux-image-\([0-9].*\)/meta \1/p'
 	done
 	apt-cache pkgnames linux-image- 2>/dev/null | sed -n 's/^linux-image-\([0-9].*\)/available \1/p' | grep -e "-$1\$" || :

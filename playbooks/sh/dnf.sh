@@ -7,8 +7,20 @@ holder() {
 # Locks and excludes are there to keep others from upgrading these packages; fleetup names what it means.
 dnf_free() { dnf -y --disableexcludes=all --disableplugin=versionlock "$@" </dev/null; }
 
+# query FORMAT NAME...: what rpm knows of packages. It says "is not installed" of those that its database can't be read for, too.
+query() {
+	format=$1
+	shift
+	said=$(rpm -q --qf "$format" "$@" 2>&1) || :
+	case "
+$said" in *"
+error: "*) fail "rpm can't say what is installed: $(printf '%s\n' "$said" | grep '^error: ' | head -n 1)" ;; esac
+	printf '%s\n' "$said"
+}
+
 installed() {
-	rpm -q --qf '%{NAME}\t%{EPOCHNUM}:%{VERSION}-%{RELEASE}\t%{ARCH}\n' "$@" | grep '	' | while IFS='	' read -r name version arch; do
+	packages=$(query '%{NAME}\t%{EPOCHNUM}:%{VERSION}-%{RELEASE}\t%{ARCH}\n' "$@") || exit
+	printf '%s\n' "$packages" | grep '	' | while IFS='	' read -r name version arch; do
 		want=install
 		if grep -q -s "^$name-[0-9]" /etc/dnf/plugins/versionlock.list; then want=hold; fi
 		printf '%s\t%s\t%s\t%s\tinstalled\n' "$name" "$version" "$arch" "$want"
@@ -113,7 +125,10 @@ upgrade_only() {
 	set +f
 }
 
-kernels() { rpm -q --qf 'kernel %{VERSION}-%{RELEASE}.%{ARCH}\n' kernel-core 2>/dev/null | grep '^kernel ' || :; }
+kernels() {
+	packages=$(query 'kernel %{VERSION}-%{RELEASE}.%{ARCH}\n' kernel-core) || exit
+	printf '%s\n' "$packages" | grep '^kernel ' || :
+}
 
 # kernel_candidates: the repositories' kernels; "unlisted WHY" where dnf can't tell, which doesn't mean that there is none.
 kernel_candidates() {
