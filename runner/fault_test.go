@@ -96,7 +96,7 @@ func TestFault06WhatFailsAfterTheLossIsNoFailure(t *testing.T) {
 					}
 				}
 				end, err := r.Go(t.Context())
-				if end.Exit != 4 || !errors.Is(err, errLeaseLost) {
+				if end.Exit != 4 || !errors.Is(err, errLeaseLost) || !c.lost && !strings.Contains(end.Why, "the machine has seen 2") {
 					t.Errorf("end %+v, %v", end, err)
 				}
 				n := w.see("n1")

@@ -70,6 +70,7 @@ func (r *Runner) live(ctx context.Context, o Order) error {
 	}
 	err := l.phases(ctx)
 	var broken *journalError
+	lost := r.superseded(err)
 	switch {
 	case errors.As(err, &broken), errors.Is(err, errHandOver):
 		return err
@@ -77,8 +78,8 @@ func (r *Runner) live(ctx context.Context, o Order) error {
 		return nil
 	case ctx.Err() != nil || errors.Is(err, errParked):
 		return errParked
-	case err != nil && l.r.superseded(err):
-		return errLeaseLost
+	case err != nil && lost != nil:
+		return lost
 	case err != nil && (holds[o.Name] || l.onHold):
 		return l.keep(ctx, err)
 	case err != nil:

@@ -17,6 +17,7 @@ package runner
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -99,18 +100,18 @@ type journalError struct{ err error }
 func (e *journalError) Error() string { return "journal: " + e.err.Error() }
 func (e *journalError) Unwrap() error { return e.err }
 
-// superseded reports whether another run has the lease now, by the lease or by what a machine answered. What went wrong since
-// then is nothing that this process may call a failure: its order is another's.
-func (r *Runner) superseded(err error) bool {
+// superseded returns errLeaseLost, with a machine's own words where it was one that refused, when another run has the lease
+// now, and nil else. What went wrong since then is nothing that this process may call a failure: its order is another's.
+func (r *Runner) superseded(err error) error {
 	var fenced interface{ Fenced() bool }
 	if errors.As(err, &fenced) && fenced.Fenced() {
-		return true
+		return fmt.Errorf("%w: %w", errLeaseLost, err)
 	}
 	select {
 	case <-r.Lost:
-		return true
+		return errLeaseLost
 	default:
-		return false
+		return nil
 	}
 }
 
