@@ -48,7 +48,7 @@ func trimPod(p *corev1.Pod) {
 		TerminationGracePeriodSeconds: s.TerminationGracePeriodSeconds, PriorityClassName: s.PriorityClassName, ActiveDeadlineSeconds: s.ActiveDeadlineSeconds,
 		// Where it could run instead:
 		NodeSelector: s.NodeSelector, Affinity: s.Affinity, TopologySpreadConstraints: s.TopologySpreadConstraints, Resources: s.Resources,
-		Priority: s.Priority, PreemptionPolicy: s.PreemptionPolicy,
+		Priority: s.Priority, PreemptionPolicy: s.PreemptionPolicy, SchedulingGates: s.SchedulingGates,
 	}
 	t := &p.Status
 	p.Status = corev1.PodStatus{Phase: t.Phase, Reason: t.Reason, Message: t.Message, Conditions: t.Conditions, StartTime: t.StartTime, QOSClass: t.QOSClass,

@@ -107,6 +107,7 @@ func TestTrimPodKeepsWhatIsRead(t *testing.T) {
 	p.Spec.NodeName = "n1"
 	p.Spec.Containers = []corev1.Container{{Name: "c", Image: "i", Env: []corev1.EnvVar{{Name: "SECRET", Value: "x"}}, Command: []string{"sh"}}}
 	p.Spec.Volumes = append(p.Spec.Volumes, corev1.Volume{Name: "s", VolumeSource: corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{SecretName: "x"}}})
+	p.Spec.SchedulingGates = []corev1.PodSchedulingGate{{Name: "example.com/wait"}}
 	p.ManagedFields = []metav1.ManagedFieldsEntry{{Manager: "m"}}
 	p.Annotations = map[string]string{"big": strings.Repeat("x", 1000)}
 	for range 2 { // it happens twice where a list is streamed
@@ -115,7 +116,7 @@ func TestTrimPodKeepsWhatIsRead(t *testing.T) {
 	if p.Annotations != nil || p.ManagedFields != nil || p.Spec.Containers[0].Env != nil || len(p.Spec.Volumes) != 1 {
 		t.Errorf("kept too much: %+v", p)
 	}
-	if !podReady(p) || !hasEmptyDir(p) || p.Spec.NodeName != "n1" || ownerOf(p) != "ReplicaSet owner" || p.Spec.Containers[0].Image != "i" {
+	if !podReady(p) || !hasEmptyDir(p) || p.Spec.NodeName != "n1" || ownerOf(p) != "ReplicaSet owner" || p.Spec.Containers[0].Image != "i" || len(p.Spec.SchedulingGates) != 1 {
 		t.Errorf("lost something: %+v", p)
 	}
 }

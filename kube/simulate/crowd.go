@@ -3,6 +3,7 @@ package simulate
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/component-helpers/scheduling/corev1/nodeaffinity"
@@ -24,7 +25,7 @@ type wishes struct {
 type term struct {
 	key   string
 	crowd *crowd
-	self  bool // it is about the pod whose it is, too
+	self  bool // the pod whose wishes these are is one of them
 }
 
 // crowd is pods that a rule is about, counted by the node that they are on as they come and go: so nobody need look
@@ -173,7 +174,9 @@ func (s *state) avoiding(p *pod) (all []term) {
 	}
 	for _, a := range s.shared.apart {
 		if a.matches(p) {
-			all = append(all, a.term)
+			t := a.term
+			t.self = slices.Contains(p.crowds, t.crowd)
+			all = append(all, t)
 		}
 	}
 	return all

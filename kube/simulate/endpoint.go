@@ -2,7 +2,11 @@ package simulate
 
 import (
 	"fmt"
+	"slices"
 	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
 )
 
 // lastEndpoint follows drain.last_endpoint, as the drain itself does (kube, howItLeaves): why the pod has to stay for the
@@ -69,12 +73,7 @@ func (s *state) endpoints(v *service, p *pod) (others int, homeless *pod) {
 func (s *state) replaceFirst(d *drain, p *pod, now time.Duration) (why string) {
 	from := p.on
 	if why = s.refused(p); why == "" {
-		p.on = nil // it still takes room
-		p.counted(from, -1)
-		if why = s.home(d.result, p, now); why != "" {
-			p.on = from
-		}
-		p.counted(from, 1)
+		why = s.home(d.result, p, now) // the old one still takes room, and keeps away whom its rules are about
 	}
 	if why != "" {
 		return fmt.Sprintf("the last endpoint of its Service, %s, has to be made anew before it goes, and has nowhere to go: %s", p.name, why)
@@ -87,6 +86,13 @@ func (s *state) replaceFirst(d *drain, p *pod, now time.Duration) (why string) {
 	p.moved, p.anew, from.left[p.owner] = true, true, true
 	p.landed()
 	return ""
+}
+
+// perTemplate says that the pod's rules are about pods of its own template alone, of which a new one is made.
+func perTemplate(p *pod) bool {
+	hash := appsv1.DefaultDeploymentUniqueLabelKey
+	return slices.ContainsFunc(antiTerms(p.Pod), func(t corev1.PodAffinityTerm) bool { return slices.Contains(t.MatchLabelKeys, hash) }) ||
+		slices.ContainsFunc(p.Spec.TopologySpreadConstraints, func(c corev1.TopologySpreadConstraint) bool { return slices.Contains(c.MatchLabelKeys, hash) })
 }
 
 // giveUp stops waiting for pods that find no place, where a drain is patient enough for that.

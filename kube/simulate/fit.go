@@ -93,12 +93,16 @@ type asking struct {
 	*wishes
 	spread []spread
 	rules  togetherness
+	old    *node // of the pod that it comes in place of, where that one is still there and rules are about pods of one template alone
 }
 
 func (s *state) asking(p *pod) *asking {
 	a := &asking{s: s, p: p, wishes: s.wishesOf(p)}
+	if p.on != nil && perTemplate(p) {
+		a.old = p.on
+	}
 	for _, c := range a.spreads {
-		a.spread = append(a.spread, c.count(s.nodes, p))
+		a.spread = append(a.spread, a.count(c))
 	}
 	a.rules = a.together()
 	return a

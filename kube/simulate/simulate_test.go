@@ -161,6 +161,17 @@ func (c *cluster) rules(change func(*simulate.Rules)) *cluster {
 	return c
 }
 
+// perTemplate has its rules look only at pods of the same ReplicaSet.
+func perTemplate(p *corev1.Pod) {
+	p.Labels["pod-template-hash"] = "abc"
+	p.Spec.Affinity.PodAntiAffinity.RequiredDuringSchedulingIgnoredDuringExecution[0].MatchLabelKeys = []string{"pod-template-hash"}
+	p.Spec.Affinity.PodAntiAffinity.RequiredDuringSchedulingIgnoredDuringExecution[0].LabelSelector = &metav1.LabelSelector{MatchLabels: map[string]string{"app": p.Labels["app"]}}
+}
+
+func gated(p *corev1.Pod) {
+	p.Spec.SchedulingGates = []corev1.PodSchedulingGate{{Name: "example.com/wait"}}
+}
+
 func notReady(p *corev1.Pod) { p.Status.Conditions[0].Status = corev1.ConditionFalse }
 
 func bare(p *corev1.Pod) { p.OwnerReferences = nil }
@@ -296,6 +307,13 @@ func TestRun(t *testing.T) {
 		{"and isn't where it has nowhere to go", nodes(2).pods("web", "1500m", "n1").pods("other", "1", "n2").service("web").
 			rules(func(r *simulate.Rules) { r.Last = "surge" }), oneByOne("n1"),
 			"n1: blocked: the last endpoint of its Service, shop/web-1, has to be made anew before it goes, and has nowhere to go: 0/2 nodes are available: 1 Insufficient cpu, 1 node(s) were unschedulable"},
+		{"nor where the old one keeps it away", nodes(3).pods("web", "500m", "n1", apart(corev1.LabelTopologyZone)).pods("other", "2", "n2").service("web").
+			rules(func(r *simulate.Rules) { r.Last = "surge" }), oneByOne("n1"),
+			"n1: blocked: the last endpoint of its Service, shop/web-1, has to be made anew before it goes, and has nowhere to go: 0/3 nodes are available: 1 Insufficient cpu, 1 node(s) didn't match pod anti-affinity rules, 1 node(s) were unschedulable"},
+		{"which those of an older template don't, where it says so", nodes(3).pods("web", "500m", "n1", apart(corev1.LabelTopologyZone), perTemplate).pods("other", "2", "n2").service("web").
+			rules(func(r *simulate.Rules) { r.Last = "surge" }), oneByOne("n1"), "n1: 1 moves"},
+		{"a pod with a scheduling gate takes no room", nodes(2).pods("web", "1500m", "n1").pods("gated", "1500m", "-", gated), oneByOne("n1", "n2"),
+			"n1: 1 moves\nn2: 1 moves"},
 		{"the last endpoint that can't", nodes(2).pods("db", "100m", "n1").service("db").
 			rules(func(r *simulate.Rules) {
 				r.Last, r.Rigid = "surge", "StatefulSet shop/db ends a pod before it makes it anew"

@@ -61,14 +61,17 @@ type spread struct {
 
 // count counts the pods of a constraint in each domain. A closed node's domain is one of them unless the constraint honours
 // taints.
-func (c *spreading) count(nodes []*node, p *pod) spread {
+func (a *asking) count(c *spreading) spread {
 	out := spread{key: c.key, skew: c.skew, has: map[string]int{}, least: math.MaxInt}
 	if c.self {
 		out.self = 1
 	}
-	for _, n := range nodes {
-		if domain, there := n.Labels[c.key]; there && c.eligible(p, n) {
+	for _, n := range a.s.nodes {
+		if domain, there := n.Labels[c.key]; there && c.eligible(a.p, n) {
 			out.has[domain] += c.matching.on[n]
+			if n == a.old {
+				out.has[domain] -= out.self
+			}
 		}
 	}
 	for _, n := range out.has {
@@ -119,11 +122,11 @@ type domains struct {
 func (a *asking) together() (t togetherness) {
 	t.with = a.beside()
 	for _, term := range a.not {
-		t.not = append(t.not, term.domains(true))
+		t.not = append(t.not, a.domains(term, true))
 	}
 	for _, term := range a.avoiding {
 		if len(term.crowd.on) > 0 {
-			t.not = append(t.not, term.domains(false))
+			t.not = append(t.not, a.domains(term, false))
 		}
 	}
 	return t
@@ -135,7 +138,7 @@ func (a *asking) beside() (all []domains) {
 	for _, term := range a.with {
 		some = some || len(term.crowd.on) > 0
 		self = self && term.self
-		all = append(all, term.domains(true))
+		all = append(all, a.domains(term, true))
 	}
 	if !some && self {
 		return nil
@@ -144,9 +147,12 @@ func (a *asking) beside() (all []domains) {
 }
 
 // domains are those in which a term has a pod; ours: it is of the pod's own rules.
-func (t term) domains(ours bool) domains {
+func (a *asking) domains(t term, ours bool) domains {
 	d := domains{key: t.key, values: map[string]bool{}, ours: ours}
-	for n := range t.crowd.on {
+	for n, pods := range t.crowd.on {
+		if n == a.old && t.self && pods == 1 {
+			continue
+		}
 		if value, there := n.Labels[t.key]; there {
 			d.values[value] = true
 		}

@@ -255,7 +255,7 @@ func (s *state) add(p *pod) {
 	if s.adrift[p] = true; s.byName[p.Spec.NodeName] != nil {
 		s.put(p, s.byName[p.Spec.NodeName])
 	} else {
-		p.gone = p.Spec.NodeName != "" // with its node
+		p.gone = p.Spec.NodeName != "" || len(p.Spec.SchedulingGates) > 0 // with its node; or nobody looks for one
 	}
 }
 
