@@ -12,6 +12,8 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/resource"
 	"sigs.k8s.io/yaml"
+
+	"github.com/fleetup/fleetup/playbooks/kubeletconfig"
 )
 
 var _ = register("kubelet_config", stepType{
@@ -45,12 +47,6 @@ const (
 
 // oldestDropins is the first version whose --config-dir needs no alpha switch.
 const oldestDropins = "1.30.0"
-
-// hardDefaults are the kubelet's own, which it has where its main file sets none at all, and forgets as soon as one is set
-// there (loadConfigFile of cmd/kubelet/app/server.go; defaults_linux.go).
-var hardDefaults = map[string]string{
-	"memory.available": "100Mi", "nodefs.available": "10%", "nodefs.inodesFree": "5%", "imagefs.available": "15%", "imagefs.inodesFree": "5%",
-}
 
 var (
 	resourceNames = []string{"cpu", "memory", "ephemeral-storage", "pid"}
@@ -164,25 +160,19 @@ type kubeletFacts struct {
 	env     string // what stands in that file; "" also where there is none
 	dir     string // the --config-dir that it has; "" none
 	flags   []string
-	sets    bool  // its unit sets KUBELET_EXTRA_ARGS itself, which the file would replace
-	memory  int64 // bytes; 0: not known
-	cores   int64 // 0: not known
+	sets    bool   // its unit sets KUBELET_EXTRA_ARGS itself, which the file would replace
+	memory  int64  // bytes; 0: not known
+	cores   int64  // 0: not known
+	config  string // where its main file is
+	main    string // what that says
 	dropin  string
-	files   []string // the texts of all files that it reads but the drop-in, the main one first, the others by name
+	others  [][]byte // the texts of all other drop-ins that it reads, in their order
 }
-
-// mainFile is the kubelet's, as kubeadm has it.
-const mainFile = "/var/lib/kubelet/config.yaml"
-
-// outranking are the flags that count whatever a file says.
-var outranking = regexp.MustCompile(`--(kube-reserved|system-reserved|eviction-hard|eviction-soft|eviction-soft-grace-period|max-pods)\b`)
-
-var configDir = regexp.MustCompile(`--config-dir[= ]"?([^\s"']+)`)
 
 func parseKubeletFacts(output string) kubeletFacts {
 	var f kubeletFacts
 	files := map[string]string{}
-	starts := ""
+	starts, environment := "", ""
 	for line := range strings.Lines(output) {
 		key, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
 		switch key {
@@ -194,6 +184,8 @@ func parseKubeletFacts(output string) kubeletFacts {
 			}
 		case "starts":
 			starts += value + "\n"
+		case "environment":
+			environment += value + "\n"
 		case "default", "sysconfig", "kubeadm":
 			files[key] += value + "\n"
 		case "sets":
@@ -205,20 +197,19 @@ func parseKubeletFacts(output string) kubeletFacts {
 			f.memory = kib << 10
 		case "has":
 			f.dropin += value + "\n"
+		case "main":
+			f.main += value + "\n"
 		case "file":
-			f.files = append(f.files, "")
+			f.others = append(f.others, nil)
 		case "conf":
-			if n := len(f.files); n > 0 {
-				f.files[n-1] += value + "\n"
+			if n := len(f.others); n > 0 {
+				f.others[n-1] = append(f.others[n-1], value+"\n"...)
 			}
 		}
 	}
 	f.takes, f.env = strings.Contains(starts, "KUBELET_EXTRA_ARGS"), files[path.Base(path.Dir(f.reads))]
-	all := starts + files["kubeadm"] + f.env
-	if m := configDir.FindStringSubmatch(all); m != nil {
-		f.dir = m[1]
-	}
-	f.flags = outranking.FindAllString(all, -1)
+	all := environment + starts + files["kubeadm"] + f.env
+	f.dir, f.config, f.flags = kubeletconfig.Dir(all), kubeletconfig.Main(all), kubeletconfig.Outranking(all)
 	return f
 }
 
@@ -228,15 +219,15 @@ func (s *kubeletConfig) look(ctx context.Context, h Host) (kubeletFacts, error) 
 		return kubeletFacts{}, err
 	}
 	f := parseKubeletFacts(out)
-	script := "show_file " + words(f.path()) + "\nshow_files " + words(f.path(), mainFile)
+	script := "show_file " + words(f.path()) + "\nshow_main " + words(f.config)
 	if f.dir != "" {
-		script += " " + words(path.Dir(f.path())) + "/*.conf"
+		script += "\nshow_dropins " + words(f.path(), path.Dir(f.path()))
 	}
 	if out, err = h.Run(ctx, lib(kubeletShell)+script+"\n"); err != nil {
 		return f, err
 	}
 	more := parseKubeletFacts(out)
-	f.dropin, f.files = more.dropin, more.files
+	f.main, f.dropin, f.others = more.main, more.dropin, more.others
 	return f, nil
 }
 

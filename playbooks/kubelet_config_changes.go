@@ -6,48 +6,37 @@ import (
 	"slices"
 	"strings"
 
-	"sigs.k8s.io/yaml"
+	"github.com/fleetup/fleetup/playbooks/kubeletconfig"
 )
 
-// has is what the kubelet's files set of a field that has entries: a later file's entries count, as the kubelet merges them
-// (mergeKubeletConfigurations of cmd/kubelet/app/server.go, a JSON merge patch). own are the drop-in's too.
-func (f kubeletFacts) has(field string, own bool) map[string]string {
-	texts := slices.Clone(f.files)
-	if len(texts) == 0 {
-		texts = []string{""} // there is no main file
-	}
+// configuration is what the kubelet starts with, by its files; own says whether the drop-in is one of them. What can't be read
+// counts as nothing: the kubelet doesn't start with it.
+func (f kubeletFacts) configuration(own bool) map[string]any {
+	dropins := slices.Clone(f.others)
 	if own {
-		texts = append(texts, f.dropin)
+		dropins = append(dropins, []byte(f.dropin))
 	}
+	all, _ := kubeletconfig.Merge([]byte(f.main), dropins...)
+	return all
+}
+
+// has are a field's entries.
+func (f kubeletFacts) has(field string, own bool) map[string]string {
 	all := map[string]string{}
-	for i, text := range texts {
-		var file map[string]any
-		_ = yaml.Unmarshal([]byte(text), &file) // what isn't to be read the kubelet doesn't start with
-		entries, set := file[field].(map[string]any)
-		for name, value := range entries {
-			all[name] = fmt.Sprint(value)
-		}
-		if field == "evictionHard" && i == 0 && (!set || file["mergeDefaultEvictionSettings"] == true) {
-			for signal, threshold := range hardDefaults {
-				if _, named := entries[signal]; !named {
-					all[signal] = threshold
-				}
-			}
-		}
+	entries, _ := f.configuration(own)[field].(map[string]any)
+	for name, value := range entries {
+		all[name] = fmt.Sprint(value)
 	}
 	return all
 }
 
-// value is a field that has none, as the last file sets it; "" where none does.
-func (f kubeletFacts) value(field string) (value string) {
-	for _, text := range append(slices.Clone(f.files), f.dropin) {
-		var file map[string]any
-		_ = yaml.Unmarshal([]byte(text), &file)
-		if v, set := file[field]; set {
-			value = fmt.Sprint(v)
-		}
+// value is that of a field that has none; "" where it isn't set, or can't be read.
+func (f kubeletFacts) value(field string) string {
+	value, set := f.configuration(true)[field]
+	if !set {
+		return ""
 	}
-	return value
+	return fmt.Sprint(value)
 }
 
 // merged is what a field has once the step is applied.

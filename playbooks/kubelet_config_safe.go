@@ -9,6 +9,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/util/version"
+	"sigs.k8s.io/yaml"
 )
 
 // What the step looks at before it touches a kubelet: whether its configuration would count, and leave pods enough.
@@ -32,6 +33,9 @@ func (s *kubeletConfig) problems(f kubeletFacts) (problems []string) {
 		problems = append(problems, strings.Join(slices.Compact(f.flags), " and ")+" on the kubelet's command line outranks every file: take it out of "+
 			"KUBELET_EXTRA_ARGS or KUBELET_KUBEADM_ARGS first")
 	}
+	if f.dir == "" && enforcesNothing(f.main) {
+		problems = append(problems, "enforceNodeAllocatable is [] in "+f.config+", which the kubelet takes for [pods] as soon as there are drop-ins: write [none] there first, which means the same")
+	}
 	if kept := s.keptMemory(f); f.memory > 0 && kept*2 > f.memory {
 		problems = append(problems, fmt.Sprintf("%d MiB would be kept from pods, and the machine has %d MiB", kept>>20, f.memory>>20))
 	}
@@ -39,6 +43,15 @@ func (s *kubeletConfig) problems(f kubeletFacts) (problems []string) {
 		problems = append(problems, fmt.Sprintf("%dm of CPU would be kept from pods, and the machine has %d cores", kept, f.cores))
 	}
 	return problems
+}
+
+// enforcesNothing reports whether a main file has an empty list for what is enforced. The kubelet's merge of drop-ins drops empty
+// lists (mergeKubeletConfigurations), and of these this one alone has another default.
+func enforcesNothing(main string) bool {
+	var file struct {
+		Enforce []string `json:"enforceNodeAllocatable"`
+	}
+	return yaml.Unmarshal([]byte(main), &file) == nil && file.Enforce != nil && len(file.Enforce) == 0
 }
 
 // keptMemory is how much of a machine's memory pods wouldn't get before some are evicted, in bytes.

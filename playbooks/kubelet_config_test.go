@@ -1,10 +1,17 @@
 package playbooks
 
 import (
+	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
+	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/rogpeppe/go-internal/txtar"
 )
 
 // reservingMachine is a machine whose kubelet runs from kubeadm's unit.
@@ -38,7 +45,7 @@ func TestKubeletConfig(t *testing.T) {
 		status := check(t, s, m)
 		if wanted := []string{"kubeReserved: cpu=100m,memory=1465Mi",
 			"evictionHard: memory.available=100Mi → 500Mi (as it is: imagefs.available=15%,imagefs.inodesFree=5%,nodefs.available=10%,nodefs.inodesFree=5%)",
-			"evictionSoft: memory.available=1Gi", "evictionSoftGracePeriod: memory.available=1m30s", "maxPods: 200"}; !slices.Equal(status.Changes, wanted) || len(status.Problems) > 0 {
+			"evictionSoft: memory.available=1Gi", "evictionSoftGracePeriod: memory.available=1m30s", "maxPods: 110 → 200"}; !slices.Equal(status.Changes, wanted) || len(status.Problems) > 0 {
 			t.Errorf("%q: %q, problems %q", before, status.Changes, status.Problems)
 		}
 		record := keep(t, s, m)
@@ -95,6 +102,64 @@ func TestKubeletConfigKeepsWhatIsThere(t *testing.T) {
 	}
 }
 
+// TestKubeletConfigOfRealKubelets: what the step takes for a node's present configuration is what a real kubelet said it was.
+func TestKubeletConfigOfRealKubelets(t *testing.T) {
+	t.Parallel()
+	cases, _ := filepath.Glob("../testdata/kubelet/*.txtar")
+	if len(cases) == 0 {
+		t.Fatal("no answers in testdata/kubelet")
+	}
+	s := bind(t, "", "kubelet-config", map[string]any{"max_pods": int64(200)}, Target{})[0].(*kubeletConfig)
+	for _, file := range cases {
+		name := strings.TrimSuffix(filepath.Base(file), ".txtar")
+		archive, err := txtar.ParseFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := reservingMachine(t, "1.37.2-1.1")
+		var answer struct {
+			Config map[string]any `json:"kubeletconfig"`
+		}
+		for _, f := range archive.Files {
+			text := strings.NewReplacer("=/etc/", "="+m.root+"/etc/", " /etc/", " "+m.root+"/etc/").Replace(string(f.Data))
+			switch {
+			case f.Name == "configz.json":
+				if err := json.Unmarshal(f.Data, &answer); err != nil {
+					t.Fatal(err)
+				}
+			case path.Base(path.Dir(f.Name)) == "kubelet.service.d":
+				m.write("state/unit/kubelet.file", m.read("state/unit/kubelet.file")+text)
+			case strings.HasSuffix(f.Name, ".yaml"):
+				m.write(f.Name, string(f.Data))
+			default:
+				m.write(f.Name, text)
+			}
+		}
+		facts, err := s.look(context.Background(), m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if slices.Contains([]string{"flags", "flags-underscores", "unit-flags"}, name) {
+			if len(facts.flags) == 0 {
+				t.Errorf("%s: no flag is seen", name)
+			}
+			continue
+		}
+		if len(facts.flags) > 0 {
+			t.Errorf("%s: %q were seen", name, facts.flags)
+		}
+		for _, field := range []string{"kubeReserved", "systemReserved", "evictionHard", "evictionSoft", "evictionSoftGracePeriod"} {
+			want, _ := answer.Config[field].(map[string]any)
+			if has := facts.has(field, true); fmt.Sprint(has) != fmt.Sprint(want) && len(has)+len(want) > 0 {
+				t.Errorf("%s: %s: %v, and the kubelet has %v", name, field, has, want)
+			}
+		}
+		if has := facts.value("maxPods"); has != fmt.Sprint(answer.Config["maxPods"]) {
+			t.Errorf("%s: maxPods: %s, and the kubelet has %v", name, has, answer.Config["maxPods"])
+		}
+	}
+}
+
 // TestKubeletConfigKeepsAFolder: a kubelet that has a folder for drop-ins already keeps it.
 func TestKubeletConfigKeepsAFolder(t *testing.T) {
 	m := reservingMachine(t, "1.37.2-1.1")
@@ -103,6 +168,12 @@ func TestKubeletConfigKeepsAFolder(t *testing.T) {
 	apply(t, s, m)
 	if !m.exists("etc/kubelet.d/90-fleetup.conf") || m.exists("etc/default/kubelet") {
 		t.Error("another folder than the kubelet's own")
+	}
+	m = reservingMachine(t, "1.37.2-1.1")
+	m.write("state/unit/kubelet.file", m.read("state/unit/kubelet.file")+"[Service]\nEnvironment=\"KUBELET_CONFIG_ARGS=--config=/var/lib/kubelet/config.yaml --config-dir="+m.root+"/etc/kubelet.d\"\n")
+	apply(t, s, m)
+	if !m.exists("etc/kubelet.d/90-fleetup.conf") || m.exists("etc/default/kubelet") {
+		t.Error("another folder than the one in an Environment= of the kubelet's unit, whose files would no longer be read")
 	}
 }
 
@@ -119,6 +190,9 @@ func TestKubeletConfigProblems(t *testing.T) {
 		},
 		"KUBELET_EXTRA_ARGS in /etc/default/kubelet has quotes or a \\ within": func(m *machine) {
 			m.write("etc/default/kubelet", "KUBELET_EXTRA_ARGS=--v=4 \\\n --x=y\n")
+		},
+		"enforceNodeAllocatable is [] in /var/lib/kubelet/config.yaml": func(m *machine) {
+			m.write("var/lib/kubelet/config.yaml", "kind: KubeletConfiguration\nenforceNodeAllocatable: []\n")
 		},
 		"1124 MiB would be kept from pods, and the machine has 2048 MiB": func(m *machine) { m.write("proc/meminfo", "MemTotal: 2097152 kB\n") },
 	} {

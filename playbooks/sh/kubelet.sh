@@ -8,9 +8,9 @@ env_file() {
 kubelet_facts() {
 	echo "version $(kubelet --version 2>/dev/null)"
 	{
-		systemctl cat kubelet.service # which says nothing while it is masked, as it is amidst a run
-		for dir in /etc /usr/lib /lib; do cat "$dir/systemd/system/kubelet.service" "$dir"/systemd/system/kubelet.service.d/*.conf; done
-	} 2>/dev/null | sed -n -e 's/^EnvironmentFile=-*/reads /p' -e 's/^ExecStart=..*/starts &/p' -e 's/^Environment=.*KUBELET_EXTRA_ARGS=..*/sets &/p'
+		for dir in /lib /usr/lib /etc; do cat "$dir/systemd/system/kubelet.service" "$dir"/systemd/system/kubelet.service.d/*.conf; done
+		systemctl cat kubelet.service # in the order that counts; but it says nothing while it is masked, as it is amidst a run
+	} 2>/dev/null | sed -n -e 's/^EnvironmentFile=-*/reads /p' -e 's/^ExecStart=..*/starts &/p' -e 's/^Environment=.*KUBELET_EXTRA_ARGS=..*/sets &/p' -e 's/^Environment=/environment /p'
 	env_file default /etc/default/kubelet
 	env_file sysconfig /etc/sysconfig/kubelet
 	env_file kubeadm /var/lib/kubelet/kubeadm-flags.env
@@ -21,12 +21,17 @@ kubelet_facts() {
 # show_file PATH: each of its lines behind "has".
 show_file() { [ ! -f "$1" ] || sed 's/^/has /' "$1"; }
 
-# show_files OWN PATH...: of each but OWN a line "file PATH", and its lines behind "conf".
-show_files() {
-	own=$1
-	shift
-	for f; do
-		[ "$f" != "$own" ] && [ -f "$f" ] || continue
+# show_main PATH: each of its lines behind "main"; the last may lack its end.
+show_main() {
+	[ ! -f "$1" ] || sed 's/^/main /' "$1"
+	echo
+}
+
+# show_dropins OWN FOLDER: of each drop-in but OWN a line "file PATH", and its lines behind "conf". The kubelet walks the folder, name by
+# name: of a-b.conf and a/x.conf the latter comes first.
+show_dropins() {
+	find "$2" -name '*.conf' ! -type d 2>/dev/null | tr / '\t' | LC_ALL=C sort | tr '\t' / | while IFS= read -r f; do
+		[ "$f" != "$1" ] && [ -f "$f" ] || continue
 		echo "file $f"
 		sed 's/^/conf /' "$f"
 		echo

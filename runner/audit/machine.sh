@@ -53,7 +53,8 @@ if [ -r "${main:=/var/lib/kubelet/config.yaml}" ]; then
 	cat "$main"
 fi
 # The kubelet walks the folder, name by name: of a-b.conf and a/x.conf the latter comes first.
-[ -z "$dir" ] || find "$dir" -name '*.conf' ! -type d | tr / '\001' | sort | tr '\001' / | while IFS= read -r f; do
+[ -z "$dir" ] || find "$dir" -name '*.conf' ! -type d 2>/dev/null | tr / '\t' | sort | tr '\t' / | while IFS= read -r f; do
+	[ -r "$f" ] || continue
 	part dropin "$f"
 	cat "$f"
 done
