@@ -20,7 +20,11 @@ func TestKubeletConfig(t *testing.T) {
 	t.Parallel()
 	l := lab.Start(t, lab.Options{Kubelets: 2})
 	k1, k2 := l.Machines[0], l.Machines[1]
-	before := configz(t, l, k1)
+	k2.Must(`mkdir -p /etc/systemd/system/kubelet.service.d /etc/kubelet.d
+printf '[Service]\nEnvironment="KUBELET_CONFIG_ARGS=--config=/var/lib/kubelet/config.yaml --config-dir=/etc/kubelet.d"\n' >/etc/systemd/system/kubelet.service.d/30-site.conf
+printf 'apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\ncontainerLogMaxFiles: 7\n' >/etc/kubelet.d/10-site.conf
+systemctl daemon-reload; systemctl restart kubelet`)
+	before, beside := configz(t, l, k1), configz(t, l, k2)
 
 	found, lines := kubeletFindings(t, l, l.WriteInventory(l.Hosts("ops")))
 	if want := []string{"eviction-soft k1", "eviction-soft k2", "kube-reserved k1", "kube-reserved k2", "system-reserved k1", "system-reserved k2"}; !slices.Equal(found, want) {
@@ -37,7 +41,11 @@ func TestKubeletConfig(t *testing.T) {
 	if stdout, stderr, exit = l.Fleetup("run", "--yes", mended); exit != 0 || !strings.Contains(stdout, "nothing to do") {
 		t.Errorf("run again: exit %d\n%s%s", exit, stdout, stderr)
 	}
-	set, err := audit.ParseConfigz(configz(t, l, k2))
+	answer := configz(t, l, k2)
+	if !bytes.Contains(answer, []byte(`"containerLogMaxFiles":7`)) {
+		t.Errorf("what the site's own drop-in set is no longer so:\n%s", answer)
+	}
+	set, err := audit.ParseConfigz(answer)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,8 +58,10 @@ func TestKubeletConfig(t *testing.T) {
 	if stdout, stderr, exit = l.Fleetup("rollback", "--yes", mended); exit != 0 {
 		t.Fatalf("rollback: exit %d\n%s%s", exit, stdout, stderr)
 	}
-	if after := configz(t, l, k1); !bytes.Equal(before, after) {
-		t.Errorf("rolled back, and the kubelet answers\n%s\nrather than\n%s", after, before)
+	for m, before := range map[*lab.Machine][]byte{k1: before, k2: beside} {
+		if after := configz(t, l, m); !bytes.Equal(before, after) {
+			t.Errorf("rolled back, and %s answers\n%s\nrather than\n%s", m.Name, after, before)
+		}
 	}
 
 	// Whatever starts this kubelet adds a flag of its own, which nothing but the kubelet tells.
