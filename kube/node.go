@@ -131,6 +131,9 @@ func flatMap(text string) map[string]string {
 	return m
 }
 
+// StateOf is what the claim of a node recorded; nil where there is none.
+func StateOf(n *corev1.Node) map[string]string { return flatMap(n.Annotations[AnnotationState]) }
+
 func flatText(m map[string]string) string {
 	text, err := json.Marshal(m) // keys come sorted: the same map is the same text
 	if err != nil {

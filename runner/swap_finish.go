@@ -144,7 +144,7 @@ type unlikeError struct{ what []string }
 func (e *unlikeError) list() string { return "not as expected:\n" + strings.Join(e.what, "\n") }
 
 func (e *unlikeError) Error() string {
-	return e.list() + "\nmend it, or say with --expect what is right (`fleetup swap finish --help`)"
+	return e.list() + "\nmend it, or say with --expect what is right (`fleetup swap finish --help`); `fleetup swap cancel INVENTORY NODE` gives it back as it is"
 }
 
 // look only tells what is different: whoever cancels the work wants the machine back as it is.

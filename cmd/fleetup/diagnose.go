@@ -12,6 +12,7 @@ import (
 
 	"github.com/fleetup/fleetup/inventory"
 	"github.com/fleetup/fleetup/kube"
+	"github.com/fleetup/fleetup/runner"
 	"github.com/fleetup/fleetup/runner/diagnose"
 	"github.com/fleetup/fleetup/runner/finding"
 	"github.com/fleetup/fleetup/runner/remote"
@@ -25,6 +26,8 @@ type diagnosed struct {
 	Day      *diagnose.Day     `json:"day,omitempty"`   // by Prometheus, where the inventory names one
 	Usage    *kube.Usage       `json:"usage,omitempty"` // by metrics-server, where there is one
 	Error    string            `json:"error,omitempty"`
+
+	holder *diagnose.Holder // who holds the node; nil: nobody, or that isn't known
 }
 
 // loadSome reads the inventory and selects from it the nodes that are named; none: all that --limit leaves.
@@ -89,8 +92,8 @@ func (a *app) lookAll(ctx context.Context, n *remote.Net, f *inventory.Fleet, ho
 	a.lookAtPods(ctx, n, hosts, all, listened.heard.Pods, o)
 	held := holders(listened.heard.Nodes)
 	for i := range all {
-		if h, ok := held[all[i].Node]; ok && all[i].Numbers != nil {
-			all[i].Numbers.Holder = &h
+		if h, ok := held[all[i].Node]; ok {
+			all[i].holder = &h
 		}
 		all[i].judge(limits)
 		all[i].seen(listened.usage)
@@ -132,8 +135,10 @@ func (a *app) showNews(f *inventory.Fleet, d diagnosis) error {
 	return err
 }
 
-// unreachable reports whether a machine could not be asked.
-func (d diagnosis) unreachable() bool { return d.away() > 0 }
+// unreachable reports whether a machine could not be asked that ought to answer: one that is off for hardware work needn't.
+func (d diagnosis) unreachable() bool {
+	return slices.ContainsFunc(d.nodes, func(n diagnosed) bool { return n.Error != "" && (n.holder == nil || !n.holder.Off) })
+}
 
 // away is how many machines could not be asked.
 func (d diagnosis) away() (n int) {
@@ -199,17 +204,13 @@ func (a *app) lookAt(ctx context.Context, n *remote.Net, f *inventory.Fleet, hos
 	return all
 }
 
-// lookInside looks into one machine. One that can't be asked is a finding. What a machine printed goes to keep, which may be nil, and
+// lookInside looks into one machine. What a machine printed goes to keep, which may be nil, and
 // isn't held.
 func lookInside(ctx context.Context, m *remote.Host, h inventory.Host, q diagnose.Questions, keep func(node, printed string)) diagnosed {
 	raw, err := diagnose.Ask(ctx, m.Run, q)
 	if err != nil {
 		why := unaddressed(brief(h.Name, oneLine(err)))
-		return diagnosed{Node: h.Node, Error: why, Findings: []finding.Finding{{
-			Severity: finding.Critical, Rule: "unreachable", Object: "node " + h.Node, Evidence: strings.TrimPrefix(why, "diagnose: "),
-			Meaning: "nothing is known of the machine but what others say of it", Action: "see whether it has power, and what its BMC says",
-			Command: "fleetup power status INVENTORY " + h.Node,
-		}}}
+		return diagnosed{Node: h.Node, Error: why}
 	}
 	if keep != nil {
 		keep(h.Node, raw.Text)
@@ -220,7 +221,11 @@ func lookInside(ctx context.Context, m *remote.Host, h inventory.Host, q diagnos
 
 // judge adds what is wrong by what was seen.
 func (d *diagnosed) judge(limits diagnose.Thresholds) {
+	if d.Error != "" {
+		d.Findings = append(d.Findings, diagnose.Away(d.Node, strings.TrimPrefix(d.Error, "diagnose: "), d.holder))
+	}
 	if d.Numbers != nil {
+		d.Numbers.Holder = d.holder
 		d.Findings = append(d.Findings, diagnose.Judge(d.Node, *d.Numbers, limits, time.Now())...)
 	}
 }
@@ -250,7 +255,11 @@ func holders(nodes []corev1.Node) map[string]diagnose.Holder {
 	all := map[string]diagnose.Holder{}
 	for _, n := range nodes {
 		if run := n.Annotations[kube.AnnotationRun]; run != "" {
-			all[n.Name] = diagnose.Holder{Run: run, Failed: n.Annotations[kube.AnnotationFailed]}
+			h := diagnose.Holder{Run: run, Failed: n.Annotations[kube.AnnotationFailed]}
+			if work, held := runner.HoldOf(run, kube.StateOf(&n)); held {
+				h.Work, h.Off = work.String(), work.Off
+			}
+			all[n.Name] = h
 		}
 	}
 	return all

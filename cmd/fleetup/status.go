@@ -242,10 +242,15 @@ func (s *nodeStands) held(h runner.Hold, held bool) {
 	s.Hold, s.Run, s.Why = &h, "held", h.String()
 	switch {
 	case h.Troubles != "":
-		s.Why += "; not given back, as " + firstLine(h.Troubles)
+		s.Why += "; not given back, as " + inOneLine(h.Troubles)
 	case !h.Off:
 		s.Run, s.Why = "being held", s.Why+"; not off yet: `fleetup swap begin INVENTORY "+s.Node+"` goes on, `fleetup swap cancel INVENTORY "+s.Node+"` gives it back"
 	}
+}
+
+// inOneLine has a list that stands under its heading behind it.
+func inOneLine(list string) string {
+	return strings.ReplaceAll(strings.ReplaceAll(list, ":\n", ": "), "\n", "; ")
 }
 
 // inWords is what kubectl get nodes would say, and who closed the node.

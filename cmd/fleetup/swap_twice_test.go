@@ -1,6 +1,7 @@
 package main
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/fleetup/fleetup/cmd/box"
@@ -31,4 +32,29 @@ func TestSwapFinishedMeanwhile(t *testing.T) {
 			s.says(0, "no run is known", "status", s.inventory)
 		})
 	}
+}
+
+// A machine that is off for hardware work needn't answer: diagnose says whose work it is and how it ends, and calls nothing critical.
+// What kept it from being given back is said whole by status.
+func TestSwapDiagnosed(t *testing.T) {
+	inYardWith(t, box.Options{Nodes: box.Workers(3), Cluster: kubetest.Config{Seed: 1}, BMC: true}, "", func(s *yard) {
+		s.says(0, "is off and held", "swap", "begin", s.inventory, "n2", "--yes", "--reason", "new DIMM", "--expect", "dimm +1")
+		p := s.process(s.path("state"))
+		if code := p.fleetup("diagnose", s.inventory); code != 0 {
+			t.Errorf("exit %d", code)
+		}
+		out := p.out.String()
+		for _, want := range []string{
+			"2 of 3 machines looked at: ", "info      unreachable  n2\n", "off, and held for hardware work by ", ": new DIMM\n", "fleetup swap finish ",
+		} {
+			if !strings.Contains(out, want) {
+				t.Errorf("not told: %q\n%s", want, out)
+			}
+		}
+		if strings.Contains(out, "CRITICAL") {
+			t.Errorf("something is called critical:\n%s", out)
+		}
+		s.says(1, "NODE` gives it back as it is", "swap", "finish", s.inventory, "n2", "--yes")
+		s.says(0, `not given back, as compare: not as expected: expected "dimm +1", and 0 of 1 new ones are seen`, "status", s.inventory)
+	})
 }

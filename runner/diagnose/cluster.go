@@ -99,7 +99,8 @@ func (j *clusterJudge) notReady(node string, c corev1.NodeCondition) {
 	severity, by := finding.Critical, ""
 	if h, held := j.held[node]; held {
 		severity, by = h.severity(), "; "+h.String()
-		w.meaning, w.action, w.command = "it was drained before", "nothing by hand: see how the run stands", "fleetup status INVENTORY"
+		w.meaning = "it was drained before"
+		w.action, w.command = h.next(node)
 	}
 	j.add(severity, "node "+node, w, "NotReady for %s: %s%s", since(c.LastTransitionTime.Time, j.now), orElse(c.Message, c.Reason), by)
 }

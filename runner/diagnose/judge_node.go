@@ -128,7 +128,7 @@ func (j *judge) stopped(u Unit) {
 	switch h := j.l.Holder; {
 	case h != nil:
 		severity, how = h.severity(), how+"; "+h.String()
-		w.action, w.command = "nothing by hand: see how the run stands", "fleetup status INVENTORY"
+		w.action, w.command = h.next(j.node)
 	case u.Barred:
 		w.action, w.command = "see whether a run works there, or was cut off: run, or abort, gives the node back", "fleetup status INVENTORY"
 	}
@@ -147,7 +147,32 @@ func (h Holder) String() string {
 	if h.Failed != "" {
 		return fmt.Sprintf("run %s holds the node, and failed there: %s", h.Run, h.Failed)
 	}
+	if h.Work != "" {
+		return h.Work
+	}
 	return fmt.Sprintf("run %s holds the node", h.Run)
+}
+
+// next is what to do about what is found on a node that is held: nothing by hand.
+func (h Holder) next(node string) (action, command string) {
+	if h.Work != "" {
+		return "nothing, until the work is done: then give it back", "fleetup swap finish INVENTORY " + node
+	}
+	return "nothing by hand: see how the run stands", "fleetup status INVENTORY"
+}
+
+// Away is the finding on a machine that can't be asked, and why. One that was turned off for hardware work is no trouble; held may be nil.
+func Away(node, why string, held *Holder) finding.Finding {
+	f := finding.Finding{
+		Severity: finding.Critical, Rule: "unreachable", Object: "node " + node, Evidence: why,
+		Meaning: "nothing is known of the machine but what others say of it", Action: "see whether it has power, and what its BMC says",
+		Command: "fleetup power status INVENTORY " + node,
+	}
+	if held != nil && held.Off {
+		f.Severity, f.Evidence, f.Meaning = held.severity(), "off, and "+held.String(), "it was drained and turned off for that"
+		f.Action, f.Command = held.next(node)
+	}
+	return f
 }
 
 func in(u Unit) string {

@@ -131,7 +131,7 @@ func TestEachFaultIsFoundOnce(t *testing.T) {
 				l.Units[0].Active, l.Units[0].Masked, l.Holder = "inactive", true, &Holder{Run: "r-1"}
 			}},
 		{"kubelet that a failed run left", "unit-stopped", "kubelet is stopped; run r-1 holds the node, and failed there: no boot", finding.Warning,
-			func(l *Look) { l.Units[0].Active, l.Holder = "inactive", &Holder{"r-1", "no boot"} }},
+			func(l *Look) { l.Units[0].Active, l.Holder = "inactive", &Holder{Run: "r-1", Failed: "no boot"} }},
 		{"kubelet that nobody holds any more", "unit-stopped", "by a drop-in that a run of fleetup has written", finding.Critical,
 			func(l *Look) { l.Units[0].Active, l.Units[0].Barred = "inactive", true }},
 		{"crash-looping kubelet", "unit-down", "kubelet is activating (exit-code), restarted 41 times", finding.Critical,

@@ -10,6 +10,8 @@ import (
 type Holder struct {
 	Run    string `json:"run"`
 	Failed string `json:"failed,omitempty"` // why it failed there; "" while it works there
+	Work   string `json:"work,omitempty"`   // the hardware work that the node is held for: by whom, since when, why; "" it isn't
+	Off    bool   `json:"off,omitempty"`    // it was turned off for that
 }
 
 // Look is what one look into a machine saw. What isn't known is zero; where zero has a meaning of its own, a pointer is nil.
