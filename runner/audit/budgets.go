@@ -104,7 +104,11 @@ func orphans(w *world) (hits []hit) {
 	for _, p := range w.orphans {
 		if !accepted(p.Annotations, "no-controller") && p.Labels[probe] == "" {
 			command, note := w.deploymentOf(p)
-			hits = append(hits, hit{object: "pod " + p.Namespace + "/" + p.Name, evidence: "no controller on node " + p.Spec.NodeName + note, command: command})
+			where := "no controller, on node " + p.Spec.NodeName
+			if p.Spec.NodeName == "" {
+				where = "no controller, on no node yet"
+			}
+			hits = append(hits, hit{object: "pod " + p.Namespace + "/" + p.Name, evidence: where + note, command: command})
 		}
 	}
 	return hits

@@ -85,7 +85,7 @@ func manifest(apiVersion, kind, namespace, name string, spec any) object {
 }
 
 // budgetFor is a budget that lets one pod of a workload go at a time, whatever its number of replicas, and that pods that
-// are broken don't block.
+// are broken don't block. It takes no other budget's name, also not of one that is made for another workload.
 func (w *world) budgetFor(load *workload) object {
 	name := load.meta.Name
 	for _, b := range w.Budgets {
@@ -93,8 +93,26 @@ func (w *world) budgetFor(load *workload) object {
 			name += "-" + load.kind
 		}
 	}
+	if name == load.meta.Name && slices.ContainsFunc(w.inNamespace[load.meta.Namespace], func(o *workload) bool { return o.meta.Name == name && o.kind != load.kind }) {
+		name += "-" + load.kind
+	}
 	return manifest("policy/v1", "PodDisruptionBudget", load.meta.Namespace, name, object{
-		"maxUnavailable": 1, "unhealthyPodEvictionPolicy": "AlwaysAllow", "selector": load.selector})
+		"maxUnavailable": 1, "unhealthyPodEvictionPolicy": "AlwaysAllow", "selector": w.onlyOf(load)})
+}
+
+// onlyOf is the selector of a workload, narrowed where pods of others have all its labels too: a pod of two budgets can't be
+// evicted. Where no label tells them apart it stays as it is.
+func (w *world) onlyOf(load *workload) *metav1.LabelSelector {
+	selector := load.selector
+	for _, other := range w.inNamespace[load.meta.Namespace] {
+		if other == load || !selects(selector, other.labels) {
+			continue
+		}
+		if narrowed := without(selector, other, []guarded{load.guarded()}); narrowed != nil {
+			selector = narrowed
+		}
+	}
+	return selector
 }
 
 // deploymentOf makes a Deployment of a pod that nobody makes anew, its budget, and takes the pod away. What its environment
@@ -113,11 +131,15 @@ func (w *world) deploymentOf(p *corev1.Pod) (command, note string) {
 		labels = p.Labels
 	}
 	selector := &metav1.LabelSelector{MatchLabels: labels}
-	d := manifest("apps/v1", "Deployment", p.Namespace, p.Name, object{
+	name := p.Name
+	for slices.ContainsFunc(w.inNamespace[p.Namespace], func(o *workload) bool { return o.kind == "deployment" && o.meta.Name == name }) {
+		name += "-pod" // than to take another one's place
+	}
+	d := manifest("apps/v1", "Deployment", p.Namespace, name, object{
 		"replicas": 2, "selector": selector, "template": object{"metadata": object{"labels": labels}, "spec": spec}})
 	objects := []object{d}
 	if !slices.ContainsFunc(w.Facts.budgetsOf(p.Namespace), func(s *metav1.LabelSelector) bool { return selects(s, labels) }) {
-		objects = append(objects, w.budgetFor(&workload{kind: "deployment", meta: p.ObjectMeta, selector: selector}))
+		objects = append(objects, w.budgetFor(&workload{kind: "deployment", meta: metav1.ObjectMeta{Namespace: p.Namespace, Name: name}, selector: selector, labels: labels}))
 	}
 	return keep + apply(objects...) + "\n" + kubectl(p.Namespace, "delete pod %s --wait=false", p.Name), note
 }

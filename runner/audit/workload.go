@@ -33,12 +33,13 @@ func (w *workload) daemon() bool { return w.kind == "daemonset" }
 // world is the facts with what belongs together put together, for the checks.
 type world struct {
 	*Facts
-	nodes     map[string]*corev1.Node
-	hosts     map[string]Host          // of the inventory, by node
-	workloads []*workload              // by namespace and name; not kube-system's DaemonSets
-	orphans   []*corev1.Pod            // pods that nothing makes anew
-	onNode    map[string][]*corev1.Pod // that take room there
-	maker     map[*corev1.Pod]*workload
+	nodes       map[string]*corev1.Node
+	hosts       map[string]Host // of the inventory, by node
+	workloads   []*workload     // by namespace and name; not kube-system's DaemonSets
+	inNamespace map[string][]*workload
+	orphans     []*corev1.Pod            // pods that nothing makes anew
+	onNode      map[string][]*corev1.Pod // that take room there
+	maker       map[*corev1.Pod]*workload
 }
 
 // system reports whether a namespace belongs to the cluster. What a drain meets there (budgets, replicas, places, rollouts,
@@ -130,22 +131,24 @@ func (w *world) place(p *corev1.Pod, all map[string]*workload) {
 
 // guard tells each workload its budgets and a Service.
 func (w *world) guard() {
-	inNamespace := map[string][]*workload{}
+	w.inNamespace = map[string][]*workload{}
 	for _, load := range w.workloads {
-		inNamespace[load.meta.Namespace] = append(inNamespace[load.meta.Namespace], load)
+		w.inNamespace[load.meta.Namespace] = append(w.inNamespace[load.meta.Namespace], load)
 	}
 	for i := range w.Budgets {
 		b := &w.Budgets[i]
-		for _, load := range inNamespace[b.Namespace] {
-			if selects(b.Spec.Selector, load.labels) {
+		selector, err := metav1.LabelSelectorAsSelector(b.Spec.Selector)
+		for _, load := range w.inNamespace[b.Namespace] {
+			if err == nil && selector.Matches(labels.Set(load.labels)) {
 				load.budgets = append(load.budgets, b)
 			}
 		}
 	}
 	for i := range w.Services {
 		s := &w.Services[i]
-		for _, load := range inNamespace[s.Namespace] {
-			if len(s.Spec.Selector) > 0 && labels.SelectorFromSet(s.Spec.Selector).Matches(labels.Set(load.labels)) &&
+		selector := labels.SelectorFromSet(s.Spec.Selector)
+		for _, load := range w.inNamespace[s.Namespace] {
+			if len(s.Spec.Selector) > 0 && selector.Matches(labels.Set(load.labels)) &&
 				(load.service == nil || len(tcpPorts(load.service)) == 0 && len(tcpPorts(s)) > 0) {
 				load.service = s
 			}
