@@ -96,6 +96,7 @@ func ofNodes(r report.Report, gauge func(d *prometheus.Desc, value float64, labe
 			waiting++
 		}
 	}
+	by["waiting"] += r.Unnamed()
 	for state, n := range by {
 		gauge(nodeStates, float64(n), state)
 	}

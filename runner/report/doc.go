@@ -38,7 +38,8 @@ type Report struct {
 	// Foreseen is what was foreseen of the whole run when it began; nil: the journal holds no forecast.
 	Foreseen *Foreseen `json:"foreseen,omitempty"`
 
-	Nodes    []Node   `json:"nodes"` // by when they were begun; the untouched ones last, by name
+	Planned  int      `json:"planned,omitempty"` // how many nodes the run was to take; 0: the journal doesn't tell
+	Nodes    []Node   `json:"nodes"`             // those that the journal names, by when they were begun; the untouched ones last, by name
 	Gates    []Gate   `json:"gates"`
 	Soaks    []Span   `json:"soaks"`
 	Pickups  []Pickup `json:"pickups"`  // when and how the run was interrupted, halted and picked up
@@ -127,7 +128,7 @@ type Service struct {
 	Name     string    `json:"service"` // namespace/name
 	Start    int       `json:"start_ready"`
 	Min      int       `json:"min_ready"`
-	At       time.Time `json:"at"`
+	At       time.Time `json:"at,omitzero"`
 	Node     string    `json:"node,omitempty"` // those that were worked on then, comma between
 	Accepted bool      `json:"accepted,omitempty"`
 	Series   []Sample  `json:"series,omitempty"`

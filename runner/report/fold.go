@@ -43,6 +43,9 @@ func (f *folder) take(e runner.Event) {
 		f.ofNode(e)
 		return
 	}
+	if e.Event == runner.EventStarted || e.Event == runner.EventResumed { // an abort plans none, a narrower --limit fewer
+		f.Planned = max(f.Planned, int(number(e.Data["nodes"])))
+	}
 	switch e.Event {
 	case runner.EventStarted:
 		f.Began, f.Inventory, f.Program = e.Time, e.Data["inventory"], e.Data["version"]

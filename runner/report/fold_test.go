@@ -103,6 +103,44 @@ func TestOutcome(t *testing.T) {
 	}
 }
 
+// TestUnnamed: nodes that a run was to take, and that no event has named when it ended, are told: they are left. A forecast that
+// ends with them unbegun has no time.
+func TestUnnamed(t *testing.T) {
+	for _, tc := range []struct {
+		skipped  bool
+		html, md string
+		nodes    []string // by started and by what picked the run up
+		counts   string
+	}{
+		{true, "<p>Not begun: n2, and 2 nodes more.</p>", "Not begun: 2 nodes more.", []string{"4"}, "1 node done, 1 skipped, 2 waiting"},
+		{false, "<p>Not begun: 3 nodes.</p>", "Not begun: 3 nodes more.", []string{"4", "0"}, "1 node done, 3 waiting"},
+		{false, "", "", []string{""}, "1 node done"},
+	} {
+		events := []event{{Event: runner.EventStarted, Data: map[string]string{"nodes": tc.nodes[0]}}}
+		for _, nodes := range tc.nodes[1:] {
+			events = append(events, event{Event: runner.EventResumed, Data: map[string]string{"nodes": nodes}})
+		}
+		events = append(events, event{Event: runner.EventForeseen, Data: map[string]string{"total_seconds": "0.0", "ends": "false"}},
+			event{Event: runner.EventOrder, Node: "n1", Order: "upgrade"}, event{Event: runner.EventDone, Node: "n1", Order: "upgrade"})
+		if tc.skipped {
+			events = append(events, event{Event: runner.EventSkipped, Node: "n2", Message: "held"})
+		}
+		r := From(append(events, event{Event: runner.EventHalted, Message: "spread"}))
+		if got := r.counts(); got != tc.counts {
+			t.Errorf("%v: %s, want %s", tc.nodes, got, tc.counts)
+		}
+		forms := written(t, r)
+		for _, want := range [][2]string{{"html", tc.html}, {"md", tc.md}, {"md", "| the whole run | – |"}, {"html", "the whole run<td>–<td>"}} {
+			if !strings.Contains(forms[want[0]], want[1]) {
+				t.Errorf("%v: %s doesn't tell %q:\n%s", tc.nodes, want[0], want[1], forms[want[0]])
+			}
+		}
+		if tc.html == "" && strings.Contains(forms["html"]+forms["md"], "Not begun") {
+			t.Errorf("nobody was left, and is told:\n%s", forms["md"])
+		}
+	}
+}
+
 // TestWatched: what a run is at goes on until now; what is over doesn't.
 func TestWatched(t *testing.T) {
 	events := []event{

@@ -20,6 +20,14 @@ func (h held) off() string {
 	return fmt.Sprintf("%+.0f %%", math.Round(100*(float64(h.actual)/float64(h.foreseen)-1)))
 }
 
+// predicted words the forecast; there is none for a run of which it was foreseen that it can't end.
+func (h held) predicted() string {
+	if h.foreseen <= 0 {
+		return "–"
+	}
+	return lasted(h.foreseen)
+}
+
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
 
 // whole holds the run against its forecast: all of it, then each phase over all nodes that are done.
@@ -127,7 +135,7 @@ func (r Report) basis() string {
 func heldTable(p *page, what string, rows []held) {
 	p.printf("<div class=\"wide\" tabindex=\"0\" role=\"region\" aria-labelledby=\"foreseen\"><table class=\"held\">\n<thead><tr><th scope=\"col\">%s</th><th scope=\"col\">Predicted</th><th scope=\"col\">Actual</th><th scope=\"col\">Off by</th></tr></thead>\n<tbody>\n", what)
 	for _, h := range rows {
-		p.printf("<tr><th scope=row>%s<td>%s<td>%s<td>%s\n", text(h.what), lasted(h.foreseen), lasted(h.actual), h.off())
+		p.printf("<tr><th scope=row>%s<td>%s<td>%s<td>%s\n", text(h.what), h.predicted(), lasted(h.actual), h.off())
 	}
 	p.printf("</tbody>\n</table></div>\n")
 }
@@ -144,7 +152,7 @@ func (r Report) markdownForeseen(p *page) {
 	}
 	p.printf("## Predicted and actual\n\n%s\n\n| what | predicted | actual | off by |\n|---|---|---|---|\n", r.basis())
 	for _, h := range rows {
-		p.printf("| %s | %s | %s | %s |\n", cell(h.what), lasted(h.foreseen), lasted(h.actual), h.off())
+		p.printf("| %s | %s | %s | %s |\n", cell(h.what), h.predicted(), lasted(h.actual), h.off())
 	}
 	p.printf("\n")
 	for _, line := range r.surprises() {

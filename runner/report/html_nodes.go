@@ -13,8 +13,13 @@ func (r Report) nodes(p *page) {
 		n.told(p)
 		p.printf("</details>\n")
 	}
-	if len(untouched) > 0 {
+	switch more := r.Unnamed(); {
+	case len(untouched) > 0 && more > 0:
+		p.printf("<p>Not begun: %s, and %s more.</p>\n", text(few(untouched)), plural(more, "node"))
+	case len(untouched) > 0:
 		p.printf("<p>Not begun: %s.</p>\n", text(few(untouched)))
+	case more > 0:
+		p.printf("<p>Not begun: %s.</p>\n", plural(more, "node"))
 	}
 	p.printf("</section>\n")
 }

@@ -23,6 +23,9 @@ func (r Report) Markdown(w io.Writer) error {
 		}
 		p.printf("| %s | %s | %s | %s | %s |\n", cell(n.Name), n.State, lasted(n.took()), cell(strings.Join(changed, "; ")), cell(n.Why))
 	}
+	if more := r.Unnamed(); more > 0 {
+		p.printf("\nNot begun: %s more.\n", plural(more, "node"))
+	}
 	return p.err
 }
 

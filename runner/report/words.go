@@ -51,12 +51,16 @@ func plural(n int, what string) string {
 	return fmt.Sprintf("%d %ss", n, what)
 }
 
+// Unnamed is how many nodes the run was to take and hadn't begun, foreseen or left out: the journal doesn't name them.
+func (r Report) Unnamed() int { return max(0, r.Planned-len(r.Nodes)) }
+
 // counts are the nodes by how they stand, in the words of the run's own summary.
 func (r Report) counts() string {
 	by := map[string]int{}
 	for _, n := range r.Nodes {
 		by[n.State]++
 	}
+	by["waiting"] += r.Unnamed()
 	parts := []string{plural(by["done"], "node") + " done"}
 	for _, state := range []string{"failed", "blocked", "skipped", "held", "running", "waiting"} {
 		if by[state] > 0 {
