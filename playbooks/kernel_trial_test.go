@@ -270,9 +270,9 @@ func TestCustomMenu(t *testing.T) {
 	}
 }
 
-// TestTrialByFirmware: where GRUB can't write, UEFI starts the kernel once, from copies.
-func TestTrialByFirmware(t *testing.T) {
-	t.Parallel()
+// firmwareMachine is a trialMachine with UEFI and /boot on LVM, where GRUB can't write.
+func firmwareMachine(t *testing.T) (*kernel, *machine) {
+	t.Helper()
 	s, m := trialMachine(t, "apt")
 	m.write("state/grub.abstraction", "lvm\n")
 	m.write("sys/firmware/efi/x", "")
@@ -284,6 +284,29 @@ func TestTrialByFirmware(t *testing.T) {
 	m.write("state/efi", "BootCurrent: 0004\nTimeout: 1 seconds\nBootOrder: 0004,0000\nBoot0000* UEFI: Built-in EFI Shell\nBoot0003  fleetup-trial\n"+
 		"Boot0004* debian	HD(1,GPT,0b1c)/File(\\EFI\\debian\\shimx64.efi)\nBoot0007* fleetup-trial	HD(1,GPT,0b1c)/File(\\EFI\\fleetup\\vmlinuz.efi)\n"+
 		"Boot0008* fleetup-trials of mine\n") // 3 and 7 were left by earlier tries, one of which the firmware has made inactive
+	return s, m
+}
+
+// TestNotArmed: a trial that could not be armed is none, and no later boot is taken for its end.
+func TestNotArmed(t *testing.T) {
+	t.Parallel()
+	s, m := firmwareMachine(t)
+	m.write("state/fails/efi", "")
+	apply(t, s, m)
+	if err := s.Arm(t.Context(), m); err == nil || !strings.Contains(err.Error(), "No space left on device") {
+		t.Errorf("Arm = %v", err)
+	}
+	nothingLeft(t, m)
+	m.write("proc/sys/kernel/random/boot_id", "boot-9\n") // by whoever made room in the firmware
+	must(t, "Landed", s.Landed(t.Context(), m))
+	m.must(os.Remove(filepath.Join(m.root, "state/fails/efi")))
+	must(t, "Arm", s.Arm(t.Context(), m))
+}
+
+// TestTrialByFirmware: where GRUB can't write, UEFI starts the kernel once, from copies.
+func TestTrialByFirmware(t *testing.T) {
+	t.Parallel()
+	s, m := firmwareMachine(t)
 	ctx := t.Context()
 	for _, elsewhere := range []string{"/dev/md127\n", "", "/dev/mapper/vg-efi\n"} { // a mirror, not mounted, LVM
 		m.write("state/findmnt", elsewhere)

@@ -117,10 +117,12 @@ END
 	systemctl enable --quiet fleetup-trial.timer
 }
 
-# trial_arm FROM TO SECONDS: the next boot, and that one alone, is the trial. The last thing done is what arms it.
+# trial_arm FROM TO SECONDS METHOD: the next boot, and that one alone, is the trial. The last thing done is what arms it. Where it
+# fails nothing is left of it, the record least of all: by that a later boot, of whatever reason, would be taken for the trial's end.
 trial_arm() {
 	[ "$(uname -r)" = "$1" ] || fail "the machine runs $(uname -r), not $1"
 	rm -f "$kept/trial.expired"
+	trap '[ $? = 0 ] || { (trial_end) || :; rm -f "$kept/trial"; }' EXIT
 	dead_man "$3"
 	trial_record from "$1" to "$2" boot "$(cat /proc/sys/kernel/random/boot_id)" state armed
 	if [ "$4" = bootnext ]; then

@@ -340,6 +340,7 @@ efibootmgr)
 	case $* in
 	*--create-only*)
 		did "$me $*"
+		[ ! -e "$state/fails/efi" ] || { echo 'Could not prepare Boot variable: No space left on device' >&2; exit 5; }
 		number=7
 		while grep -q -s "^Boot000$number" "$state/efi"; do number=$((number + 1)); done
 		echo "Boot000$number* fleetup-trial	HD(1,GPT)/File(\EFI\fleetup\vmlinuz.efi)" >>"$state/efi" ;;
