@@ -18,7 +18,7 @@ var gently = object{"spec": object{"strategy": object{"type": "RollingUpdate", "
 func (w *world) rollouts(rule string, ask func(d *appsv1.Deployment, surge, unavailable int) (evidence string)) (hits []hit) {
 	for i := range w.Deployments {
 		d := &w.Deployments[i]
-		if count(d.Spec.Replicas) == 0 || accepted(d.Annotations, rule) {
+		if count(d.Spec.Replicas) < 1 || accepted(d.Annotations, rule) {
 			continue
 		}
 		surge, unavailable := rolling(d)
