@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"math"
 	"net"
 	"slices"
 
@@ -61,7 +62,7 @@ func PastDay(ctx context.Context, ask func(ctx context.Context, query string) ([
 		}
 		for _, s := range samples {
 			node, known := nodeOfSeries(who, s.Labels)
-			if !known {
+			if !known || math.IsNaN(s.Value) || math.IsInf(s.Value, 0) { // what doesn't grow is full never; JSON has no word for either
 				continue
 			}
 			if days[node] == nil {

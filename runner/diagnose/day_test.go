@@ -3,6 +3,7 @@ package diagnose
 import (
 	"context"
 	"errors"
+	"math"
 	"strings"
 	"testing"
 )
@@ -16,16 +17,16 @@ func TestPastDay(t *testing.T) {
 		switch {
 		case strings.Contains(query, "node_cpu"):
 			return []Sample{s("10.0.0.1:9100", "", 97), s("n2:9100", "", 20), s("stranger:9100", "", 99)}, nil
-		case strings.Contains(query, "MemAvailable"):
-			return []Sample{{Labels: map[string]string{"instance": "10.9.9.9:9100", "node": "n1"}, Value: 2}}, nil
+		case strings.Contains(query, "MemAvailable"): // 0/0 of a node whose exporter has only begun
+			return []Sample{s("n2:9100", "", math.NaN()), {Labels: map[string]string{"instance": "10.9.9.9:9100", "node": "n1"}, Value: 2}}, nil
 		case strings.Contains(query, "avail_bytes"):
-			return []Sample{s("10.0.0.1:9100", "/", 0.5), s("10.0.0.1:9100", "/data", 300)}, nil
+			return []Sample{s("10.0.0.1:9100", "/", 0.5), s("10.0.0.1:9100", "/data", 300), s("n2:9100", "/boot", math.Inf(1))}, nil
 		}
 		return nil, nil
 	}
 	names := map[string][]string{"n1": {"n1", "10.0.0.1"}, "n2": {"n2", "10.0.0.2"}, "n3": {"n3"}}
 	days, err := PastDay(t.Context(), ask, names)
-	if err != nil || len(days) != 2 || *days["n2"].CPU != 20 || days["n2"].Memory != nil {
+	if err != nil || len(days) != 2 || *days["n2"].CPU != 20 || days["n2"].Memory != nil || days["n2"].Filling != nil {
 		t.Fatalf("%+v, %v", days, err)
 	}
 	var got []string

@@ -1,8 +1,10 @@
 package diagnose
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -251,6 +253,8 @@ func TestReadLine(t *testing.T) {
 	}
 }
 
+var number = regexp.MustCompile(`\b[0-9]+(\.[0-9]+)?\b`)
+
 // Whatever a machine prints, reading it ends, and half an answer is worth its half.
 func FuzzParse(f *testing.F) {
 	text, err := os.ReadFile("testdata/sick.txt")
@@ -261,7 +265,14 @@ func FuzzParse(f *testing.F) {
 	for _, p := range parts.Split(string(text)) {
 		f.Add(parts.Mark + p.Name + " " + p.Of + "\n" + p.Text[:len(p.Text)/2])
 	}
-	f.Fuzz(func(_ *testing.T, text string) {
-		Judge("n", Parse(Raw{Text: text, Asked: now, Got: now}, time.Time{}), Thresholds{}, now)
+	for _, odd := range []string{"NaN", "Inf", "-Inf", "1e309", "-1", "99999999999999999999"} { // JSON has no word for some
+		f.Add(number.ReplaceAllString(string(text), odd))
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		l := Parse(Raw{Text: text, Asked: now, Got: now}, time.Time{})
+		Judge("n", l, Thresholds{}, now)
+		if _, err := json.Marshal(l); err != nil {
+			t.Error(err)
+		}
 	})
 }
