@@ -129,7 +129,7 @@ const keptClock = `perl -e '$t = pack("Ix4qqqqix4", 0x1c, 0, 0, 0, 0, 1) . "\0" 
 
 // TestVMDiagnose does the same with what machines that share a kernel can't have alone.
 func TestVMDiagnose(t *testing.T) {
-	l, v := virtual(t)
+	l, v := virtual(t, lab.Options{})
 	l.NameServer(nameServer, lab.NoSuchName)
 	v.Must("echo nameserver " + nameServer + " >/etc/resolv.conf")
 	v.Must(keptClock)

@@ -42,8 +42,8 @@
 //
 // Virtual machines, v1 at .151 and on, have all of these, and GRUB, by an emulator that needs no KVM: a [VM] is a [Machine]
 // that can be switched off, given other memory, disks or a MAC, and switched on. Its BMC (ipmi_sim) drives its power. It has
-// kernels to upgrade to ([Lab.Kernels]), among them some that fail. It comes up in a minute on an idle machine, so it is for
-// `make vm-test` (FLEETUP_VM=1) alone.
+// kernels to upgrade to ([Lab.Kernels]), among them some that fail. [Options.UEFI] gives it such a firmware, and a /boot on LVM.
+// It comes up in a minute on an idle machine, so it is for `make vm-test` (FLEETUP_VM=1) alone.
 //
 // The control plane is etcd, kube-apiserver, kube-controller-manager and kube-scheduler 1.37.2 with RBAC on. Besides the
 // administrator ([Lab.Kubeconfig]) there is a user fleetup in [Lab.UserKubeconfig] that has no rights until a test binds

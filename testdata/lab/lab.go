@@ -22,6 +22,7 @@ type Options struct {
 	Bastions int    // b1, b2, …: machines with sshd alone, for jumps; at most 40
 	VMs      int    // v1, v2, …: nodes with apt, a kernel and a boot loader of their own; at most 20; FLEETUP_VM must be set
 	Disks    []Disk // that each VM has at first
+	UEFI     bool   // the VMs boot by UEFI, from a /boot on LVM, where GRUB can't write; else by a BIOS
 }
 
 // Lab is a running lab. Its methods fail the test that started it where they return no error.
@@ -39,6 +40,7 @@ type Lab struct {
 
 	parts parts
 	disks []Disk
+	uefi  bool
 	api   *api
 	// patience is how long a machine may take for what is waited for.
 	patience time.Duration
@@ -82,6 +84,9 @@ func Up(ctx context.Context, options Options, fail func(format string, arguments
 	if options.Kubelets > 0 {
 		also = append(also, "kubelet")
 	}
+	if options.UEFI {
+		also = append(also, "uefi")
+	}
 	parts, err := prepare(ctx, also...)
 	if err != nil {
 		return nil, err
@@ -111,6 +116,7 @@ func newLab(parts parts, options Options, fail func(string, ...any)) (*Lab, erro
 		KnownHosts:     filepath.Join(dir, "ssh", "known_hosts"),
 		parts:          parts,
 		disks:          options.Disks,
+		uefi:           options.UEFI,
 		fail:           fail,
 		unlock:         unlock,
 		daemons:        map[string]*daemon{},

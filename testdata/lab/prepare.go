@@ -16,7 +16,7 @@ import (
 type parts struct {
 	bin, repo, debian, apt, dnf, dnfbase string
 	vm                                   string // "-" unless FLEETUP_VM asks for it
-	kubelet                              string // "-" unless a lab asks for it
+	kubelet, uefi                        string // "-" unless a lab asks for them
 }
 
 // sourceDir is this package's folder: tests run in it, `go run ./testdata/lab/up` does not.
@@ -51,8 +51,8 @@ func prepare(ctx context.Context, also ...string) (parts, error) {
 	}
 	lines := strings.Split(strings.TrimSpace(stdout.String()), "\n")
 	dirs := strings.Fields(lines[len(lines)-1])
-	if len(dirs) != 8 {
-		return parts{}, fmt.Errorf("lab: prepare.sh answered %q, want eight folders", lines[len(lines)-1])
+	if len(dirs) != 9 {
+		return parts{}, fmt.Errorf("lab: prepare.sh answered %q, want nine folders", lines[len(lines)-1])
 	}
-	return parts{bin: dirs[0], repo: dirs[1], debian: dirs[2], apt: dirs[3], dnf: dirs[4], dnfbase: dirs[5], vm: dirs[6], kubelet: dirs[7]}, nil
+	return parts{bin: dirs[0], repo: dirs[1], debian: dirs[2], apt: dirs[3], dnf: dirs[4], dnfbase: dirs[5], vm: dirs[6], kubelet: dirs[7], uefi: dirs[8]}, nil
 }

@@ -3,10 +3,10 @@
 # plane's binaries, package repositories, and a root file system of each kind. Safe to repeat and to interrupt; with
 # everything there it takes a tenth of a second. The last line on stdout is where things lie:
 #
-#   BIN REPO DEBIAN APT DNF DNFBASE VM KUBELET
+#   BIN REPO DEBIAN APT DNF DNFBASE VM KUBELET UEFI
 #
-# VM is - without FLEETUP_VM=1: it takes some minutes more, since a disk is filled, and booted once, without KVM. So is KUBELET,
-# a real one, unless $1 is kubelet: a minute or two more.
+# VM is - without FLEETUP_VM=1: it takes some minutes more, since a disk is filled, and booted once, without KVM. So are KUBELET,
+# a real one, and UEFI, which makes the VMs boot by that, unless an argument says kubelet or uefi: a minute or two more each.
 #
 # Each part lies in a folder named after a hash of what it is made from, and appears under that name only when whole.
 # A part whose recipe changed is made anew; old ones may be deleted at will.
@@ -20,7 +20,7 @@ flock 9
 
 tools=(apt-utils buildah createrepo-c debian-archive-keyring debootstrap dpkg-dev iproute2 iptables openipmi openssh-client rpm systemd-container)
 [ -z "${FLEETUP_BENCH:-}" ] || tools+=(ansible-core clustershell) # the benches' peers
-[ -z "${FLEETUP_VM:-}" ] || tools+=(cpio curl e2fsprogs fdisk gcc libc6-dev openipmi qemu-system-x86 qemu-utils seabios ipxe-qemu)
+[ -z "${FLEETUP_VM:-}" ] || tools+=(cpio curl dosfstools e2fsprogs fdisk gcc libc6-dev openipmi ovmf qemu-system-x86 qemu-utils seabios ipxe-qemu)
 
 missing() {
 	local package
@@ -64,7 +64,12 @@ debian=$(part debian images/debian.sh)
 dnfbase=$(part dnfbase images/dnfbase.sh "$debian")
 apt=$(part apt images/machine.sh apt "$repo" "$debian")
 dnf=$(part dnf images/machine.sh dnf "$repo" "$dnfbase:$debian")
-vm=- kubelet=-
+vm=- kubelet=- uefi=-
 [ -z "${FLEETUP_VM:-}" ] || vm=$(part vm images/vm.sh "$apt:$debian")
-[ "${1:-}" != kubelet ] || kubelet=$(part kubelet images/kubelet.sh "$(basename "$bin")" "$(sha256sum <"$here/controlplane/fakecri/main.go" | cut -c1-12)")
-echo "$bin $repo $debian $apt $dnf $dnfbase $vm $kubelet"
+for also; do
+	case $also in
+	kubelet) kubelet=$(part kubelet images/kubelet.sh "$(basename "$bin")" "$(sha256sum <"$here/controlplane/fakecri/main.go" | cut -c1-12)") ;;
+	uefi) uefi=$(part uefi images/uefi.sh "$vm") ;;
+	esac
+done
+echo "$bin $repo $debian $apt $dnf $dnfbase $vm $kubelet $uefi"

@@ -96,8 +96,7 @@ func (v *VM) install() error {
 	if err := os.MkdirAll(v.dir(), 0o755); err != nil {
 		return err
 	}
-	image := filepath.Join(v.lab.parts.vm, "disk.qcow2")
-	if err := run(exec.CommandContext(v.lab.ctx, "qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", image, v.file("disk.qcow2"))); err != nil {
+	if err := v.installDisks(); err != nil {
 		return err
 	}
 	config, err := v.config()
@@ -116,6 +115,27 @@ func (v *VM) install() error {
 		}
 	}
 	return v.startBMC()
+}
+
+// installDisks makes overlays of the images that all share; with UEFI the firmware's memory, too.
+func (v *VM) installDisks() error {
+	from, images := v.lab.parts.vm, []string{"disk.qcow2"}
+	if v.lab.uefi {
+		from, images = v.lab.parts.uefi, []string{"disk.qcow2", "boot.qcow2"}
+		vars, err := os.ReadFile(filepath.Join(from, "vars.fd"))
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(v.file("vars.fd"), vars, 0o600); err != nil {
+			return err
+		}
+	}
+	for _, image := range images {
+		if err := run(exec.CommandContext(v.lab.ctx, "qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", filepath.Join(from, image), v.file(image))); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (v *VM) file(name string) string { return filepath.Join(v.dir(), name) }
@@ -167,6 +187,11 @@ func (v *VM) on() error {
 		"-fw_cfg", "name=opt/lab/config,file=" + v.file("config.tar"),
 		"-object", "memory-backend-file,id=erst,size=64K,share=on,mem-path=" + v.file("erst"), "-device", "acpi-erst,memdev=erst",
 		"-netdev", "tap,id=net,script=no,downscript=no,ifname=" + v.portName(), "-device", "virtio-net-pci,netdev=net,addr=0x10,mac=" + v.MAC,
+	}
+	if v.lab.uefi {
+		arguments = append(arguments,
+			"-drive", "if=pflash,unit=0,format=raw,readonly=on,file=/usr/share/OVMF/OVMF_CODE_4M.fd", "-drive", "if=pflash,unit=1,format=raw,file="+v.file("vars.fd"),
+			"-drive", "if=none,format=qcow2,cache=unsafe,id=boot,file="+v.file("boot.qcow2"), "-device", "virtio-blk-pci,drive=boot,serial=lab-boot")
 	}
 	for i, disk := range v.Disks {
 		id, file := "nvme"+strconv.Itoa(i), v.file(disk.Serial+".qcow2")

@@ -111,7 +111,7 @@ func capture(t *testing.T, v *lab.VM) {
 // which nobody announced, are the memory, the network card and the host key.
 func TestVMSwap(t *testing.T) {
 	t.Parallel()
-	l, v := virtual(t, lab.Disk{Serial: "lab-nvme-1", GiB: 1}, lab.Disk{Serial: "lab-nvme-2", GiB: 1})
+	l, v := virtual(t, lab.Options{Disks: []lab.Disk{{Serial: "lab-nvme-1", GiB: 1}, {Serial: "lab-nvme-2", GiB: 1}}})
 	inventory := l.WriteInventory(l.Hosts("ops"))
 	v.Must(ownStorage)
 	l.Apply(ownVolume("data", "/mnt/lab/data") + ownVolume("raid", "/mnt/md0"))

@@ -15,13 +15,14 @@ import (
 )
 
 // virtual starts a lab of one virtual machine, for `make vm-test` alone.
-func virtual(t *testing.T, disks ...lab.Disk) (*lab.Lab, *lab.VM) {
+func virtual(t *testing.T, options lab.Options) (*lab.Lab, *lab.VM) {
 	t.Helper()
 	if os.Getenv("FLEETUP_VM") == "" {
 		t.Skip("FLEETUP_VM isn't set: make vm-test")
 	}
 	begin := time.Now()
-	l := lab.Start(t, lab.Options{VMs: 1, Disks: disks})
+	options.VMs = 1
+	l := lab.Start(t, options)
 	v := l.VMs[0]
 	v.Boot = time.Since(begin)
 	t.Logf("v1 is Ready after %v", v.Boot.Round(time.Second))
@@ -121,7 +122,7 @@ func tries(t *testing.T, l *lab.Lab, want int, inventory string, words ...string
 // otherwise boot from then on.
 func TestVMKernelHangs(t *testing.T) {
 	t.Parallel()
-	l, v := virtual(t)
+	l, v := virtual(t, lab.Options{})
 	k := l.Kernels()
 	t.Run("hangs", func(t *testing.T) {
 		tries(t, l, 1, kernelRun(l, k.Hang, "50s", patient(v, 100*time.Second)), "armed", "its power is cut and given back (BMC)", "back after",
@@ -139,7 +140,7 @@ func TestVMKernelHangs(t *testing.T) {
 // so that the run goes back; and the same one when it is.
 func TestVMKernel(t *testing.T) {
 	t.Parallel() // much of each is waiting
-	l, v := virtual(t)
+	l, v := virtual(t, lab.Options{})
 	k := l.Kernels()
 	t.Run("panics", func(t *testing.T) {
 		tries(t, l, 1, kernelRun(l, k.Panic, "50s", patient(v, 5*time.Minute)), "armed", "back after",
