@@ -32,6 +32,25 @@ func TestListen(t *testing.T) {
 	})
 }
 
+// Who asks without watches hears within two seconds that no API server is there; one that is back before is passed by.
+func TestAnswers(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		w.must(w.c.Answers(w.ctx))
+		w.Refuse(true)
+		began := time.Now()
+		if err := w.c.Answers(w.ctx); err == nil || !strings.Contains(err.Error(), "no API server at ") || time.Since(began) > 3*time.Second {
+			t.Errorf("after %s: %v", time.Since(began), err)
+		}
+		var back sync.WaitGroup
+		back.Go(func() {
+			time.Sleep(time.Second)
+			w.Refuse(false)
+		})
+		w.must(w.c.Answers(w.ctx))
+		back.Wait()
+	})
+}
+
 // Events of before aren't told, those that happen and happen again are, also when the watch was cut in between.
 func TestFollowEvents(t *testing.T) {
 	event := func(name string) *corev1.Event {

@@ -51,12 +51,39 @@ func (a *caller) unreachable(ctx context.Context, err error) error {
 		return nil
 	}
 	a.asks = time.Now().Add(refusedTimeout)
-	ctx, cancel := context.WithTimeout(ctx, refusedTimeout)
-	defer cancel()
-	err = a.c.core.RESTClient().Get().AbsPath("/version").MaxRetries(0).Do(ctx).Error()
+	err = a.c.ask(ctx)
 	hint := nobody(err)
 	if hint == "" {
 		return nil
 	}
 	return fmt.Errorf("cluster: no API server at %s (tried for %s): %w; %s", a.c.address, time.Since(a.began).Round(time.Second), err, hint)
+}
+
+// ask asks the API server for next to nothing, once.
+func (c *Cluster) ask(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, refusedTimeout)
+	defer cancel()
+	return c.core.RESTClient().Get().AbsPath("/version").MaxRetries(0).Do(ctx).Error()
+}
+
+// askAgain is how often Answers asks an address at which nobody is.
+const askAgain = 200 * time.Millisecond
+
+// Answers is for who asks without watches: an error once the network has said for two seconds that no API server is there, as
+// Start has it. All other trouble is left to the questions that follow.
+func (c *Cluster) Answers(ctx context.Context) error {
+	for caller := c.newCaller(); ; {
+		err := c.ask(ctx)
+		if nobody(err) == "" {
+			return nil
+		}
+		if err := caller.unreachable(ctx, err); err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(askAgain):
+		}
+	}
 }

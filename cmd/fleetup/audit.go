@@ -108,6 +108,9 @@ func (a *app) auditFacts(ctx context.Context, f *inventory.Fleet, hosts []invent
 		return nil, err
 	}
 	defer k.Close()
+	if err := k.Answers(ctx); err != nil {
+		return nil, err
+	}
 	machines := make([]audited, len(hosts))
 	var asking sync.WaitGroup
 	if !apiOnly {
@@ -130,8 +133,13 @@ func (a *app) auditFacts(ctx context.Context, f *inventory.Fleet, hosts []invent
 		return facts, nil
 	}
 	facts.Machines = map[string]audit.Machine{}
+	held := holders(facts.Nodes)
 	for i, h := range hosts {
 		m := machines[i]
+		if work := held[h.Node]; m.Error != "" && work.Off { // a run leaves it alone
+			facts.Gaps = append(facts.Gaps, "node "+h.Node+": off, and "+work.String())
+			continue
+		}
 		facts.Machines[h.Node] = m.Machine
 		if _, told := facts.Kubelets[h.Node]; !told && m.kubelet != nil {
 			facts.Kubelets[h.Node] = *m.kubelet

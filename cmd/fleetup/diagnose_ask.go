@@ -93,12 +93,15 @@ func hostOfNode(f *inventory.Fleet, node string) []inventory.Host {
 func (a *app) askAPI(ctx context.Context, f *inventory.Fleet, ask func(context.Context, *kube.Cluster) error) error {
 	ctx, cancel := context.WithTimeout(ctx, apiTime)
 	defer cancel()
-	k, err := kube.Open(kube.Config{Kubeconfig: f.Cluster.Kubeconfig, Context: f.Cluster.Context, Namespace: f.Cluster.Namespace, Dial: a.dial, Boottime: a.boottime})
+	k, err := a.reachCluster(f, account{})
 	if err != nil {
-		return exitWith(exitFailed, fmt.Errorf("cluster: %w", err))
+		return err
 	}
 	defer k.Close()
-	if err := ask(ctx, k); err != nil {
+	if err = k.Answers(ctx); err == nil {
+		err = ask(ctx, k)
+	}
+	if err != nil {
 		return exitWith(exitFailed, shortURL(err))
 	}
 	return nil

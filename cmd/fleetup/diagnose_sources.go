@@ -21,7 +21,9 @@ func (a *app) listenTo(ctx context.Context, f *inventory.Fleet, hosts []inventor
 	var heard kube.Heard
 	var usage map[string]kube.Usage
 	var away error
+	todo := "see whether the control plane is up, and whether the kubeconfig that [cluster] names is the right one"
 	err := a.askAPI(ctx, f, func(ctx context.Context, k *kube.Cluster) (err error) {
+		todo = "see what this user may list (nodes, pods, events)"
 		if heard, err = k.Listen(ctx); err == nil {
 			usage, away = k.Usage(ctx)
 		}
@@ -29,7 +31,7 @@ func (a *app) listenTo(ctx context.Context, f *inventory.Fleet, hosts []inventor
 	})
 	if err != nil {
 		return diagnosis{more: []finding.Finding{{Severity: finding.Critical, Rule: "api", Object: "the cluster's API", Evidence: oneLine(err),
-			Meaning: "nothing is known of nodes, pods and events", Action: "see whether the control plane is up, and what this user may list (nodes, pods, events)"}}}
+			Meaning: "nothing is known of nodes, pods and events", Action: todo}}}
 	}
 	var names []string
 	for _, h := range hosts {

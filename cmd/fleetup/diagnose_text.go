@@ -54,7 +54,7 @@ func verdict(d diagnosis, list []finding.Finding) string {
 	}
 	well := 0
 	for _, n := range d.nodes {
-		if !ill["node "+n.Node] {
+		if !ill["node "+n.Node] && n.Error == "" {
 			well++
 		}
 	}

@@ -34,7 +34,7 @@ func TestSwapFinishedMeanwhile(t *testing.T) {
 	}
 }
 
-// A machine that is off for hardware work needn't answer: diagnose says whose work it is and how it ends, and calls nothing critical.
+// A machine that is off for hardware work needn't answer: diagnose says whose work it is and how it ends, and calls nothing critical; audit doesn't complain.
 // What kept it from being given back is said whole by status.
 func TestSwapDiagnosed(t *testing.T) {
 	inYardWith(t, box.Options{Nodes: box.Workers(3), Cluster: kubetest.Config{Seed: 1}, BMC: true}, "", func(s *yard) {
@@ -45,7 +45,7 @@ func TestSwapDiagnosed(t *testing.T) {
 		}
 		out := p.out.String()
 		for _, want := range []string{
-			"2 of 3 machines looked at: ", "info      unreachable  n2\n", "off, and held for hardware work by ", ": new DIMM\n", "fleetup swap finish ",
+			"2 of 3 machines looked at: 2 to know; 2 well\n", "info      unreachable  n2\n", "off, and held for hardware work by ", ": new DIMM\n", "fleetup swap finish ",
 		} {
 			if !strings.Contains(out, want) {
 				t.Errorf("not told: %q\n%s", want, out)
@@ -53,6 +53,13 @@ func TestSwapDiagnosed(t *testing.T) {
 		}
 		if strings.Contains(out, "CRITICAL") {
 			t.Errorf("something is called critical:\n%s", out)
+		}
+		p = s.process(s.path("state"))
+		if code := p.fleetup("audit", s.inventory); code != 0 {
+			t.Errorf("audit: exit %d", code)
+		}
+		if out := p.out.String(); strings.Contains(out, "unreachable") || !strings.Contains(out, "node n2: off, and held for hardware work by ") {
+			t.Errorf("audit says of a machine that is off for hardware work:\n%s", out)
 		}
 		s.says(1, "NODE` gives it back as it is", "swap", "finish", s.inventory, "n2", "--yes")
 		s.says(0, `not given back, as compare: not as expected: expected "dimm +1", and 0 of 1 new ones are seen`, "status", s.inventory)
