@@ -161,6 +161,19 @@ func (c *cluster) rules(change func(*simulate.Rules)) *cluster {
 	return c
 }
 
+// alsoOver has a pod spread over a label too, by far less.
+func alsoOver(key string) func(*corev1.Pod) {
+	return func(p *corev1.Pod) {
+		c := p.Spec.TopologySpreadConstraints[0]
+		c.TopologyKey, c.MaxSkew = key, 5
+		p.Spec.TopologySpreadConstraints = append(p.Spec.TopologySpreadConstraints, c)
+	}
+}
+
+func inRack(rack string) func(*corev1.Node) {
+	return func(n *corev1.Node) { n.Labels["rack"] = rack }
+}
+
 // perTemplate has its rules look only at pods of the same ReplicaSet.
 func perTemplate(p *corev1.Pod) {
 	p.Labels["pod-template-hash"] = "abc"
@@ -302,6 +315,8 @@ func TestRun(t *testing.T) {
 		{"spread over zones", nodes(3).pods("web", "100m", "n1 n2 n3 n2", spread(corev1.LabelTopologyZone)), oneByOne("n2"),
 			"n2: 2 moves, shop/web-2 homeless for 5m0s: 0/3 nodes are available: 2 node(s) didn't match pod topology spread constraints, 1 node(s) were unschedulable, " +
 				"shop/web-4 homeless for 5m0s: 0/3 nodes are available: 2 node(s) didn't match pod topology spread constraints, 1 node(s) were unschedulable"},
+		{"spread over zones and racks: a node that isn't in any rack counts for no zone", nodes(4).node("n1", inRack("r1")).node("n3", inRack("r1")).node("n4", inRack("r2")).
+			pods("web", "100m", "n1 n2", spread(corev1.LabelTopologyZone), alsoOver("rack")).pods("other", "2", "n3"), oneByOne("n1"), "n1: 1 moves"},
 		{"the last endpoint of a Deployment is made anew first", nodes(2).pods("web", "100m", "n1").budget("web", 1).service("web").
 			rules(func(r *simulate.Rules) { r.Last = "surge" }), oneByOne("n1"), "n1: 1 moves"},
 		{"and isn't where it has nowhere to go", nodes(2).pods("web", "1500m", "n1").pods("other", "1", "n2").service("web").

@@ -19,16 +19,21 @@ type spreading struct {
 	least    int // domains that there have to be
 	matching *crowd
 	counts   places
-	taints   bool // that aren't tolerated keep a node from being counted
-	self     bool // such a pod counts itself
+	keys     []string // of all constraints of such pods: a node without one of them counts for none
+	taints   bool     // that aren't tolerated keep a node from being counted
+	self     bool     // such a pod counts itself
 }
 
 func (s *state) spreadings(p *pod) []*spreading {
 	var all []*spreading
+	var keys []string
 	for _, c := range p.Spec.TopologySpreadConstraints {
 		if c.WhenUnsatisfiable == corev1.DoNotSchedule {
-			all = append(all, s.spreading(p, c))
+			all, keys = append(all, s.spreading(p, c)), append(keys, c.TopologyKey)
 		}
+	}
+	for _, c := range all {
+		c.keys = keys
 	}
 	return all
 }
@@ -84,7 +89,7 @@ func (a *asking) count(c *spreading) spread {
 }
 
 func (c *spreading) eligible(p *pod, n *node) bool {
-	if !c.counts.of(n) {
+	if !c.counts.of(n) || slices.ContainsFunc(c.keys, func(key string) bool { _, there := n.Labels[key]; return !there }) {
 		return false
 	}
 	if c.taints {
