@@ -145,7 +145,11 @@ func isQuantity(text string) bool {
 	return err == nil && q.Sign() >= 0
 }
 
-func isThreshold(text string) bool { return percentage.MatchString(text) || isQuantity(text) }
+// isThreshold: of an amount the kubelet wants more than nothing; a threshold is switched off by 0%.
+func isThreshold(text string) bool {
+	q, err := resource.ParseQuantity(text)
+	return percentage.MatchString(text) || err == nil && q.Sign() > 0
+}
 
 func isPeriod(text string) bool {
 	d, err := time.ParseDuration(text)
@@ -154,17 +158,18 @@ func isPeriod(text string) bool {
 
 // kubeletFacts is what a machine says of its kubelet.
 type kubeletFacts struct {
-	version string // "1.37.2"; "" where it doesn't say
-	reads   string // the environment file of its unit; "" where that names none of the two usual ones
-	takes   bool   // its unit passes KUBELET_EXTRA_ARGS on
-	env     string // what stands in that file; "" also where there is none
-	dir     string // the --config-dir that it has; "" none
-	flags   []string
-	sets    bool   // its unit sets KUBELET_EXTRA_ARGS itself, which the file would replace
-	memory  int64  // bytes; 0: not known
-	cores   int64  // 0: not known
-	config  string // where its main file is
-	main    string // what that says
+	version string   // "1.37.2"; "" where it doesn't say
+	reads   string   // the environment file of its unit; "" where that names none of the two usual ones
+	takes   bool     // its unit passes KUBELET_EXTRA_ARGS on
+	env     string   // what stands in that file; "" also where there is none
+	dir     string   // the --config-dir that it has; "" none
+	flags   []string // that outrank every file
+	cpus    string   // what reserves whole CPUs: a flag, or a field of its files; "" nothing
+	sets    bool     // its unit sets KUBELET_EXTRA_ARGS itself, which the file would replace
+	memory  int64    // bytes; 0: not known
+	cores   int64    // 0: not known
+	config  string   // where its main file is
+	main    string   // what that says
 	dropin  string
 	others  [][]byte // the texts of all other drop-ins that it reads, in their order
 }
@@ -209,7 +214,16 @@ func parseKubeletFacts(output string) kubeletFacts {
 	}
 	f.takes, f.env = strings.Contains(starts, "KUBELET_EXTRA_ARGS"), files[path.Base(path.Dir(f.reads))]
 	all := environment + starts + files["kubeadm"] + f.env
-	f.dir, f.config, f.flags = kubeletconfig.Dir(all), kubeletconfig.Main(all), kubeletconfig.Outranking(all)
+	f.dir, f.config = kubeletconfig.Dir(all), kubeletconfig.Main(all)
+	for _, flag := range kubeletconfig.Outranking(all) {
+		switch strings.ReplaceAll(flag, "_", "-") {
+		case "--pods-per-core": // of which the step sets nothing
+		case "--reserved-cpus":
+			f.cpus = flag
+		default:
+			f.flags = append(f.flags, flag)
+		}
+	}
 	return f
 }
 
@@ -228,6 +242,9 @@ func (s *kubeletConfig) look(ctx context.Context, h Host) (kubeletFacts, error) 
 	}
 	more := parseKubeletFacts(out)
 	f.main, f.dropin, f.others = more.main, more.dropin, more.others
+	if cpus, is := f.configuration(false)["reservedSystemCPUs"]; is && cpus != "" {
+		f.cpus = "reservedSystemCPUs"
+	}
 	return f, nil
 }
 

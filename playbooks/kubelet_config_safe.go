@@ -33,6 +33,9 @@ func (s *kubeletConfig) problems(f kubeletFacts) (problems []string) {
 		problems = append(problems, strings.Join(slices.Compact(f.flags), " and ")+" on the kubelet's command line outranks every file: take it out of "+
 			"KUBELET_EXTRA_ARGS or KUBELET_KUBEADM_ARGS first")
 	}
+	if f.cpus != "" && (s.names("kubeReserved", "cpu") || s.names("systemReserved", "cpu")) {
+		problems = append(problems, f.cpus+" takes the place of cpu in kube_reserved and system_reserved, which this node's kubelet wouldn't take: leave cpu out for it")
+	}
 	if f.dir == "" && enforcesNothing(f.main) {
 		problems = append(problems, "enforceNodeAllocatable is [] in "+f.config+", which the kubelet takes for [pods] as soon as there are drop-ins: write [none] there first, which means the same")
 	}
@@ -43,6 +46,12 @@ func (s *kubeletConfig) problems(f kubeletFacts) (problems []string) {
 		problems = append(problems, fmt.Sprintf("%dm of CPU would be kept from pods, and the machine has %d cores", kept, f.cores))
 	}
 	return problems
+}
+
+// names reports whether the step sets an entry of a field.
+func (s *kubeletConfig) names(field, entry string) bool {
+	entries, _ := s.fields[field].(map[string]string)
+	return entries[entry] != ""
 }
 
 // enforcesNothing reports whether a main file has an empty list for what is enforced. The kubelet's merge of drop-ins drops empty

@@ -194,11 +194,17 @@ func TestKubeletConfigProblems(t *testing.T) {
 		"enforceNodeAllocatable is [] in /var/lib/kubelet/config.yaml": func(m *machine) {
 			m.write("var/lib/kubelet/config.yaml", "kind: KubeletConfiguration\nenforceNodeAllocatable: []\n")
 		},
+		"reservedSystemCPUs takes the place of cpu in kube_reserved and system_reserved": func(m *machine) {
+			m.write("var/lib/kubelet/config.yaml", "kind: KubeletConfiguration\nreservedSystemCPUs: 0-1\n")
+		},
+		"--reserved-cpus takes the place of cpu in kube_reserved and system_reserved": func(m *machine) {
+			m.write("etc/default/kubelet", "KUBELET_EXTRA_ARGS=--reserved-cpus=0 --pods-per-core=10\n")
+		},
 		"1124 MiB would be kept from pods, and the machine has 2048 MiB": func(m *machine) { m.write("proc/meminfo", "MemTotal: 2097152 kB\n") },
 	} {
 		m := reservingMachine(t, "1.37.2-1.1")
 		change(m)
-		s := bind(t, "", "kubelet-config", map[string]any{"kube_reserved": "memory=1Gi", "eviction_hard": "memory.available<100Mi"}, Target{})[0]
+		s := bind(t, "", "kubelet-config", map[string]any{"kube_reserved": "cpu=100m,memory=1Gi", "eviction_hard": "memory.available<100Mi"}, Target{})[0]
 		status := check(t, s, m)
 		if status.Clean || len(status.Problems) != 1 || !strings.HasPrefix(status.Problems[0], want) {
 			t.Errorf("%s: %+v", want, status)
@@ -230,15 +236,16 @@ func TestKubeletConfigRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	for want, params := range map[string]map[string]any{
-		"kube_reserved: nothing is set":                     {},
-		"kube_reserved: \"mem\" is none of cpu, memory":     {"kube_reserved": "mem=1Gi"},
-		"kube_reserved: memory: \"lots\" is no amount":      {"kube_reserved": "memory=lots"},
-		"system_reserved: \"memory\" isn't written":         {"system_reserved": "memory"},
-		"eviction_hard: \"memory.available=1Gi\" isn't":     {"eviction_hard": "memory.available=1Gi"},
-		"eviction_soft_grace_period: has nothing for":       {"eviction_soft": "memory.available<1Gi"},
-		"eviction_soft_grace_period: names nodefs.":         {"eviction_soft": "memory.available<1Gi", "eviction_soft_grace_period": "memory.available=1m,nodefs.available=2m"},
-		"max_pods: \"-3\" is no number of pods":             {"max_pods": int64(-3)},
-		"eviction_soft_grace_period: memory.available: \"9": {"eviction_soft": "memory.available<1Gi", "eviction_soft_grace_period": "memory.available=90"},
+		"kube_reserved: nothing is set":                       {},
+		"kube_reserved: \"mem\" is none of cpu, memory":       {"kube_reserved": "mem=1Gi"},
+		"kube_reserved: memory: \"lots\" is no amount":        {"kube_reserved": "memory=lots"},
+		"eviction_hard: memory.available: \"0\" is no amount": {"eviction_hard": "memory.available<0"},
+		"system_reserved: \"memory\" isn't written":           {"system_reserved": "memory"},
+		"eviction_hard: \"memory.available=1Gi\" isn't":       {"eviction_hard": "memory.available=1Gi"},
+		"eviction_soft_grace_period: has nothing for":         {"eviction_soft": "memory.available<1Gi"},
+		"eviction_soft_grace_period: names nodefs.":           {"eviction_soft": "memory.available<1Gi", "eviction_soft_grace_period": "memory.available=1m,nodefs.available=2m"},
+		"max_pods: \"-3\" is no number of pods":               {"max_pods": int64(-3)},
+		"eviction_soft_grace_period: memory.available: \"9":   {"eviction_soft": "memory.available<1Gi", "eviction_soft_grace_period": "memory.available=90"},
 	} {
 		_, err := book.Bind(params, Target{})
 		var problems Problems

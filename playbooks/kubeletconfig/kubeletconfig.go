@@ -10,6 +10,8 @@ import (
 	"fmt"
 	"maps"
 	"regexp"
+	"strconv"
+	"strings"
 
 	jsonpatch "gopkg.in/evanphx/json-patch.v4"
 	"sigs.k8s.io/yaml"
@@ -45,6 +47,9 @@ func Merge(main []byte, dropins ...[]byte) (map[string]any, error) {
 	if err := json.Unmarshal(all, &merged); err != nil {
 		return nil, fmt.Errorf("kubelet configuration: %w", err)
 	}
+	if err := wholeCPUs(merged); err != nil {
+		return nil, err
+	}
 	maps.DeleteFunc(merged, func(_ string, v any) bool {
 		entries, is := v.(map[string]any)
 		return is && len(entries) == 0
@@ -53,6 +58,35 @@ func Merge(main []byte, dropins ...[]byte) (map[string]any, error) {
 		merged["maxPods"] = float64(110)
 	}
 	return merged, nil
+}
+
+// wholeCPUs puts reservedSystemCPUs in the place of every other reservation of CPU, as the kubelet does when it starts; it tells so
+// in /configz where it has a systemReserved at all.
+func wholeCPUs(all map[string]any) error {
+	list, _ := all["reservedSystemCPUs"].(string)
+	if list == "" {
+		return nil
+	}
+	size := 0
+	for part := range strings.SplitSeq(list, ",") {
+		from, to, ranged := strings.Cut(part, "-")
+		first, err := strconv.Atoi(from)
+		last := first
+		if ranged && err == nil {
+			last, err = strconv.Atoi(to)
+		}
+		if err != nil || last < first {
+			return fmt.Errorf("kubelet configuration: reservedSystemCPUs: %q is no list of CPUs", list)
+		}
+		size += last - first + 1
+	}
+	if kube, is := all["kubeReserved"].(map[string]any); is {
+		delete(kube, "cpu")
+	}
+	if system, is := all["systemReserved"].(map[string]any); is {
+		system["cpu"] = strconv.Itoa(size)
+	}
+	return nil
 }
 
 func patch(under, file []byte) ([]byte, error) {
@@ -92,7 +126,7 @@ func withHardDefaults(main []byte) ([]byte, error) {
 }
 
 // outranking are the flags of the fields that audit judges and the playbook sets. The kubelet takes _ for - in any flag.
-var outranking = regexp.MustCompile(`--(kube[-_]reserved|system[-_]reserved|eviction[-_]hard|eviction[-_]soft|eviction[-_]soft[-_]grace[-_]period|max[-_]pods|pods[-_]per[-_]core)(?:[=\s"']|$)`)
+var outranking = regexp.MustCompile(`--(kube[-_]reserved|system[-_]reserved|eviction[-_]hard|eviction[-_]soft|eviction[-_]soft[-_]grace[-_]period|max[-_]pods|pods[-_]per[-_]core|reserved[-_]cpus)(?:[=\s"']|$)`)
 
 // Outranking are the flags in a command line that count whatever a file says, as they are written: with them the files alone
 // say nothing sure.

@@ -14,7 +14,7 @@ import (
 )
 
 // judged are the fields that audit judges and the playbook sets.
-var judged = []string{"kubeReserved", "systemReserved", "evictionHard", "evictionSoft", "evictionSoftGracePeriod", "mergeDefaultEvictionSettings", "maxPods", "podsPerCore"}
+var judged = []string{"kubeReserved", "systemReserved", "evictionHard", "evictionSoft", "evictionSoftGracePeriod", "mergeDefaultEvictionSettings", "maxPods", "podsPerCore", "reservedSystemCPUs"}
 
 // TestRealAnswers: of each configuration that a real kubelet was given, its files say what it answered to /configz, or a flag
 // is seen that outranks them.
@@ -98,7 +98,7 @@ func TestOutranking(t *testing.T) {
 	if Dir(`--config-dir=/a --config_dir "/b"`) != "/b" || Dir("--config=/a") != "" || Main("--config-dir=/a") != MainFile || Main("--config /b") != "/b" {
 		t.Error("another folder or file than is named")
 	}
-	for _, bad := range []string{"a: [", "- a", "evictionHard: [a]"} {
+	for _, bad := range []string{"a: [", "- a", "evictionHard: [a]", "reservedSystemCPUs: 3-1", "reservedSystemCPUs: all"} {
 		if got, err := Merge([]byte(bad)); err == nil {
 			t.Errorf("%s was read as %v", bad, got)
 		}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -22,7 +23,8 @@ type Kubelet struct {
 	EvictionSoftGracePeriod map[string]string `json:"evictionSoftGracePeriod,omitempty"`
 	MergeDefaults           bool              `json:"mergeDefaultEvictionSettings,omitempty"`
 	MaxPods                 int               `json:"maxPods,omitempty"`
-	PodsPerCore             int               `json:"podsPerCore,omitempty"` // 0: as many as maxPods
+	PodsPerCore             int               `json:"podsPerCore,omitempty"`        // 0: as many as maxPods
+	ReservedSystemCPUs      string            `json:"reservedSystemCPUs,omitempty"` // whole ones, in place of cpu in both reservations
 }
 
 // ParseConfigz reads what a kubelet answers to /configz.
@@ -91,6 +93,13 @@ func adviceFor(n *corev1.Node, pods int) advice {
 	}
 }
 
+// withoutCPU is advice for a kubelet that takes none for CPU.
+func (a advice) withoutCPU() advice {
+	_, a.kube, _ = strings.Cut(a.kube, ",")
+	_, a.system, _ = strings.Cut(a.system, ",")
+	return a
+}
+
 // lines are the inventory's by which the playbook sets all that was advised.
 func (a advice) lines() string {
 	return fmt.Sprintf("[upgrade.kubelet-config]\nkube_reserved = %q\nsystem_reserved = %q\neviction_hard = %q\neviction_soft = %q\neviction_soft_grace_period = %q",
@@ -107,6 +116,9 @@ func (w *world) kubelets(rule string, ask func(n *corev1.Node, k Kubelet, a advi
 		}
 		k.MaxPods = k.pods(n)
 		a := adviceFor(n, max(k.MaxPods, 1))
+		if k.ReservedSystemCPUs != "" {
+			a = a.withoutCPU()
+		}
 		h := ask(n, k, a)
 		if h.evidence == "" {
 			continue
@@ -138,7 +150,7 @@ func kubeReserved(w *world) []hit {
 			return hit{evidence: fmt.Sprintf("kubeReserved sets no memory; for %d pods %d MiB", k.MaxPods, a.kubeMemory>>20)}
 		case has*2 < a.kubeMemory:
 			return hit{evidence: fmt.Sprintf("kubeReserved sets %d MiB of memory; for %d pods rather %d", has>>20, k.MaxPods, a.kubeMemory>>20), severity: info}
-		case k.KubeReserved["cpu"] == "":
+		case k.KubeReserved["cpu"] == "" && k.ReservedSystemCPUs == "":
 			return hit{evidence: "kubeReserved sets no cpu", severity: info}
 		}
 		return hit{}
@@ -177,9 +189,14 @@ func evictionHard(w *world) []hit {
 	})
 }
 
-// nought reports whether a threshold never holds.
+// nought reports whether a threshold never holds. The kubelet takes 100% for none, too (parseThresholdStatement of
+// pkg/kubelet/eviction/helpers.go).
 func nought(threshold string) bool {
-	return strings.TrimSuffix(threshold, "%") == "0" || threshold == "" || bytesOf(threshold) == 0 && !strings.HasSuffix(threshold, "%")
+	if share, is := strings.CutSuffix(threshold, "%"); is {
+		percent, err := strconv.ParseFloat(share, 64)
+		return err != nil || percent == 0 || share == "100"
+	}
+	return bytesOf(threshold) == 0
 }
 
 func evictionSoft(w *world) []hit {

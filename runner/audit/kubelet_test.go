@@ -64,6 +64,26 @@ func TestRealKubelets(t *testing.T) {
 	}
 }
 
+// TestReservedCPUs: where whole CPUs are reserved, no others are missed, and the lines to add name none: the kubelet wouldn't take them.
+func TestReservedCPUs(t *testing.T) {
+	f := facts(node("n1"))
+	f.Kubelets = map[string]Kubelet{"n1": {MaxPods: 110, ReservedSystemCPUs: "0-1", KubeReserved: map[string]string{"memory": "2Gi"}, SystemReserved: map[string]string{"cpu": "2"},
+		EvictionHard: map[string]string{"memory.available": "1000Mi", "nodefs.available": "10%", "nodefs.inodesFree": "5%"}, EvictionSoft: map[string]string{"memory.available": "2000Mi"}}}
+	found := Find(f)
+	if len(found) != 1 || found[0].Rule != "system-reserved" || strings.Contains(found[0].Command, "cpu=") || !strings.Contains(found[0].Command, `system_reserved = "memory=1Gi,`) {
+		t.Errorf("%+v", found)
+	}
+}
+
+// TestNought: a threshold that the kubelet leaves out, or that no node falls below.
+func TestNought(t *testing.T) {
+	for text, want := range map[string]bool{"": true, "0%": true, "0.0%": true, "100%": true, "0": true, "1%": false, "100Mi": false, "0.5%": false, "10%": false} {
+		if nought(text) != want {
+			t.Errorf("%q: %v", text, !want)
+		}
+	}
+}
+
 // TestPodsPerCore: the kubelet takes the fewer of both.
 func TestPodsPerCore(t *testing.T) {
 	n := &corev1.Node{}

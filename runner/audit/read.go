@@ -22,7 +22,7 @@ type API interface {
 const askedAtOnce = 32
 
 // Read reads the cluster once. What can't be read is an error, but for the kubelets' configurations, which need a right of
-// their own (get nodes/proxy, or nodes/configz since 1.33): without it they are a gap.
+// their own (get nodes/proxy; the API server asks for no finer one): without it they are a gap.
 func Read(ctx context.Context, api API) (*Facts, error) {
 	f := &Facts{Now: time.Now()}
 	lists := []func() error{
