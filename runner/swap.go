@@ -182,7 +182,7 @@ exit 0
 const disableScript = `for u in kubelet containerd docker cri-docker crio; do
 	state=$(systemctl is-enabled "$u.service" 2>/dev/null)
 	case "$state" in
-	enabled) systemctl disable "$u.service" >/dev/null 2>&1 || exit 1 ;;
+	enabled) systemctl disable --quiet "$u.service" || exit 1 ;;
 	esac
 	systemctl is-active --quiet "$u.service" && { systemctl stop "$u.service" || exit 1; }
 done

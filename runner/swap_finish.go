@@ -174,7 +174,7 @@ func (l *life) enable(ctx context.Context) error {
 	l.since = time.Now()
 	units := strings.Fields(l.state[factSwapUnits])
 	if len(units) > 0 {
-		if err := l.run(ctx, "enable what was disabled", "systemctl enable "+strings.Join(services(units), " ")+" >/dev/null 2>&1\n"); err != nil {
+		if err := l.run(ctx, "enable what was disabled", "systemctl enable --quiet "+strings.Join(services(units), " ")+"\n"); err != nil {
 			return err
 		}
 	}

@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -61,6 +64,25 @@ func (m swapMachine) Run(ctx context.Context, script string) (string, error) {
 		return "", nil
 	}
 	return m.fakeMachine.Run(ctx, script)
+}
+
+// TestDisableSaysWhy: what systemctl says of a unit that it can't disable is what the node is told to have failed of.
+func TestDisableSaysWhy(t *testing.T) {
+	bin := t.TempDir()
+	const systemctl = `#!/bin/sh
+case $1 in
+is-enabled) echo enabled ;;
+disable) echo 'Failed to disable unit: Read-only file system' >&2; exit 1 ;;
+esac
+`
+	if err := os.WriteFile(filepath.Join(bin, "systemctl"), []byte(systemctl), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	c := exec.CommandContext(t.Context(), "sh", "-c", disableScript)
+	c.Env = []string{"PATH=" + bin + ":" + os.Getenv("PATH")}
+	if out, err := c.CombinedOutput(); err == nil || !strings.Contains(string(out), "Read-only file system") {
+		t.Errorf("%v: %q", err, out)
+	}
 }
 
 // work is hardware work on n1 as the swap commands have it done.
@@ -144,7 +166,7 @@ func TestSwap(t *testing.T) {
 		if err := s.carry(OrderSwapFinish); err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff([]string{"taint false", "systemctl enable containerd.service kubelet.service >/dev/null 2>&1"}, s.did); diff != "" {
+		if diff := cmp.Diff([]string{"taint false", "systemctl enable --quiet containerd.service kubelet.service"}, s.did); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)
 		}
 		if n := s.w.see("n1"); n.run != "" || n.cordoned || !s.told("as expected: ") || !slices.Equal(s.bmc.takes, []string{"on"}) {
