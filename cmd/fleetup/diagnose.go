@@ -91,7 +91,11 @@ func (a *app) lookAll(ctx context.Context, n *remote.Net, f *inventory.Fleet, ho
 	wg.Wait()
 	a.lookAtPods(ctx, n, hosts, all, listened.heard.Pods, o)
 	held := holders(listened.heard.Nodes)
+	off := offForWork(f.Hosts, held)
 	for i := range all {
+		if look := all[i].Numbers; look != nil {
+			look.Peers = slices.DeleteFunc(look.Peers, func(p diagnose.Peer) bool { return off[p.Address] })
+		}
 		if h, ok := held[all[i].Node]; ok {
 			all[i].holder = &h
 		}
@@ -263,6 +267,15 @@ func holders(nodes []corev1.Node) map[string]diagnose.Holder {
 		}
 	}
 	return all
+}
+
+// offForWork are the addresses of the machines that are off for hardware work: that they don't answer their neighbours tells nothing.
+func offForWork(hosts []inventory.Host, held map[string]diagnose.Holder) map[string]bool {
+	off := map[string]bool{}
+	for _, h := range hosts {
+		off[h.Address] = off[h.Address] || held[h.Node].Off
+	}
+	return off
 }
 
 // peersOf are the machines that one is asked to reach: its neighbour in the inventory, and the first of the control plane.
