@@ -98,7 +98,7 @@ var checks = []check{
 	{"only-in-cluster", warning, "No inventory line: no run will ever upgrade it, and it ages until its version skew isn't supported.",
 		"Add it to the inventory, or take it out of the cluster.", onlyInCluster},
 	{"only-in-inventory", warning, "There is no such node: a run is refused for it.",
-		"Join it, mark it as a spare, or take its line out.", onlyInInventory},
+		"Join it, a spare too, or take its line out.", onlyInInventory},
 	{"unreachable", warning, "What can't be logged into can't be upgraded: a run is refused for it.",
 		"Find out why.", unreachable},
 	{"certificate", warning, "When it expires the node, or its control plane, is gone from the cluster; in a reboot at the latest.",

@@ -50,7 +50,7 @@ func (w *world) machines(rule string, ask func(node string, m Machine) []hit) (h
 
 func unreachable(w *world) (hits []hit) {
 	for _, node := range slices.Sorted(maps.Keys(w.Machines)) {
-		if m := w.Machines[node]; m.Error != "" {
+		if m := w.Machines[node]; m.Error != "" && !w.spare(node) { // which may be off
 			hits = append(hits, hit{object: "node " + node, evidence: m.Error, command: "fleetup ssh INVENTORY " + node})
 		}
 	}

@@ -12,6 +12,16 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
+// TestASpareMayBeOff: no run is refused for a spare that can't be logged into, as it is for any other host.
+func TestASpareMayBeOff(t *testing.T) {
+	f := facts(node("n1"), node("s1"))
+	f.Hosts = []Host{{Node: "n1"}, {Node: "s1", Spare: true}}
+	f.Machines = map[string]Machine{"n1": {Error: "no route to host"}, "s1": {Error: "no route to host"}}
+	if got := rulesFound(f, "unreachable"); got != "warning unreachable node n1: no route to host" {
+		t.Error(got)
+	}
+}
+
 // TestOddObjects: objects that lack all that they may lack, or have more of it than anybody can have, are looked at as all others.
 func TestOddObjects(t *testing.T) {
 	if found := Find(&Facts{}); len(found) != 0 {
