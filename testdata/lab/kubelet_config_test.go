@@ -42,6 +42,35 @@ func TestKubeletConfigz(t *testing.T) {
 	for _, file := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) { tellsConfiguration(t, l, k1, file) })
 	}
+	t.Run("right", func(t *testing.T) { takesProxy(t, l) })
+}
+
+// takesProxy: to ask a kubelet through the API server takes the right to get nodes/proxy. nodes/configz is what the kubelet asks of who
+// asks it, which here is the API server.
+func takesProxy(t *testing.T, l *lab.Lab) {
+	as := func(arguments ...string) error {
+		_, err := l.TryKubectl(append([]string{"--kubeconfig=" + l.UserKubeconfig, "get"}, arguments...)...)
+		return err
+	}
+	until := func(arguments ...string) {
+		for end := time.Now().Add(time.Minute); ; time.Sleep(100 * time.Millisecond) {
+			if err := as(arguments...); err == nil {
+				return
+			} else if time.Now().After(end) {
+				t.Fatal(err)
+			}
+		}
+	}
+	configz := []string{"--raw", "/api/v1/nodes/k1/proxy/configz"}
+	l.Kubectl("create", "clusterrole", "finer", "--verb=get", "--resource=nodes,nodes/configz")
+	l.Kubectl("create", "clusterrolebinding", "finer", "--clusterrole=finer", "--user=fleetup")
+	until("node", "k1") // the right has arrived
+	if err := as(configz...); err == nil || !strings.Contains(err.Error(), `cannot get resource "nodes/proxy"`) {
+		t.Errorf("with nodes/configz alone: %v", err)
+	}
+	l.Kubectl("create", "clusterrole", "proxy", "--verb=get", "--resource=nodes/proxy")
+	l.Kubectl("create", "clusterrolebinding", "proxy", "--clusterrole=proxy", "--user=fleetup")
+	until(configz...)
 }
 
 func tellsConfiguration(t *testing.T, l *lab.Lab, m *lab.Machine, file string) {
