@@ -17,7 +17,7 @@ import (
 	"github.com/fleetup/fleetup/testdata/lab"
 )
 
-// badPractices is what there is to find in the cluster of testdata/audit, beside its kubelets: the lab's have no /configz.
+// badPractices is what there is to find in the cluster of testdata/audit, beside its kubelets: kubemark's have no /configz (TestKubeletConfig has real ones).
 var badPractices = []string{
 	"budget-double deployment shop/double", "budget-missing deployment shop/unguarded", "budget-policy pdb shop/policy", "budget-tight pdb shop/tight",
 	"cordon node n4", "grace deployment shop/hasty", "limit-range namespace bare", "limits deployment shop/leaky", "local-volume deployment shop/local",
