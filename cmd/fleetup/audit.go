@@ -188,7 +188,7 @@ type audited struct {
 func (a *app) askMachines(ctx context.Context, f *inventory.Fleet, hosts []inventory.Host, into []audited) {
 	n := a.network(f)
 	defer n.Close()
-	eachOf(hosts, f.FanOut, func(i int, h inventory.Host) { into[i] = a.askMachine(ctx, n, h) })
+	a.eachShown(hosts, f.FanOut, func(i int, h inventory.Host) { into[i] = a.askMachine(ctx, n, h) })
 }
 
 // askMachine asks one machine what ages and drifts there, what it is made of, and what an upgrade would change now.

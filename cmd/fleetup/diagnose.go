@@ -200,7 +200,11 @@ func (o diagnoseFlags) from() (t time.Time) {
 func (a *app) lookAt(ctx context.Context, n *remote.Net, f *inventory.Fleet, hosts []inventory.Host, o diagnoseFlags) []diagnosed {
 	q := diagnose.Questions{Since: o.from()}
 	all := make([]diagnosed, len(hosts))
-	eachOf(hosts, lookedAtOnce, func(i int, h inventory.Host) {
+	each := a.eachShown
+	if o.watch { // its screen stands while it looks again
+		each = eachOf
+	}
+	each(hosts, lookedAtOnce, func(i int, h inventory.Host) {
 		q := q
 		q.Peers = peersOf(f.Hosts, h)
 		all[i] = lookInside(ctx, n.Host(a.login(h), remote.Fence{}), h, q, o.keep)

@@ -41,6 +41,11 @@ func (a *app) diagnoseCommand() *cobra.Command {
 		Long: `Look into all machines at once, or into some, and into what the cluster says of them, and change nothing. Findings come first, the worst on top, each with what
 was seen, what it means and what to do; then the numbers. Over SSH it reads /proc, /sys, the logs and the node's own tools.
 From where on something is a finding stands in one file: --show-thresholds prints it, --thresholds names your own.`,
+		Example: `  fleetup diagnose prod.toml --watch
+  fleetup diagnose prod.toml node007 --since 2h --bundle case.tar.zst
+  fleetup diagnose prod.toml node007 --perf 10s
+  fleetup diagnose prod.toml --hardware --output json
+  fleetup diagnose prod.toml --logs shop/web-0 --previous`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 && !o.show {
 				return usage("name an inventory")

@@ -30,7 +30,7 @@ func (a *app) diagnoseHardware(ctx context.Context, path string, nodes []string)
 	n := a.network(f)
 	defer n.Close()
 	all := make([]madeOf, len(hosts))
-	eachOf(hosts, f.FanOut, func(i int, h inventory.Host) { all[i] = a.lookInto(ctx, n, h) })
+	a.eachShown(hosts, f.FanOut, func(i int, h inventory.Host) { all[i] = a.lookInto(ctx, n, h) })
 	if ctx.Err() != nil {
 		return silent(exitInterrupted)
 	}

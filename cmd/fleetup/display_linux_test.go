@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/fleetup/fleetup/inventory"
 )
 
 // openTerminal makes a terminal of so many columns: what a program sees of it, and what its user does.
@@ -101,5 +103,23 @@ func TestSay(t *testing.T) {
 	screen := make([]byte, len(want))
 	if n, err := io.ReadFull(user, screen); err != nil || string(screen) != want { // it comes in pieces
 		t.Errorf("a terminal got %q, %v", screen[:n], err)
+	}
+}
+
+// While machines are looked at, a line on the terminal counts them, and is gone with the last; without a terminal there is none.
+func TestEachShown(t *testing.T) {
+	program, user := openTerminal(t, 80)
+	hosts := make([]inventory.Host, 3)
+	(&app{in: program, err: program}).eachShown(hosts, 1, func(int, inventory.Host) {})
+	want := "\rlooking at the machines: 1 of 3 \rlooking at the machines: 2 of 3 \rlooking at the machines: 3 of 3 \r\x1b[K"
+	got := make([]byte, len(want))
+	if _, err := io.ReadFull(user, got); err != nil || string(got) != want {
+		t.Errorf("%v: %q, want %q", err, got, want)
+	}
+	var plain bytes.Buffer
+	looked := 0
+	(&app{err: &plain}).eachShown(hosts, 1, func(int, inventory.Host) { looked++ })
+	if looked != 3 || plain.Len() > 0 {
+		t.Errorf("%d looked at, %q said", looked, plain.String())
 	}
 }

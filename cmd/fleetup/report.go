@@ -113,7 +113,7 @@ func (a *app) journalOf(fleet, run string) (string, error) {
 	if path, ok := runner.Latest(dir); ok {
 		return path, nil
 	}
-	return "", usage("there is no journal in %s: the run was on another machine, or --state-dir is another", dir)
+	return "", usage("there is no journal in %s: nothing was run yet, the run was on another machine, or --state-dir is another", dir)
 }
 
 // runsIn lists the newest runs in a folder of journals.

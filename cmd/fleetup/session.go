@@ -154,15 +154,6 @@ func (s *session) ours(n kube.Node) bool { return n.Run != "" && n.Run == s.clus
 
 // survey looks at all machines, with a line of progress on a terminal.
 func (s *session) survey(ctx context.Context) map[string]*runner.Surveyed {
-	var show func(done, total int)
-	if s.app.terminal() {
-		show = func(done, total int) {
-			fmt.Fprintf(s.app.err, "\rlooking at the machines: %d of %d ", done, total)
-			if done == total {
-				fmt.Fprint(s.app.err, "\r\033[K")
-			}
-		}
-	}
 	for name, w := range s.work {
 		n, _ := s.cluster.Node(name)
 		if h, held := runner.HoldOf(n.Run, n.State); held {
@@ -170,7 +161,7 @@ func (s *session) survey(ctx context.Context) map[string]*runner.Surveyed {
 			s.work[name] = w
 		}
 	}
-	return runner.Survey(ctx, s.work, s.fleet.FanOut, show)
+	return runner.Survey(ctx, s.work, s.fleet.FanOut, s.app.looking())
 }
 
 // preflight looks at everything, and returns what was found and what stands against a run.
