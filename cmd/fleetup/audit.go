@@ -133,7 +133,7 @@ func (a *app) auditFacts(ctx context.Context, f *inventory.Fleet, hosts []invent
 		return facts, nil
 	}
 	facts.Machines = map[string]audit.Machine{}
-	held := holders(facts.Nodes)
+	held := holders(facts.Nodes, nil)
 	for i, h := range hosts {
 		m := machines[i]
 		if work := held[h.Node]; m.Error != "" && work.Off { // a run leaves it alone

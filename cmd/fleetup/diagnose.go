@@ -90,7 +90,7 @@ func (a *app) lookAll(ctx context.Context, n *remote.Net, f *inventory.Fleet, ho
 	all := a.lookAt(ctx, n, f, hosts, o)
 	wg.Wait()
 	a.lookAtPods(ctx, n, hosts, all, listened.heard.Pods, o)
-	held := holders(listened.heard.Nodes)
+	held := holders(listened.heard.Nodes, f.Hosts)
 	off := offForWork(f.Hosts, held)
 	for i := range all {
 		if look := all[i].Numbers; look != nil {
@@ -139,9 +139,9 @@ func (a *app) showNews(f *inventory.Fleet, d diagnosis) error {
 	return err
 }
 
-// unreachable reports whether a machine could not be asked that ought to answer: one that is off for hardware work needn't.
+// unreachable reports whether a machine could not be asked that ought to answer: one that is off for hardware work needn't, nor a closed spare.
 func (d diagnosis) unreachable() bool {
-	return slices.ContainsFunc(d.nodes, func(n diagnosed) bool { return n.Error != "" && (n.holder == nil || !n.holder.Off) })
+	return slices.ContainsFunc(d.nodes, func(n diagnosed) bool { return n.Error != "" && (n.holder == nil || !n.holder.Off && !n.holder.Spare) })
 }
 
 // away is how many machines could not be asked.
@@ -233,7 +233,9 @@ func (d *diagnosed) judge(limits diagnose.Thresholds) {
 		d.Findings = append(d.Findings, diagnose.Away(d.Node, strings.TrimPrefix(d.Error, "diagnose: "), d.holder))
 	}
 	if d.Numbers != nil {
-		d.Numbers.Holder = d.holder
+		if d.holder != nil && !d.holder.Spare { // one that is on is as any other
+			d.Numbers.Holder = d.holder
+		}
 		d.Findings = append(d.Findings, diagnose.Judge(d.Node, *d.Numbers, limits, time.Now())...)
 	}
 }
@@ -258,10 +260,16 @@ func (a *app) lookAtPods(ctx context.Context, n *remote.Net, hosts []inventory.H
 	})
 }
 
-// holders are the runs that hold nodes, by the nodes' names.
-func holders(nodes []corev1.Node) map[string]diagnose.Holder {
-	all := map[string]diagnose.Holder{}
+// holders are the runs that hold nodes, by the nodes' names, and what keeps closed spares.
+func holders(nodes []corev1.Node, hosts []inventory.Host) map[string]diagnose.Holder {
+	all, spares := map[string]diagnose.Holder{}, map[string]bool{}
+	for _, h := range hosts {
+		spares[h.Node] = h.Spare
+	}
 	for _, n := range nodes {
+		if spares[n.Name] && n.Spec.Unschedulable {
+			all[n.Name] = diagnose.Holder{Spare: true}
+		}
 		if run := n.Annotations[kube.AnnotationRun]; run != "" {
 			h := diagnose.Holder{Run: run, Failed: n.Annotations[kube.AnnotationFailed]}
 			if work, held := runner.HoldOf(run, kube.StateOf(&n)); held {
@@ -273,11 +281,11 @@ func holders(nodes []corev1.Node) map[string]diagnose.Holder {
 	return all
 }
 
-// offForWork are the addresses of the machines that are off for hardware work: that they don't answer their neighbours tells nothing.
+// offForWork are the addresses of the machines that are off for hardware work, or may be as closed spares: that they don't answer their neighbours tells nothing.
 func offForWork(hosts []inventory.Host, held map[string]diagnose.Holder) map[string]bool {
 	off := map[string]bool{}
 	for _, h := range hosts {
-		off[h.Address] = off[h.Address] || held[h.Node].Off
+		off[h.Address] = off[h.Address] || held[h.Node].Off || held[h.Node].Spare
 	}
 	return off
 }

@@ -37,7 +37,7 @@ func (a *app) listenTo(ctx context.Context, f *inventory.Fleet, hosts []inventor
 	for _, h := range hosts {
 		names = append(names, h.Node)
 	}
-	cluster := diagnose.Cluster{Nodes: heard.Nodes, Pods: heard.Pods, Events: heard.Events, Held: holders(heard.Nodes)}
+	cluster := diagnose.Cluster{Nodes: heard.Nodes, Pods: heard.Pods, Events: heard.Events, Held: holders(heard.Nodes, f.Hosts)}
 	d := diagnosis{heard: heard, usage: usage, more: diagnose.JudgeCluster(cluster, names, whole, limits, time.Now())}
 	if away != nil {
 		d.gaps = append(d.gaps, "metrics-server ("+oneLine(shortURL(away))+")")

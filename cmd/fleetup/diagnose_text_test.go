@@ -8,7 +8,9 @@ import (
 	"unicode/utf8"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/fleetup/fleetup/inventory"
 	"github.com/fleetup/fleetup/kube"
 	"github.com/fleetup/fleetup/runner/diagnose"
 	"github.com/fleetup/fleetup/runner/finding"
@@ -112,5 +114,25 @@ func TestWatchKeepsTheWorstInSight(t *testing.T) {
 	}
 	if last := screens[13]; !strings.Contains(last, "Killing  Pod web: of 11") || strings.Contains(last, "of 3\n") {
 		t.Errorf("events:\n%s", last)
+	}
+}
+
+// TestASpareThatIsOff: a closed spare that can't be asked is told and no trouble, for a run turns it on; one in service is.
+func TestASpareThatIsOff(t *testing.T) {
+	nodes := []corev1.Node{{ObjectMeta: metav1.ObjectMeta{Name: "s1"}, Spec: corev1.NodeSpec{Unschedulable: true}}, {ObjectMeta: metav1.ObjectMeta{Name: "s2"}},
+		{ObjectMeta: metav1.ObjectMeta{Name: "n1"}, Spec: corev1.NodeSpec{Unschedulable: true}}}
+	held := holders(nodes, []inventory.Host{{Node: "s1", Spare: true}, {Node: "s2", Spare: true}, {Node: "n1"}})
+	for node, want := range map[string]finding.Severity{"s1": finding.Info, "s2": finding.Critical, "n1": finding.Critical} {
+		d := diagnosed{Node: node, Error: "no route to host"}
+		if h, ok := held[node]; ok {
+			d.holder = &h
+		}
+		d.judge(diagnose.Thresholds{})
+		if got := d.Findings[0]; got.Severity != want || !strings.HasPrefix(got.Evidence, "no route to host") {
+			t.Errorf("%s: %+v", node, got)
+		}
+		if away := (diagnosis{nodes: []diagnosed{d}}).unreachable(); away != (want == finding.Critical) {
+			t.Errorf("%s: counts as unreachable: %v", node, away)
+		}
 	}
 }

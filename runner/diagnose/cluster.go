@@ -100,6 +100,9 @@ func (j *clusterJudge) notReady(node string, c corev1.NodeCondition) {
 	if h, held := j.held[node]; held {
 		severity, by = h.severity(), "; "+h.String()
 		w.meaning = "it was drained before"
+		if h.Spare {
+			w.meaning = "nothing runs there"
+		}
 		w.action, w.command = h.next(node)
 	}
 	j.add(severity, "node "+node, w, "NotReady for %s: %s%s", since(c.LastTransitionTime.Time, j.now), orElse(c.Message, c.Reason), by)

@@ -68,6 +68,10 @@ func TestEachFaultOfAClusterIsFoundOnce(t *testing.T) {
 			c.Nodes[0].Status.Conditions[0] = corev1.NodeCondition{Type: corev1.NodeReady, Status: corev1.ConditionUnknown, LastTransitionTime: ago(12 * time.Minute), Message: "Kubelet stopped posting"}
 			c.Held = map[string]Holder{"n1": {Run: "r-1", Work: "held for hardware work by ana", Off: true}}
 		}},
+		{"NotReady as a spare that is off", "not-ready", "node n1", "NotReady for 12 min: Kubelet stopped posting; it is a closed spare, which may be off", finding.Info, func(c *Cluster, _ *corev1.Pod) {
+			c.Nodes[0].Status.Conditions[0] = corev1.NodeCondition{Type: corev1.NodeReady, Status: corev1.ConditionUnknown, LastTransitionTime: ago(12 * time.Minute), Message: "Kubelet stopped posting"}
+			c.Held = map[string]Holder{"n1": {Spare: true}}
+		}},
 		{"memory pressure", "node-memory-pressure", "node n1", "MemoryPressure for 3 min: little", finding.Critical, func(c *Cluster, _ *corev1.Pod) {
 			c.Nodes[0].Status.Conditions[1] = corev1.NodeCondition{Type: corev1.NodeMemoryPressure, Status: corev1.ConditionTrue, LastTransitionTime: ago(3 * time.Minute), Reason: "little"}
 		}},

@@ -144,6 +144,9 @@ func (h Holder) severity() finding.Severity {
 }
 
 func (h Holder) String() string {
+	if h.Spare {
+		return "it is a closed spare, which may be off"
+	}
 	if h.Failed != "" {
 		return fmt.Sprintf("run %s holds the node, and failed there: %s", h.Run, h.Failed)
 	}
@@ -155,20 +158,29 @@ func (h Holder) String() string {
 
 // next is what to do about what is found on a node that is held: nothing by hand.
 func (h Holder) next(node string) (action, command string) {
+	if h.Spare {
+		return "nothing: the run that lends it turns it on", "fleetup power status INVENTORY " + node
+	}
 	if h.Work != "" {
 		return "nothing, until the work is done: then give it back", "fleetup swap finish INVENTORY " + node
 	}
 	return "nothing by hand: see how the run stands", "fleetup status INVENTORY"
 }
 
-// Away is the finding on a machine that can't be asked, and why. One that was turned off for hardware work is no trouble; held may be nil.
+// Away is the finding on a machine that can't be asked, and why. One that was turned off for hardware work is no trouble, nor is a closed
+// spare; held may be nil.
 func Away(node, why string, held *Holder) finding.Finding {
 	f := finding.Finding{
 		Severity: finding.Critical, Rule: "unreachable", Object: "node " + node, Evidence: why,
 		Meaning: "nothing is known of the machine but what others say of it", Action: "see whether it has power, and what its BMC says",
 		Command: "fleetup power status INVENTORY " + node,
 	}
-	if held != nil && held.Off {
+	switch {
+	case held == nil:
+	case held.Spare:
+		f.Severity, f.Evidence, f.Meaning = held.severity(), why+"; "+held.String(), "nothing runs there"
+		f.Action, f.Command = held.next(node)
+	case held.Off:
 		f.Severity, f.Evidence, f.Meaning = held.severity(), "off, and "+held.String(), "it was drained and turned off for that"
 		f.Action, f.Command = held.next(node)
 	}

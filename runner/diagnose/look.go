@@ -6,12 +6,13 @@ import (
 	"github.com/fleetup/fleetup/runner/hardware"
 )
 
-// Holder is a fleetup run that holds a node, by its claim.
+// Holder is a fleetup run that holds a node, by its claim; or who keeps a spare closed until a run lends it.
 type Holder struct {
 	Run    string `json:"run"`
 	Failed string `json:"failed,omitempty"` // why it failed there; "" while it works there
 	Work   string `json:"work,omitempty"`   // the hardware work that the node is held for: by whom, since when, why; "" it isn't
 	Off    bool   `json:"off,omitempty"`    // it was turned off for that
+	Spare  bool   `json:"spare,omitempty"`  // the inventory does, as a spare, which may be off; there is no run
 }
 
 // Look is what one look into a machine saw. What isn't known is zero; where zero has a meaning of its own, a pointer is nil.
