@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"strings"
 
 	"github.com/fleetup/fleetup/inventory"
@@ -73,22 +74,39 @@ func (a *app) showHardware(all []madeOf) error {
 }
 
 func (a *app) showOneHardware(r madeOf) error {
-	s := a.screen(1)
 	fmt.Fprintln(a.out, r.Node)
 	for _, p := range r.Problems {
-		s.line("  ", "PROBLEM  "+p)
+		under(a.out, "  PROBLEM  ", p)
 	}
 	for _, w := range r.Warnings {
-		s.line("  ", "warning  "+w)
+		under(a.out, "  warning  ", w)
 	}
 	if r.Error != "" {
-		s.line("  ", unaddressed(brief(r.Node, r.Error)))
+		under(a.out, "  ", unaddressed(brief(r.Node, r.Error)))
 		return nil
 	}
 	var text strings.Builder
 	if err := hardware.Print(&text, *r.Hardware); err != nil {
 		return err
 	}
-	fmt.Fprint(paper(a.out), text.String())
+	fmt.Fprint(paper(a.out), squeezed(text.String(), columns(a.out)))
 	return nil
+}
+
+// kindColumn is where the columns of hardware.Print begin.
+const kindColumn = len("  by the BMC  ")
+
+// padding is what keeps columns apart that stand beneath each other.
+var padding = regexp.MustCompile(` {3,}`)
+
+// squeezed takes the padding out of the lines that are too long for a width, before they are broken: a row of a table that has
+// no room to be one. A width of 0 is room enough.
+func squeezed(text string, width int) string {
+	lines := strings.Split(text, "\n")
+	for i, l := range lines {
+		if width > 0 && visible(l) > width && len(l) > kindColumn {
+			lines[i] = l[:kindColumn] + padding.ReplaceAllString(l[kindColumn:], "  ")
+		}
+	}
+	return strings.Join(lines, "\n")
 }

@@ -63,3 +63,19 @@ func TestWrappedFillsLines(t *testing.T) {
 		}
 	}
 }
+
+// A row that has no room keeps its words and loses its columns, so that it is broken into as few lines as can be.
+func TestSqueezed(t *testing.T) {
+	row := "  by the BMC  nic 1                            ok"
+	for _, tc := range []struct {
+		width int
+		want  string
+	}{{0, row}, {80, row}, {len(row), row}, {40, "  by the BMC  nic 1  ok"}} {
+		if got, want := squeezed("n1\n"+row+"\n", tc.width), "n1\n"+tc.want+"\n"; got != want {
+			t.Errorf("%d: %q, want %q", tc.width, got, want)
+		}
+	}
+	if got := squeezed("  cpu         socket 0     2 threads", 20); got != "  cpu         socket 0  2 threads" {
+		t.Errorf("the kinds' column is lost: %q", got)
+	}
+}
