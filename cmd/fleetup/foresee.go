@@ -39,7 +39,7 @@ func (s *session) foresee(plan runner.Plan, found map[string]*runner.Surveyed) f
 	s.playing("")
 	defer s.played()
 	f.world = s.cluster.World(func(node string) kube.DrainOptions { return s.cluster.options(node) })
-	f.forecast, f.drains = s.rehearse(f.world, plan, found, s.play(plan, took, known, f.began))
+	f.forecast, f.drains = s.rehearse(f.world, plan, found, s.play(plan, took, known, f.began), func(forecast) bool { return true })
 	if len(f.turns) > 0 {
 		f.first = f.turns[0].At
 	}
@@ -50,8 +50,9 @@ func (s *session) foresee(plan runner.Plan, found map[string]*runner.Surveyed) f
 // rehearsals bounds how often what drains have to wait is played again: each time it moves the turns after them.
 const rehearsals = 3
 
-// rehearse finds how long everything takes with what drains have to wait for each other. fc is the run as it would be if they hadn't.
-func (s *session) rehearse(world simulate.World, plan runner.Plan, found map[string]*runner.Surveyed, fc forecast) (forecast, []simulate.Drain) {
+// rehearse finds how long everything takes with what drains have to wait for each other. fc is the run as it would be if they hadn't. It is given up
+// once it isn't worth the while: waits only make it longer.
+func (s *session) rehearse(world simulate.World, plan runner.Plan, found map[string]*runner.Surveyed, fc forecast, worth func(forecast) bool) (forecast, []simulate.Drain) {
 	took := fc.took
 	longer := maps.Clone(took)
 	for n := 0; ; n++ {
@@ -66,7 +67,10 @@ func (s *session) rehearse(world simulate.World, plan runner.Plan, found map[str
 			fc.took = took
 			return fc, drains
 		}
-		fc = s.play(plan, longer, fc.known, fc.from)
+		if fc = s.play(plan, longer, fc.known, fc.from); !worth(fc) {
+			fc.took = took
+			return fc, drains
+		}
 	}
 }
 
@@ -130,13 +134,14 @@ func (s *session) wouldBeFaster(plan runner.Plan, found map[string]*runner.Surve
 				atMost = l.AtMost + 1
 			}
 		}
+		saves := func(fc forecast) bool { return fc.ends && f.total-fc.total >= worthwhile }
 		fc := s.play(higher, f.took, f.known, f.began)
-		if !fc.ends || f.total-fc.total < worthwhile { // waits would make it longer still
+		if !saves(fc) {
 			continue
 		}
 		s.playing(fmt.Sprintf(", with %s = %d", setting, atMost))
-		fc, drains := s.rehearse(f.world, higher, found, fc)
-		if fc.ends && f.total-fc.total >= worthwhile {
+		fc, drains := s.rehearse(f.world, higher, found, fc, saves)
+		if saves(fc) {
 			all = append(all, faster{setting, atMost, int(fc.total.Seconds()), failing(drains), fc.total})
 		}
 	}
