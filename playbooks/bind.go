@@ -55,6 +55,11 @@ func (p *Playbook) Bind(params map[string]any, t Target) ([]Step, error) {
 	return steps, nil
 }
 
+// written is what a parameter of a type looks like in an inventory.
+var written = map[string]string{
+	"string": `a string, in quotes`, "bool": `true or false, without quotes`, "int": `a whole number, without quotes`, "list": `a list of strings, as ["a", "b"]`,
+}
+
 // bindParams checks the given parameters and puts the defaults beside them.
 func (p *Playbook) bindParams(given map[string]any) (map[string]any, Problems) {
 	values := map[string]any{}
@@ -71,7 +76,7 @@ func (p *Playbook) bindParams(given map[string]any) (map[string]any, Problems) {
 			meant[nearest(name, slices.Sorted(maps.Keys(p.Params)))] = true
 			problem(name, "unknown parameter of playbook %s%s", p.Name, didYouMean(name, slices.Sorted(maps.Keys(p.Params))))
 		case kind != param.Type:
-			problem(name, "must be a %s", param.Type)
+			problem(name, "must be %s", written[param.Type])
 		case unsafe(v):
 			problem(name, "holds a control character: refused")
 		default:

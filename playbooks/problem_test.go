@@ -82,7 +82,8 @@ func TestBindProblems(t *testing.T) {
 		{"kubelet", map[string]any{"version": ""}, "version: is empty"},
 		{"kubelet", map[string]any{"verson": "1.37.2"}, `verson: unknown parameter of playbook kubelet; did you mean "version"?`},
 		{"kubelet", map[string]any{"version": int64(1)}, "version: must be a string"},
-		{"kubelet", map[string]any{"version": 1.37}, "version: must be a string"},
+		{"kubelet", map[string]any{"version": 1.37}, "version: must be a string, in quotes"},
+		{"kernel", map[string]any{"version": "latest", "insurance": "no"}, "insurance: must be true or false, without quotes"},
 		{"kubelet", map[string]any{"version": "v1.37.2"}, "1.37.2 rather than v1.37.2"},
 		{"kubelet", map[string]any{"version": "$(reboot)"}, "is no version"},
 		{"kubelet", map[string]any{"version": "1.37.2' || reboot '"}, "is no version"},
@@ -94,7 +95,7 @@ func TestBindProblems(t *testing.T) {
 		{"os-patches", map[string]any{"exclude": []any{"a b"}}, "is no pattern"},
 		{"os-patches", map[string]any{"exclude": []any{int64(3)}}, "exclude: must be a list"},
 		{"os-patches", map[string]any{"exclude": []any{"x\x1b[2J"}}, "control character"},
-		{"os-patches", map[string]any{"security_only": "yes"}, "must be a bool"},
+		{"os-patches", map[string]any{"security_only": "yes"}, "must be true or false, without quotes"},
 		{"docker", map[string]any{"version": "28.5.1", "containerd": "`id`"}, "is no version"},
 	}
 	for _, tt := range tests {

@@ -78,7 +78,7 @@ func (a *app) secret(ctx context.Context, key string, s inventory.Secret) (strin
 	case s.File != "":
 		b, err := os.ReadFile(s.File)
 		if err != nil {
-			return "", fmt.Errorf("%s: %w", key, err)
+			return "", fmt.Errorf("%s: %w: put it there, readable by you, or name another source in the inventory", key, err)
 		}
 		return strings.TrimRight(string(b), "\r\n"), nil
 	case len(s.Command) > 0:

@@ -185,7 +185,11 @@ func (t *planTold) node(name, order string) {
 	}
 	t.n++
 	what, steps := t.first.tell(name, cmp.Or(t.s.inFlight(name), how(v, order)), planSteps(v, t.commands))
-	fmt.Fprintf(t.w, "%d. %s  %s, %s\n%s", t.n, name, what, roughly(t.took[name].All), steps)
+	takes := ", " + roughly(t.took[name].All)
+	if v.Work.Hold != "" { // a run leaves it alone, and that takes no time
+		takes = ""
+	}
+	fmt.Fprintf(t.w, "%d. %s  %s%s\n%s", t.n, name, what, takes, steps)
 }
 
 // inFlight says how the unfinished run goes on with a node that it has claimed; "" where it hasn't.

@@ -19,6 +19,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/fleetup/fleetup/cmd/box"
+	"github.com/fleetup/fleetup/inventory"
 	"github.com/fleetup/fleetup/kube/kubetest"
 	"github.com/fleetup/fleetup/runner/remote/remotetest"
 	"github.com/fleetup/fleetup/runner/remote/remotetest/vfs"
@@ -172,5 +173,14 @@ func (s *yard) cleanDisk(machine string, disk *vfs.FS, dir string) {
 		} else if text, err := disk.ReadFile(vfs.Cred{}, name); err == nil {
 			s.clean(machine+":"+name, text)
 		}
+	}
+}
+
+// A secret's file that isn't there is said with its path and what to do.
+func TestSecretFileAway(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "bmc-password")
+	_, err := new(app).secret(t.Context(), "bmc.password", inventory.Secret{File: file})
+	if !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), file) || !strings.HasSuffix(err.Error(), ": put it there, readable by you, or name another source in the inventory") {
+		t.Error(err)
 	}
 }
