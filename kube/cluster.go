@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/http"
 	"strings"
@@ -125,6 +126,9 @@ func restConfig(c Config) (*rest.Config, error) {
 	config, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, overrides).ClientConfig()
 	if clientcmd.IsEmptyConfig(err) {
 		return nil, fmt.Errorf("no cluster: neither a kubeconfig ($KUBECONFIG, ~/.kube/config) nor a pod's service account; set cluster.kubeconfig: %w", err)
+	}
+	if err != nil && c.Kubeconfig != "" && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("kubeconfig %s: %w; `kubectl --kubeconfig %[1]s config get-contexts` shows what it holds", c.Kubeconfig, err)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("kubeconfig %s: %w", c.Kubeconfig, err)
