@@ -10,11 +10,12 @@ import (
 type held struct {
 	what             string
 	foreseen, actual time.Duration
+	open             bool // it has no end yet: that it took less is no answer
 }
 
 // off is by how much the forecast was wrong: "+12 %" took longer.
 func (h held) off() string {
-	if h.foreseen <= 0 {
+	if h.foreseen <= 0 || h.open && h.actual < h.foreseen {
 		return "–"
 	}
 	return fmt.Sprintf("%+.0f %%", math.Round(100*(float64(h.actual)/float64(h.foreseen)-1)))
@@ -35,7 +36,7 @@ func (r Report) whole() []held {
 	if r.Foreseen == nil {
 		return nil
 	}
-	rows := []held{{"the whole run", seconds(r.Foreseen.Seconds), r.Ended.Sub(r.Began)}}
+	rows := []held{{"the whole run", seconds(r.Foreseen.Seconds), r.Ended.Sub(r.Began), r.Outcome == "unfinished"}}
 	for _, phase := range r.phaseNames() {
 		row := held{what: phase}
 		for _, n := range r.Nodes {
@@ -67,7 +68,9 @@ func (n Node) spent(phase string) (d time.Duration) {
 }
 
 // held is a node's time against its forecast.
-func (n Node) held() held { return held{n.Name, seconds(n.Foreseen.Takes), n.took()} }
+func (n Node) held() held {
+	return held{what: n.Name, foreseen: seconds(n.Foreseen.Takes), actual: n.took()}
+}
 
 // surprises are the nodes whose drain went otherwise than foreseen.
 func (r Report) surprises() (lines []string) {

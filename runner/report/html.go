@@ -70,8 +70,12 @@ func (r Report) head(p *page) {
 		p.printf("<p class=\"why\">%s</p>\n", p.long(r.Why))
 	}
 	p.printf("<dl>\n")
+	until := "Ended"
+	if r.Outcome == "unfinished" {
+		until = "So far until"
+	}
 	for _, row := range [][2]string{
-		{"Inventory", r.Inventory}, {"Began", moment(r.Began)}, {"Ended", moment(r.Ended)}, {"Took", lasted(r.Ended.Sub(r.Began))},
+		{"Inventory", r.Inventory}, {"Began", moment(r.Began)}, {until, moment(r.Ended)}, {"Took", lasted(r.Ended.Sub(r.Began))},
 		{"Proof", r.verdict()}, {"fleetup", r.Program},
 	} {
 		if row[1] != "" {

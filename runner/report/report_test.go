@@ -199,7 +199,7 @@ func TestTwoProcesses(t *testing.T) {
 	if *r.Zero || r.Services[0].Min != 0 || r.URLs[0].Sent != 15 {
 		t.Errorf("zero downtime %v, least %d, asked %d", *r.Zero, r.Services[0].Min, r.URLs[0].Sent)
 	}
-	if r := From(nil); r.Zero != nil || r.verdict() != "zero downtime: not proven, the journal holds no proof" {
+	if r := From([]event{{Event: runner.EventFinished}}); r.Zero != nil || r.verdict() != "zero downtime: not proven, the journal holds no proof" {
 		t.Errorf("without a proof: %v, %s", r.Zero, r.verdict())
 	}
 }

@@ -73,6 +73,8 @@ func (r Report) counts() string {
 // verdict is the proof in the words that scripts know.
 func (r Report) verdict() string {
 	switch {
+	case r.Zero == nil && r.Outcome == "unfinished":
+		return "zero downtime: not proven yet, the proof comes when the run ends"
 	case r.Zero == nil:
 		return "zero downtime: not proven, the journal holds no proof"
 	case *r.Zero:

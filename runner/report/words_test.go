@@ -35,6 +35,11 @@ func TestForecastInWords(t *testing.T) {
 			t.Errorf("%s for %s: %s, want %s", tc.actual, tc.foreseen, got, tc.want)
 		}
 	}
+	for actual, want := range map[time.Duration]string{time.Minute: "–", 4 * time.Minute: "+100 %"} { // of a run that goes on, less says nothing yet
+		if got := (held{foreseen: 2 * time.Minute, actual: actual, open: true}).off(); got != want {
+			t.Errorf("%s of 2m so far: %s, want %s", actual, got, want)
+		}
+	}
 	if text := written(t, From([]event{{Event: runner.EventStarted}})); strings.Contains(text["html"]+text["md"], "Predicted") {
 		t.Error("a run that nobody foresaw is held against a forecast")
 	}
@@ -71,6 +76,7 @@ func TestVerdicts(t *testing.T) {
 		{"all done", Report{Outcome: "finished", Zero: &yes, Nodes: []Node{{State: "done"}, {State: "skipped"}}}, "finished", "zero downtime: yes"},
 		{"over, and one failed", Report{Outcome: "finished", Zero: &no, Nodes: []Node{{State: "done"}, {State: "failed"}}}, "finished with failures", "zero downtime: no"},
 		{"over, and one blocked", Report{Outcome: "finished", Nodes: []Node{{State: "blocked"}}}, "finished with failures", "zero downtime: not proven, the journal holds no proof"},
+		{"under way", Report{Outcome: "unfinished", Nodes: []Node{{State: "running"}}}, "unfinished", "zero downtime: not proven yet, the proof comes when the run ends"},
 		{"halted, and one failed", Report{Outcome: "halted", Nodes: []Node{{State: "failed"}}}, "halted", "zero downtime: not proven, the journal holds no proof"},
 	} {
 		if got := tc.r.outcome(); got != tc.outcome || tc.r.verdict() != tc.proof {
