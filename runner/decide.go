@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"fmt"
 	"slices"
 	"time"
 )
@@ -230,7 +231,7 @@ func (s *scene) leaveAlone(i int) string {
 	o, present := s.observed.Nodes[n.Name]
 	switch {
 	case o.Hold != "":
-		return o.Hold + "; `fleetup swap finish INVENTORY NODE` or `cancel` gives it back"
+		return fmt.Sprintf("%s; `fleetup swap finish INVENTORY %s` or `cancel` gives it back", o.Hold, n.Name)
 	case !present:
 		return "no longer in the cluster; take it out of the inventory, or let it join again and run once more"
 	case o.Cordoned && o.Run == "" && o.Failed == "" && s.plan.Cordoned != "upgrade" && !n.Spare:

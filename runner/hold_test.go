@@ -66,7 +66,7 @@ func TestHeldNodesAreLeftAlone(t *testing.T) {
 	p := Progress{Run: "r1", Nodes: map[string]NodeProgress{}}
 	o := Observed{Nodes: map[string]NodeObserved{"n1": {Ready: true}, "n2": {Cordoned: true, Run: "r0", Hold: hold}}}
 	d := Decide(plan, p, o, time.Now())
-	if diff := cmp.Diff([]Wait{{"n2", hold + "; `fleetup swap finish INVENTORY NODE` or `cancel` gives it back"}}, d.Skip); diff != "" {
+	if diff := cmp.Diff([]Wait{{"n2", hold + "; `fleetup swap finish INVENTORY n2` or `cancel` gives it back"}}, d.Skip); diff != "" {
 		t.Errorf("skip (-want +got):\n%s", diff)
 	}
 	p.Nodes["n2"] = NodeProgress{State: Skipped}

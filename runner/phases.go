@@ -158,7 +158,7 @@ func (l *life) stillClaimed(ctx context.Context) error {
 	if l.r.claimed(l.w.Node) {
 		return nil
 	}
-	l.say("somebody took the run's annotations off the node: they are put back; `fleetup node release INVENTORY NODE` is the way to take it out of a run")
+	l.say("somebody took the run's annotations off the node: they are put back; `fleetup node release INVENTORY " + l.w.Node + "` is the way to take it out of a run")
 	_, err := l.r.Cluster.Claim(ctx, l.w.Node, l.r.Run, nil)
 	return err
 }

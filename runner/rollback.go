@@ -3,7 +3,6 @@ package runner
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -34,7 +33,7 @@ func (w Work) Recorded(run string, state, last map[string]string) (record, ran m
 	record, ran = w.begunOf(state), state
 	switch {
 	case state != nil && len(record) == 0 && state[begun] != "" && w.Undo.Record == nil:
-		return nil, nil, errors.New("something was begun on it, and how it was before isn't recorded: go back by hand, then `fleetup node release INVENTORY NODE`")
+		return nil, nil, fmt.Errorf("something was begun on it, and how it was before isn't recorded: go back by hand, then `fleetup node release INVENTORY %s`", w.Node)
 	case state != nil && (len(record) > 0 || state[begun] == ""):
 		return record, ran, nil
 	case last["run"] == cmp.Or(w.Undo.Run, run):

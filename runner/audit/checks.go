@@ -111,7 +111,7 @@ var checks = []check{
 		"Install them in a run.", patches},
 	{"uptime", info, "Whatever was changed since its boot has never been tried in one: it may not come back, and that shows in the maintenance.",
 		"Reboot regularly.", uptimes},
-	{"hardware", warning, "It is about to fail; a reboot is when it most often does.",
+	{"hardware", warning, "What reports errors is likelier to fail, and a reboot is when it most often does.",
 		"Replace it while the node can be drained: `fleetup swap`.", broken},
 	{"drift", info, "It isn't like those it should be like: what went well on the others proves nothing for it.",
 		"Bring it to what the others have, or put it into a group of its own.", drift},
