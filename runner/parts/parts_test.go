@@ -76,6 +76,7 @@ func TestPlain(t *testing.T) {
 		"\x1bcreset \x1b(Bset \x1b":                            "reset set ",
 		"flashing   1 %\rflashing  50 %\rflashing 100 %\r\nok": "flashing 100 %\nok",
 		"dos\r\nlines\r\n":                                     "dos\nlines\n",
+		"n1 \u202eylno\u202c is \u2066well\u2069":              "n1 ylno is well",
 		"bell\a back\b null\x00 delete\x7f":                    "bell back null delete",
 	} {
 		if got := Plain(text); got != want {

@@ -5,18 +5,12 @@ import (
 	"html"
 	"strings"
 	"time"
-	"unicode"
+
+	"github.com/fleetup/fleetup/runner/parts"
 )
 
 // text makes any string safe to stand in a page: markup is escaped, control bytes are left out.
-func text(s string) string {
-	return html.EscapeString(strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) && r != '\n' && r != '\t' {
-			return -1
-		}
-		return r
-	}, strings.ToValidUTF8(s, "\uFFFD")))
-}
+func text(s string) string { return html.EscapeString(parts.Plain(strings.ToValidUTF8(s, "\uFFFD"))) }
 
 // clock is a time of the day, in UTC.
 func clock(t time.Time) string { return t.UTC().Format(time.TimeOnly) }
