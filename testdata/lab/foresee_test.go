@@ -25,7 +25,7 @@ const (
 	lanes      = 3                // worlds that are tried at once, each on nodes of its own
 	laneNodes  = 4                //
 	worlds     = 30               //
-	asPatient  = 15 * time.Second // as these drains are
+	asPatient  = 25 * time.Second // as these drains are
 	soonSettle = 45 * time.Second // what moved is well again by then, if it ever is
 )
 
@@ -86,11 +86,13 @@ func tryWorld(t *testing.T, l *lab.Lab, c *kube.Cluster, w simulatetest.World, r
 	foreseen := simulate.Run(c.World(func(string) kube.DrainOptions { return o }), w.Turns())
 	want := simulatetest.Failed(w, foreseen)
 	failed = make([]int, len(w.Groups))
+	var whys []error
 	for i, group := range w.Groups {
-		failed[i] = drainGroup(t, l, c, w, group, o)
+		why := drainGroup(t, l, c, w, group, o)
+		failed[i], whys = len(why), append(whys, why...)
 	}
 	if asForeseen = slices.Equal(want, failed); !asForeseen {
-		t.Errorf("%s (%s, last endpoint %q, groups %v): foreseen to fail %v, did %v\n%+v", w.Name, strings.Join(w.Kinds, ", "), w.Last, w.Groups, want, failed, foreseen)
+		t.Errorf("%s (%s, last endpoint %q, groups %v): foreseen to fail %v, did %v\n%+v\n%v", w.Name, strings.Join(w.Kinds, ", "), w.Last, w.Groups, want, failed, foreseen, errors.Join(whys...))
 	} else {
 		t.Logf("%s (%s, last endpoint %q): of groups %v fail %v, as foreseen", w.Name, strings.Join(w.Kinds, ", "), w.Last, w.Groups, failed)
 	}
@@ -181,11 +183,11 @@ func unsettled(l *lab.Lab, w simulatetest.World, pods int) string {
 	return ""
 }
 
-// drainGroup drains a group's nodes at once, as a run does, gives them back, and returns how many were left as they were.
-func drainGroup(t *testing.T, l *lab.Lab, c *kube.Cluster, w simulatetest.World, group []string, o kube.DrainOptions) (failed int) {
+// drainGroup drains a group's nodes at once, as a run does, gives them back, and returns why those were left as they were that were.
+func drainGroup(t *testing.T, l *lab.Lab, c *kube.Cluster, w simulatetest.World, group []string, o kube.DrainOptions) (failed []error) {
 	_ = settledWorld(l, w, 0) // what can be placed is; what can't holds the run
-	if len(c.Stranded()) > 0 {
-		return len(group)
+	if stranded := c.Stranded(); len(stranded) > 0 {
+		return slices.Repeat([]error{fmt.Errorf("held by %v", stranded)}, len(group))
 	}
 	var mu sync.Mutex
 	var wg sync.WaitGroup
@@ -198,7 +200,7 @@ func drainGroup(t *testing.T, l *lab.Lab, c *kube.Cluster, w simulatetest.World,
 			defer mu.Unlock()
 			switch {
 			case errors.As(err, &blocked) || errors.As(err, &refused):
-				failed++
+				failed = append(failed, err)
 			case err != nil:
 				t.Errorf("%s: %s: %v", w.Name, node, err)
 			}
