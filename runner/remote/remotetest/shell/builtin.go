@@ -230,6 +230,7 @@ func exec(s *sh, args []string) int {
 	if len(args) == 1 {
 		return 0
 	}
+	s.becomes = true
 	s.external(args[1:])
 	s.flow = exiting
 	s.traps = map[string]string{}

@@ -90,6 +90,7 @@ func (s *sh) alone(st *syntax.Stmt) {
 		s.status = 2
 		return
 	}
+	_, s.becomes = again.Cmd.(*syntax.CallExpr)
 	s.stmt(&again)
 }
 
@@ -350,6 +351,7 @@ func (s *sh) dispatch(args []string) {
 }
 
 func (s *sh) callFunc(body *syntax.Stmt, params []string) {
+	s.becomes = false
 	old := s.params
 	s.params = params
 	s.inFunc++
@@ -380,7 +382,11 @@ func (s *sh) external(args []string) {
 		return
 	}
 	spec.Args, spec.Files = argv, s.p.cloneFiles()
-	s.status = s.p.Sys.start(s.p, spec, run).Wait(s.p.Ctx)
+	child := s.p.Sys.start(s.p, spec, run)
+	s.status = child.Wait(s.p.Ctx)
+	if s.becomes { // what ends the shell ends the program: they are one process
+		child.Signal(s.p.endedBy())
+	}
 }
 
 // textStream is a here-document.

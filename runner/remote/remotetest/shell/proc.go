@@ -218,6 +218,13 @@ func (p *Proc) Signal(sig int) {
 	}
 }
 
+// endedBy is the signal that ended it, 0 for none.
+func (p *Proc) endedBy() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.killed
+}
+
 // catch says what a signal does from now on: kill, be ignored, or be kept for take.
 func (p *Proc) catch(sig int, ignore, keep bool) {
 	p.mu.Lock()

@@ -55,6 +55,7 @@ type sh struct {
 	levels    int // loops left to break or continue
 	tested    int // > 0 inside conditions, where errexit doesn't count
 	inFunc    int
+	becomes   bool // the next program is run instead of it
 	jobs      []*Proc
 	pid       int // $$: a subshell has its shell's
 }

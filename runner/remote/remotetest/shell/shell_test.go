@@ -29,7 +29,7 @@ func script(t *testing.T, text string) (string, int) {
 			p.Printf("%s", data)
 			return btoi(err != nil)
 		},
-		"block": func(p *Proc) int { <-p.Ctx.Done(); return 0 },
+		"block": func(p *Proc) int { p.Printf("up\n"); <-p.Ctx.Done(); return 0 },
 	}
 	for name := range programs {
 		Install(files, "/bin/"+name, name)
@@ -73,7 +73,9 @@ func TestScripts(t *testing.T) {
 		{"{ echo out; echo err >&2; } 2>/tmp/e; cat /tmp/e", "out\nerr\n", 0},
 		{"exec 3>/tmp/f; echo x >&3; exec 3>&-; cat /tmp/f; echo y >&3", "x\nsh: 3: Bad file descriptor\n", 2},
 		{"echo hi | (cat; echo there) | cat", "hi\nthere\n", 0},
-		{"block & kill $!; wait $!; echo $?", "143\n", 0},
+		{"block >/dev/null & kill $!; wait $!; echo $?", "143\n", 0},
+		{"block >/tmp/f & while ! [ -s /tmp/f ]; do :; done; kill $!; wait $!; echo $?", "143\n", 0},
+		{"{ exec block; } >/tmp/f & while ! [ -s /tmp/f ]; do :; done; kill $!; wait $!; echo $?", "143\n", 0},
 		{"trap 'echo got' TERM; kill -TERM $$; echo after", "got\nafter\n", 0},
 		{"trap '' TERM; kill $$; echo still", "still\n", 0},
 		{"(trap 'echo end' EXIT; exit 4); echo $?", "end\n4\n", 0},
