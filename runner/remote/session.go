@@ -84,15 +84,15 @@ func (l *link) exec(ctx context.Context, c command) (int, error) {
 	} else {
 		_ = ch.CloseWrite()
 	}
-	return l.wait(ctx, exit, output{streams, whole, c.mark != "", &last})
+	return l.wait(ctx, exit, output{streams, whole, &last})
 }
 
-// watchEnd takes the marks of its end out of c's outputs. What it returns is closed when both have come.
+// watchEnd takes the marks of its end out of c's outputs. What it returns is closed when both have come; nil: it has none.
 func (c *command) watchEnd() <-chan struct{} {
-	whole := make(chan struct{})
 	if c.mark == "" {
-		return whole
+		return nil
 	}
+	whole := make(chan struct{})
 	var left atomic.Int32
 	left.Store(2)
 	met := func(int) {
@@ -155,10 +155,9 @@ func feed(ch ssh.Channel, in io.Reader) {
 
 // output is what is known of a command's output.
 type output struct {
-	ended  <-chan struct{} // there is no more of it: said by the other side, or the connection is lost
-	whole  <-chan struct{} // the marks of its end are there
-	marked bool            // they will be
-	last   *atomic.Int64   // when some of it came
+	ended <-chan struct{} // there is no more of it: said by the other side, or the connection is lost
+	whole <-chan struct{} // the marks of its end are there; nil: none will be
+	last  *atomic.Int64   // when some of it came
 }
 
 // wait returns the exit status once all of the output is there. sshd may send the one before the other, and a connection
@@ -176,7 +175,7 @@ func (l *link) wait(ctx context.Context, exit <-chan int, o output) (int, error)
 		return 0, l.vanished(ctx)
 	}
 	still, most := time.Second, 10*time.Second
-	if o.marked { // without its marks it was killed, or wasn't begun
+	if o.whole != nil { // without its marks it was killed, or wasn't begun
 		still, most = 10*time.Second, time.Minute
 	}
 	o.last.Store(time.Now().UnixNano())
@@ -205,7 +204,7 @@ func (l *link) unless(ctx context.Context, o output, status int) (int, error) {
 		return status, nil
 	default:
 	}
-	if o.marked && !l.answers(ctx) {
+	if o.whole != nil && !l.answers(ctx) {
 		return 0, l.end(ctx)
 	}
 	return status, nil
